@@ -1,0 +1,16 @@
+-- The end of a downgrade: nothing of ours is left but the version table and perhaps the schema.
+do $body$
+begin
+  if exists (select from __schema__._private_sqla_alembic_version) then
+    return;
+  end if;
+  drop table __schema__._private_sqla_alembic_version;
+  if obj_description(to_regnamespace(quote_ident(__schema_name__)), 'pg_namespace') = 'Made by gw_sqla' then
+    begin
+      drop schema __schema__;
+    exception when dependent_objects_still_exist then
+      raise notice 'the schema stays: something else lives in it';
+    end;
+  end if;
+end
+$body$;

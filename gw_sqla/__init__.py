@@ -1,0 +1,77 @@
+"""A PostgreSQL job queue for SQLAlchemy, in the Graphile Worker schema, on asyncio and on trio.
+
+Add jobs with `JobRepository` inside your own transaction; declare what runs them in a `TaskRegistry`;
+run them with a `Runner`, or with ``python -m gw_sqla worker``.
+"""
+
+from __future__ import annotations
+
+from gw_sqla.driver import call_asyncio, database_loop
+from gw_sqla.errors import (
+    AccessError,
+    ConfigurationError,
+    FailPermanently,
+    GwSqlaError,
+    InvalidJobError,
+    InvalidPayloadError,
+    LoopError,
+    SchemaBehindError,
+    SchemaError,
+    SchemaInUseError,
+    SchemaMissingError,
+    SchemaTooNewError,
+    SchemaTooOldError,
+    TaskDefinitionError,
+)
+from gw_sqla.execution.context import JobContext
+from gw_sqla.execution.registry import TaskRegistry
+from gw_sqla.hooks import Observer
+from gw_sqla.job import ClaimedJob, Completed, Failed, JobDetails, JobRow, JobSpec, Outcome, Returned
+from gw_sqla.migrations import migrate
+from gw_sqla.repository import JobRepository
+from gw_sqla.runner import RunCounts, Runner
+from gw_sqla.session import AsyncSession, async_sessionmaker
+from gw_sqla.settings import RunnerSettings
+from gw_sqla.task import Task
+from gw_sqla.types import JSON, JobKeyMode, JobState
+
+__all__ = [
+    "JSON",
+    "AccessError",
+    "AsyncSession",
+    "ClaimedJob",
+    "Completed",
+    "ConfigurationError",
+    "FailPermanently",
+    "Failed",
+    "GwSqlaError",
+    "InvalidJobError",
+    "InvalidPayloadError",
+    "JobContext",
+    "JobDetails",
+    "JobKeyMode",
+    "JobRepository",
+    "JobRow",
+    "JobSpec",
+    "JobState",
+    "LoopError",
+    "Observer",
+    "Outcome",
+    "Returned",
+    "RunCounts",
+    "Runner",
+    "RunnerSettings",
+    "SchemaBehindError",
+    "SchemaError",
+    "SchemaInUseError",
+    "SchemaMissingError",
+    "SchemaTooNewError",
+    "SchemaTooOldError",
+    "Task",
+    "TaskDefinitionError",
+    "TaskRegistry",
+    "async_sessionmaker",
+    "call_asyncio",
+    "database_loop",
+    "migrate",
+]

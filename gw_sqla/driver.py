@@ -1,0 +1,90 @@
+"""The one seam between the event loop that runs gw_sqla and the asyncio that the driver speaks.
+
+asyncpg and SQLAlchemy's asyncio extension await asyncio futures only. Everything else here is
+written in anyio and runs natively on asyncio and on trio. Whatever must await the driver goes
+through `call_asyncio`: on asyncio it awaits the coroutine as it is; on trio it awaits it as a task
+of a trio-asyncio loop that lives in the same thread, so cancellation and exceptions pass through.
+
+Rejected: a driver thread (every query pays two thread switches, cancellation needs a protocol) and
+an abstract driver with one implementation for each event loop (twice the code, half the tests).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from gw_sqla.errors import LoopError
+
+__all__ = ["call_asyncio", "database_loop", "needs_loop", "on_trio"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_trio() -> bool:
+    """Tell whether the caller runs in trio's own flavour (False inside trio-asyncio's tasks)."""
+    sniffio = sys.modules.get("sniffio")  # trio brings it: without it nobody runs trio here
+    if sniffio is None:
+        return False
+    try:
+        return bool(sniffio.current_async_library() == "trio")
+    except sniffio.AsyncLibraryNotFoundError:
+        return False
+
+
+def needs_loop() -> bool:
+    """Tell whether the caller runs on trio with no asyncio loop open for the driver."""
+    return on_trio() and _trio_asyncio().current_loop.get() is None
+
+
+async def call_asyncio(function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call an asyncio coroutine function and await it, on asyncio or on trio.
+
+    Returns and raises what the function does. A cancellation cancels the call.
+    Raises LoopError on trio when no `database_loop` is open.
+    """
+    if not on_trio():
+        return await function(*args, **kwargs)
+    if needs_loop():
+        raise LoopError(
+            "no asyncio loop is open for the database driver: wrap the program's main function in "
+            "'async with gw_sqla.database_loop():' (a Runner opens one for its own tasks)"
+        )
+    result: R = await _trio_asyncio().aio_as_trio(function)(*args, **kwargs)
+    return result
+
+
+@asynccontextmanager
+async def database_loop() -> AsyncIterator[None]:
+    """Keep an asyncio loop open for the database driver while the block runs.
+
+    On asyncio, and on trio inside another such block, it does nothing. A trio service opens it once
+    around its main function, so that engines and sessions can be used anywhere inside.
+    Raises LoopError when trio-asyncio is not installed. A cancellation closes the loop.
+    """
+    if not needs_loop():
+        yield
+        return
+    async with _trio_asyncio().open_loop():
+        yield
+
+
+def _trio_asyncio() -> Any:  # trio-asyncio has no types
+    """Import trio-asyncio where it is needed first.
+
+    Its import makes asyncio.run() everywhere in the process use a trio-based loop that cannot run
+    what SQLAlchemy does in greenlets. The factory of loops is put back, so that a process that uses
+    both event loops, in turn or in threads, has asyncio's own.
+    """
+    if "trio_asyncio" not in sys.modules:
+        make_loop = asyncio.new_event_loop
+        try:
+            import trio_asyncio  # noqa: F401 - for its place in sys.modules
+        except ImportError as error:
+            raise LoopError("database work on trio needs the extra: pip install 'gw-sqla[trio]'") from error
+        asyncio.new_event_loop = asyncio.events.new_event_loop = make_loop
+    return sys.modules["trio_asyncio"]

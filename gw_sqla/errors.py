@@ -1,0 +1,116 @@
+"""Every error that gw_sqla raises itself.
+
+    GwSqlaError
+    ├── ConfigurationError        a setting, URL or application that cannot work
+    ├── TaskDefinitionError       a handler or task that cannot be declared like this
+    ├── InvalidJobError           an argument of a job; also a ValueError
+    │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
+    ├── LoopError                 database work on trio without an asyncio loop
+    ├── AccessError               the database role lacks rights (SQLSTATE 42501, row level security)
+    └── SchemaError               the worker schema is not usable as it is
+        ├── SchemaMissingError    no Graphile Worker schema there
+        ├── SchemaBehindError     older than this version needs; `migrate` mends it
+        ├── SchemaTooOldError     older than Graphile Worker 0.16; graphile-worker mends it
+        ├── SchemaTooNewError     a breaking migration that this version does not know
+        └── SchemaInUseError      a downgrade while jobs exist
+
+`FailPermanently` stands beside the tree: handlers raise it to end a job without another attempt.
+Errors of the database itself pass through as SQLAlchemy raises them.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccessError",
+    "ConfigurationError",
+    "FailPermanently",
+    "GwSqlaError",
+    "InvalidJobError",
+    "InvalidPayloadError",
+    "LoopError",
+    "SchemaBehindError",
+    "SchemaError",
+    "SchemaInUseError",
+    "SchemaMissingError",
+    "SchemaTooNewError",
+    "SchemaTooOldError",
+    "TaskDefinitionError",
+]
+
+
+class GwSqlaError(Exception):
+    """Base of all errors that gw_sqla raises; never raised itself."""
+
+
+class ConfigurationError(GwSqlaError):
+    """A setting, URL or application that cannot work; the text names it and the fix."""
+
+
+class TaskDefinitionError(GwSqlaError):
+    """A task that cannot be declared like this: its handler's signature, payload type or options."""
+
+
+class InvalidJobError(GwSqlaError, ValueError):
+    """An argument of a job that the database would refuse, or that nobody can mean.
+
+    ``argument`` is the name of the argument, so that a form or an API can point at it;
+    ``problem`` is the rest of the text.
+    """
+
+    def __init__(self, argument: str, problem: str) -> None:
+        super().__init__(f"{argument}: {problem}")
+        self.argument = argument
+        self.problem = problem
+
+
+class InvalidPayloadError(InvalidJobError):
+    """A payload that is not JSON, that PostgreSQL cannot hold, or that does not fit its task."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("payload", problem)
+
+
+class LoopError(GwSqlaError):
+    """Database work was asked for on trio with no asyncio loop open for the driver."""
+
+
+class AccessError(GwSqlaError):
+    """The database role cannot do a worker's work in this schema."""
+
+
+class SchemaError(GwSqlaError):
+    """The worker schema is not usable as it is; ``schema`` is its name."""
+
+    def __init__(self, schema: str, problem: str) -> None:
+        super().__init__(problem)
+        self.schema = schema
+
+
+class SchemaMissingError(SchemaError):
+    """There is no Graphile Worker schema of this name in the database."""
+
+
+class SchemaBehindError(SchemaError):
+    """The schema lacks migrations that this version of gw_sqla needs."""
+
+
+class SchemaTooOldError(SchemaError):
+    """The schema is older than Graphile Worker 0.16: upgrade it with graphile-worker first."""
+
+
+class SchemaTooNewError(SchemaError):
+    """The ledger holds a breaking migration that this version of gw_sqla does not know."""
+
+    exit_code = 57
+    """Graphile Worker's exit code for this case."""
+
+
+class SchemaInUseError(SchemaError):
+    """A downgrade would drop jobs that are still there."""
+
+
+class FailPermanently(Exception):  # noqa: N818 - a handler's decision, not a fault of the program
+    """Raised by a handler: this job cannot succeed, do not try it again.
+
+    Its text becomes the job's ``last_error``. The row stays, with no attempts left.
+    """

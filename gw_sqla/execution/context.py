@@ -1,0 +1,83 @@
+"""JobContext: what a handler is given beside its payload."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import anyio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.job import ClaimedJob, JobRow
+from gw_sqla.repository import JobRepository
+from gw_sqla.session import AsyncSession, async_sessionmaker
+from gw_sqla.task import Task
+
+__all__ = ["JobContext", "WorkerResources"]
+
+
+class WorkerResources:
+    """What all jobs of a runner share; made once, given to each context."""
+
+    def __init__(self, engine: AsyncEngine, schema: str, stopping: anyio.Event) -> None:
+        self.engine = engine
+        self.repository = JobRepository(schema)
+        self.stopping = stopping
+        self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(engine, expire_on_commit=False)
+        self.logger = logging.getLogger("gw_sqla.job")
+
+
+class JobContext:
+    """One run of one job. A handler asks for it by annotating a parameter with this class."""
+
+    __slots__ = ("_resources", "job")
+
+    def __init__(self, job: ClaimedJob, resources: WorkerResources) -> None:
+        self.job = job
+        self._resources = resources
+
+    @property
+    def repository(self) -> JobRepository:
+        """The repository of the worker's schema, to add jobs in the transaction of a session of yours."""
+        return self._resources.repository
+
+    @property
+    def stopping(self) -> anyio.Event:
+        """Set when the worker begins to stop: a long job may end early, or save where it is.
+
+        A thread tests ``ctx.stopping.is_set()``.
+        """
+        return self._resources.stopping
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose lines carry the job's id and attempt in the text, these and the task as ``extra``."""
+        return _JobLogger(self._resources.logger, self.job)
+
+    def session(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Return a context manager: a session of the worker's engine in a transaction of its own.
+
+        Commits at the end of the block, rolls back when it is left by an error or a cancellation. The
+        transaction is the handler's; the job's completion is not part of it. Works on both event loops.
+        """
+        return self._resources.sessions.begin()
+
+    async def add_job(self, task: Task[Any] | str, payload: Any = None, **options: Any) -> JobRow:
+        """Add a job in a transaction of its own; arguments as in ``JobRepository.add_job``.
+
+        It exists even if this job fails afterwards. To add it with other writes, use ``session()`` and
+        ``repository``. From a sync handler: ``anyio.from_thread.run(ctx.add_job, ...)``.
+        """
+        async with self.session() as session:
+            return await self.repository.add_job(session, task, payload, **options)
+
+
+class _JobLogger(logging.LoggerAdapter[logging.Logger]):
+    def __init__(self, logger: logging.Logger, job: ClaimedJob) -> None:
+        super().__init__(logger, {"job_id": job.id, "task_identifier": job.task_identifier, "attempt": job.attempts})
+        self._prefix = f"job {job.id}, attempt {job.attempts}: "  # no text of the job: it might hold a %
+
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
+        return self._prefix + str(msg), kwargs

@@ -1,0 +1,72 @@
+"""Observers: told what became of jobs; they cannot change it.
+
+They are called in the event loop's thread, in the order given, and must return quickly. One that
+raises is logged and breaks nothing. Without observers nothing is called.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from gw_sqla.job import ClaimedJob, Completed, Failed, Outcome, Returned
+
+__all__ = ["Observer", "Observers"]
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Observer:
+    """Base of observers: override what you want to hear of."""
+
+    def job_started(self, job: ClaimedJob) -> None:
+        """A slot starts the job's handler."""
+
+    def job_completed(self, outcome: Completed) -> None:
+        """The job's completion is committed."""
+
+    def job_failed(self, outcome: Failed) -> None:
+        """The job's failure is committed; ``outcome.is_final`` tells whether it will be tried again."""
+
+    def job_returned(self, outcome: Returned) -> None:
+        """The job was not started and is back in the queue."""
+
+    def lock_lost(self, outcome: Outcome) -> None:
+        """The outcome was not written: another worker, or an administrator, took the job over."""
+
+
+class Observers:
+    """All observers of a runner."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def started(self, job: ClaimedJob) -> None:
+        """Tell that a job starts."""
+        for observer in self._observers:
+            _tell(observer.job_started, job)
+
+    def written(self, outcomes: Iterable[Outcome], lost: set[int]) -> None:
+        """Tell of outcomes after their commit; ``lost`` has the ids of those that were not written."""
+        if not self._observers:
+            return
+        for outcome in outcomes:
+            for observer in self._observers:
+                if outcome.job.id in lost:
+                    _tell(observer.lock_lost, outcome)
+                elif isinstance(outcome, Completed):
+                    _tell(observer.job_completed, outcome)
+                elif isinstance(outcome, Failed):
+                    _tell(observer.job_failed, outcome)
+                else:
+                    _tell(observer.job_returned, outcome)
+
+
+def _tell(method: Callable[[T], None], what: T) -> None:
+    try:
+        method(what)
+    except Exception:  # whatever an observer raises is the observer's own fault
+        log.exception("an observer failed")

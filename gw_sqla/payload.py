@@ -1,0 +1,146 @@
+"""Payloads: from Python values to JSON text and back, checked against a task's type.
+
+What goes in is validated when a job is added through its Task and again when it runs, because
+between the two the code may change and because Node, Rust and SQL add jobs too. Workers of the peers
+put ``_cron`` and ``_trace`` beside a payload's own fields: a type that knows neither still fits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cached_property
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from gw_sqla.errors import InvalidPayloadError, TaskDefinitionError
+
+__all__ = ["PayloadType", "to_json"]
+
+P = TypeVar("P")
+
+_PEERS_FIELDS = ("_cron", "_trace")
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def to_json(value: Any) -> str:
+    """Return the value as JSON text that PostgreSQL can hold.
+
+    Takes what JSON has, and what pydantic can turn into it (models, dataclasses, datetimes, UUIDs).
+    Raises InvalidPayloadError for anything else, for NaN and infinities, for NUL characters (jsonb
+    cannot hold them) and for lone surrogates.
+    """
+    try:
+        try:
+            text = _dumps(value)
+        except TypeError:
+            text = _dumps(to_jsonable_python(value))
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidPayloadError(f"has text that is not valid Unicode: {error.reason}") from error
+    except (TypeError, ValueError, PydanticSerializationError) as error:
+        raise InvalidPayloadError(f"is not JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidPayloadError("is nested too deeply for JSON") from error
+    if _ESCAPED_NUL.search(text):
+        raise InvalidPayloadError("has a NUL character (U+0000), which PostgreSQL's jsonb cannot hold; remove it")
+    return text
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidPayloadError(f"is not JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidPayloadError("is nested too deeply") from error
+
+
+class PayloadType(Generic[P]):
+    """The type of a task's payload: any annotation that pydantic understands; Any for plain JSON."""
+
+    def __init__(self, annotation: Any) -> None:
+        """Raises TaskDefinitionError when pydantic cannot use the annotation."""
+        try:
+            self._adapter: TypeAdapter[P] = TypeAdapter(annotation)
+        except PydanticUserError as error:
+            raise TaskDefinitionError(f"payload type {annotation!r} cannot be used: {error.message}") from error
+        self._is_any = annotation is Any
+
+    def dump(self, value: P) -> Any:
+        """Validate the value and return it as plain JSON that fits the type; raises InvalidPayloadError."""
+        if self._is_any:
+            return value
+        try:
+            valid = self._adapter.validate_python(value)
+            plain = self._adapter.dump_python(valid, mode="json", by_alias=True, warnings=False)
+        except ValidationError as error:
+            raise InvalidPayloadError(f"does not fit its task: {_problems(error)}") from error
+        except PydanticSerializationError as error:
+            raise InvalidPayloadError(f"is not JSON: {error}") from error
+        if plain is None:
+            raise InvalidPayloadError("is null, which the queue stores as {}: give the payload a value")
+        text = to_json(plain)
+        try:
+            self.load(text)  # a model may have been changed, or leave out what it needs itself
+        except InvalidPayloadError as error:
+            raise InvalidPayloadError(f"{error.problem} (after it was turned into JSON)") from error
+        return plain
+
+    def load(self, text: str) -> P:
+        """Return the value of JSON text as stored; raises InvalidPayloadError, which shows no value."""
+        if self._is_any:
+            return cast("P", _loads(text))
+        try:
+            return self._adapter.validate_json(text)
+        except ValidationError as error:
+            plain = self._without_peers_fields(text)
+            if plain is None:
+                raise InvalidPayloadError(f"does not fit its task: {_problems(error)}") from error
+        try:
+            return self._adapter.validate_json(plain)
+        except ValidationError as error:
+            raise InvalidPayloadError(f"does not fit its task: {_problems(error)}") from error
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of payloads as they are stored."""
+        return self._adapter.json_schema(mode="validation")
+
+    @property
+    def takes_lists(self) -> bool:
+        """Whether a list may fit, as a batch task's payload must."""
+        return bool(self._schema.get("type", "array") == "array")
+
+    def _without_peers_fields(self, text: str) -> str | None:
+        """The payload without the peers' fields, or None if it has none of them that is not its own."""
+        try:
+            value = _loads(text)
+        except InvalidPayloadError:
+            return None  # the first error tells what is wrong with the text
+        if not isinstance(value, dict):
+            return None
+        extra = [name for name in _PEERS_FIELDS if name in value and name not in self._schema.get("properties", ())]
+        if not extra:
+            return None
+        return json.dumps({name: item for name, item in value.items() if name not in extra})
+
+    @cached_property
+    def _schema(self) -> dict[str, Any]:
+        try:
+            return self.json_schema()
+        except PydanticUserError:
+            return {}  # JSON Schema cannot describe the type: nothing is known about it
+
+
+def _problems(error: ValidationError) -> str:
+    """The errors in one line: where and what, never the value, which may be a secret."""
+    shown = error.errors(include_input=False, include_url=False, include_context=False)[:5]
+    parts = [f"{'.'.join(str(step) for step in item['loc']) or 'value'}: {item['msg']}" for item in shown]
+    more = error.error_count() - len(shown)
+    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,59 @@
+"""RunnerSettings: how a worker pool claims, runs and stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gw_sqla.errors import ConfigurationError
+from gw_sqla.types import DEFAULT_SCHEMA
+
+__all__ = ["RunnerSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerSettings:
+    """Settings of a `gw_sqla.Runner`. Raises ConfigurationError, which names the field, for bad values."""
+
+    schema: str = DEFAULT_SCHEMA
+    """Name of the worker schema, unquoted. Defaults to ``graphile_worker``."""
+
+    concurrency: int = 10
+    """How many jobs run at once. Raise it for handlers that mostly wait; sync handlers take a thread
+    each. The engine's pool needs room for the handlers' own sessions plus two connections; one more
+    connection, for LISTEN, is kept outside the pool. Defaults to 10."""
+
+    poll_interval: timedelta = timedelta(seconds=2)
+    """How long to wait for a notification before looking for due jobs anyway: bounds how late a
+    scheduled job or a retry starts. Shorter costs queries when idle. Defaults to 2 s, as in Graphile
+    Worker for Node.js."""
+
+    forbidden_flags: Sequence[str] = ()
+    """Jobs that carry one of these flags are left to other workers. Defaults to none."""
+
+    grace_period: timedelta = timedelta(seconds=30)
+    """How long running jobs may go on after a stop is asked for. Then they are cancelled and failed,
+    their attempt spent. Keep it below the time that your platform allows. Defaults to 30 s."""
+
+    flush_timeout: timedelta = timedelta(seconds=10)
+    """How long the last outcomes may take to be written at the very end of a stop. What is not written
+    by then stays locked until recovery. Defaults to 10 s."""
+
+    def __post_init__(self) -> None:
+        if not self.schema:
+            raise ConfigurationError("schema: must be the name of a schema")
+        if not isinstance(self.concurrency, int) or not 1 <= self.concurrency <= 10_000:
+            raise ConfigurationError(f"concurrency: must be 1 to 10000, is {self.concurrency!r}")
+        self._check_duration("poll_interval", least=timedelta(milliseconds=1))
+        self._check_duration("grace_period")
+        self._check_duration("flush_timeout")
+        if isinstance(self.forbidden_flags, str):
+            raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
+
+    def _check_duration(self, field: str, least: timedelta = timedelta(0)) -> None:
+        value = getattr(self, field)
+        if not isinstance(value, timedelta):
+            raise ConfigurationError(f"{field}: must be a timedelta, not {type(value).__name__}")
+        if not least <= value <= timedelta(days=365):
+            raise ConfigurationError(f"{field}: must be {least.total_seconds():g} s to a year, is {value}")

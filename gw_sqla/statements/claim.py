@@ -1,0 +1,124 @@
+"""The claim: one statement that locks due jobs for a worker pool, at most one of each named queue.
+
+Two branches. Jobs without a queue come from their own index in order. For named queues, each free
+queue gives its first due job (a lateral join over ``sqla_jobs_queue_index``), the queues are taken in
+the order of those jobs; so one claim has one job of a queue by construction, and a locked queue costs
+nothing, however many jobs wait behind it. The peers walk all jobs in order and test each one's queue:
+with 100,000 jobs behind locked queues their claim falls to a fraction, and a batch can take several
+jobs of one queue (contract, section 4).
+
+The queue's row is locked with SKIP LOCKED and its availability is tested again on the newest version
+of the row, so two pools never hold one queue. Task ids are looked up by name in the same statement:
+no cache of ids can go stale when a peer collects unused tasks.
+
+Cost to know: the second branch looks at one job for each free queue that has a row, so it grows with
+the number of queues, not with the number of jobs.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import BigInteger, Integer, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.selectable import TextualSelect
+
+from gw_sqla.statements.sql import EARLIEST, TEXTS, TIMESTAMP, statement
+
+__all__ = ["claim"]
+
+_DUE = """j.is_available = true and j.run_at <= now()
+      and j.task_id = any (
+        array(select t.id from __schema__._private_tasks t where t.identifier = any (:task_identifiers))
+      )"""
+
+_NOT_FORBIDDEN = "\n      and (j.flags ?| :forbidden_flags) is not true"
+
+_CLAIM = """
+with
+  unqueued as (
+    select j.id, j.priority, j.run_at, j.job_queue_id
+    from __schema__._private_jobs j
+    where j.job_queue_id is null and {due}
+    order by j.priority, j.run_at
+    limit :count
+    for update skip locked
+  ),
+  free_queues as (
+    select q.id
+    from __schema__._private_job_queues q
+    cross join lateral (
+      select j.priority, j.run_at
+      from __schema__._private_jobs j
+      where j.job_queue_id = q.id and {due}
+      order by j.priority, j.run_at
+      limit 1
+    ) head
+    where q.is_available = true
+    order by head.priority, head.run_at
+    limit :count
+    for update of q skip locked
+  ),
+  queued as (
+    select head.*
+    from free_queues q
+    cross join lateral (
+      select j.id, j.priority, j.run_at, j.job_queue_id
+      from __schema__._private_jobs j
+      where j.job_queue_id = q.id and {due}
+      order by j.priority, j.run_at
+      limit 1
+      for update skip locked
+    ) head
+  ),
+  chosen as (
+    select * from unqueued union all select * from queued
+    order by priority, run_at
+    limit :count
+  ),
+  locked_queues as (
+    update __schema__._private_job_queues q
+    set locked_at = now(), locked_by = :pool_id
+    from chosen c
+    where q.id = c.job_queue_id
+  )
+update __schema__._private_jobs j
+set attempts = j.attempts + 1, locked_at = now(), locked_by = :pool_id
+from chosen c
+where j.id = c.id
+returning
+  j.id,
+  (select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier,
+  cast(j.payload as text) as payload_text,
+  case when j.job_queue_id is not null then
+    (select q.queue_name from __schema__._private_job_queues q where q.id = j.job_queue_id)
+  end as queue_name,
+  j.priority,
+  greatest(j.run_at, {earliest}) as run_at,
+  j.attempts, j.max_attempts, j.key, j.flags
+"""
+
+
+@lru_cache
+def claim(schema: str, *, forbidding_flags: bool) -> TextualSelect:
+    """Claim up to ``count`` jobs of ``task_identifiers`` for ``pool_id``; the columns of ClaimedJob.
+
+    With ``forbidding_flags``, jobs that have one of ``forbidden_flags`` stay. Rows come back in no
+    promised order.
+    """
+    due = _DUE + _NOT_FORBIDDEN if forbidding_flags else _DUE
+    flags = {"forbidden_flags": TEXTS} if forbidding_flags else {}
+    return statement(
+        _CLAIM.format(due=due, earliest=EARLIEST), schema, task_identifiers=TEXTS, count=Integer, pool_id=Text, **flags
+    ).columns(
+        id=BigInteger,
+        task_identifier=Text,
+        payload_text=Text,
+        queue_name=Text,
+        priority=SmallInteger,
+        run_at=TIMESTAMP,
+        attempts=SmallInteger,
+        max_attempts=SmallInteger,
+        key=Text,
+        flags=JSONB,
+    )

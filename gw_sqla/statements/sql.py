@@ -1,0 +1,52 @@
+"""Text with the schema's quoted name in it, typed parameters and typed columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Integer, SmallInteger, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.type_api import TypeEngine
+
+__all__ = ["BIGINTS", "EARLIEST", "JOB_COLUMNS", "LATEST", "TEXTS", "TIMESTAMP", "quoted", "statement"]
+
+BIGINTS = ARRAY(BigInteger)
+TEXTS = ARRAY(Text)
+TIMESTAMP = DateTime(timezone=True)
+
+EARLIEST = "timestamptz '0001-01-01 00:00:00+00'"
+LATEST = "timestamptz '9999-12-31 23:59:59.999999+00'"
+"""The ends of what a Python datetime holds; PostgreSQL's times, infinities included, go beyond them."""
+
+JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
+    "id": BigInteger(),
+    "task_id": Integer(),
+    "job_queue_id": Integer(),
+    "payload": JSON(),
+    "priority": SmallInteger(),
+    "run_at": TIMESTAMP,
+    "attempts": SmallInteger(),
+    "max_attempts": SmallInteger(),
+    "last_error": Text(),
+    "created_at": TIMESTAMP,
+    "updated_at": TIMESTAMP,
+    "key": Text(),
+    "locked_at": TIMESTAMP,
+    "locked_by": Text(),
+    "revision": Integer(),
+    "flags": JSONB(),
+}
+"""The columns of `gw_sqla.job.JobRow`, with their types."""
+
+
+def quoted(schema: str) -> str:
+    """Return the schema's name as a quoted SQL identifier."""
+    return '"' + schema.replace('"', '""') + '"'
+
+
+def statement(template: str, schema: str, **parameters: TypeEngine[Any] | type[TypeEngine[Any]]) -> TextClause:
+    """Return the template as text: ``__schema__`` replaced by the quoted name, parameters typed."""
+    name = quoted(schema).replace(":", "\\:")  # text() reads :name as a parameter
+    clause = text(template.replace("__schema__", name))
+    return clause.bindparams(*(bindparam(key, type_=type_) for key, type_ in parameters.items()))

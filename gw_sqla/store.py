@@ -1,0 +1,132 @@
+"""Store: the worker's own short transactions, over an engine.
+
+Each method is one statement in autocommit: no BEGIN and COMMIT round trips around it. Faults of the
+database pass through as one of `DATABASE_FAULTS`; what to do about them is decided by the rooms that
+call, with `Outage` for the backoff and the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import anyio
+import asyncpg
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.base import Executable
+
+from gw_sqla.driver import call_asyncio
+from gw_sqla.job import ClaimedJob, Failed
+from gw_sqla.statements import finish, queries
+from gw_sqla.statements.claim import claim
+
+__all__ = ["DATABASE_FAULTS", "Outage", "Store"]
+
+log = logging.getLogger(__name__)
+
+DATABASE_FAULTS = (
+    DBAPIError,
+    PoolTimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg's state machine, on a connection that dies under it
+    OSError,
+)
+"""What a query can raise when the database, the network or the pool is at fault."""
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
+
+
+class Outage:
+    """Backoff with jitter through one outage; says once what happened and once that it is over."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._faults = 0
+
+    async def wait(self, fault: BaseException) -> None:
+        """Log the first fault of an outage, then sleep; 0.1 s at first, up to 5 s. Cancellable."""
+        if self._faults == 0:
+            reason = str(fault).partition("\n")[0] or type(fault).__name__
+            log.warning("%s failed, will be tried again until it works: %s", self._doing, reason)
+        delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(self._faults, 10))
+        self._faults += 1
+        await anyio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
+
+    def over(self) -> bool:
+        """Note that it works; return True, and log it, if it did not work before."""
+        if self._faults == 0:
+            return False
+        log.warning("%s works again after %d faults", self._doing, self._faults)
+        self._faults = 0
+        return True
+
+
+class Store:
+    """The statements of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels."""
+
+    def __init__(self, engine: AsyncEngine, schema: str, pool_id: str) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._schema = schema
+        self._pool_id = pool_id
+
+    async def register_tasks(self, task_identifiers: Collection[str]) -> None:
+        """Make the task identifiers known, so that no caller's first add_job has to."""
+        statement = queries.register_tasks(self._schema)
+        await call_asyncio(self._execute, statement, {"identifiers": sorted(task_identifiers)})
+
+    async def claim(
+        self, task_identifiers: Sequence[str], count: int, forbidden_flags: Sequence[str]
+    ) -> list[ClaimedJob]:
+        """Lock up to ``count`` due jobs and return them, the most urgent first."""
+        parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
+        if forbidden_flags:
+            parameters["forbidden_flags"] = forbidden_flags
+        statement = claim(self._schema, forbidding_flags=bool(forbidden_flags))
+        rows = await call_asyncio(self._fetch, statement, parameters)
+        jobs = [ClaimedJob(**row._mapping) for row in rows]
+        jobs.sort(key=lambda job: (job.priority, job.run_at, job.id))
+        return jobs
+
+    async def complete(self, job_ids: Sequence[int]) -> set[int]:
+        """Delete completed jobs; return the ids that this pool still had the lock of."""
+        return await self._finish(finish.complete(self._schema), {"ids": job_ids})
+
+    async def fail(self, outcomes: Sequence[Failed]) -> set[int]:
+        """Write failures; return the ids that this pool still had the lock of."""
+        parameters = {
+            "ids": [outcome.job.id for outcome in outcomes],
+            "messages": [outcome.message for outcome in outcomes],
+            "delays": [
+                None if outcome.retry_after is None else outcome.retry_after.total_seconds() for outcome in outcomes
+            ],
+            "final": [outcome.permanently for outcome in outcomes],
+            "payloads": [outcome.payload_text for outcome in outcomes],
+        }
+        return await self._finish(finish.fail(self._schema), parameters)
+
+    async def give_back(self, job_ids: Sequence[int]) -> set[int]:
+        """Return unstarted jobs; return the ids that this pool still had the lock of."""
+        return await self._finish(finish.give_back(self._schema), {"ids": job_ids})
+
+    async def give_back_forgotten(self, known_ids: Sequence[int]) -> set[int]:
+        """Return all jobs that are locked by this pool and not known to it; return their ids."""
+        return await self._finish(finish.give_back_forgotten(self._schema), {"ids": known_ids})
+
+    async def _finish(self, statement: Executable, parameters: dict[str, Any]) -> set[int]:
+        rows = await call_asyncio(self._fetch, statement, parameters | {"pool_id": self._pool_id})
+        return {row[0] for row in rows}
+
+    async def _fetch(self, statement: Executable, parameters: dict[str, Any]) -> Sequence[Row[Any]]:
+        async with self._engine.connect() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    async def _execute(self, statement: Executable, parameters: dict[str, Any]) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execute(statement, parameters)

@@ -1,0 +1,36 @@
+"""Names and values that every room shares: JSON, the job key's modes, the states of a job."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+__all__ = ["DEFAULT_SCHEMA", "JSON", "JobKeyMode", "JobState"]
+
+DEFAULT_SCHEMA = "graphile_worker"
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+
+class JobKeyMode(StrEnum):
+    """What adding a job does when an unlocked job already has its key (Graphile Worker's modes)."""
+
+    REPLACE = "replace"
+    """Replace that job's every property, run_at included."""
+    PRESERVE_RUN_AT = "preserve_run_at"
+    """Replace all but run_at, while no attempt was made: debounce from the first add."""
+    UNSAFE_DEDUPE = "unsafe_dedupe"
+    """Change nothing, even if that job is locked or permanently failed: the new job may never run."""
+
+
+class JobState(StrEnum):
+    """What a person would say of a job; derived from its columns, the first that fits."""
+
+    LOCKED = "locked"
+    """A worker has it."""
+    FAILED = "failed"
+    """Permanently failed: no attempts are left."""
+    SCHEDULED = "scheduled"
+    """Its run_at is in the future."""
+    READY = "ready"
+    """A worker may claim it, once its queue is free."""

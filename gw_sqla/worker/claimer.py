@@ -1,0 +1,101 @@
+"""Claimer: asks the database for as many jobs as there are free slots, when there may be some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import anyio
+import anyio.lowlevel
+
+from gw_sqla.job import ClaimedJob
+from gw_sqla.store import DATABASE_FAULTS, Outage, Store
+from gw_sqla.worker.demand import Demand
+from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.slots import Slots
+
+__all__ = ["Claimer"]
+
+_CLAIM_TIMEOUT = timedelta(seconds=60)
+"""How long a claim in flight may hold up a stop: it is shielded, so that no job is locked and forgotten."""
+
+
+class Claimer:
+    """Claims jobs for the slots of one worker pool."""
+
+    def __init__(
+        self,
+        store: Store,
+        demand: Demand,
+        slots: Slots,
+        finisher: Finisher,
+        *,
+        task_identifiers: Sequence[str],
+        forbidden_flags: Sequence[str],
+        poll_interval: timedelta,
+        most_unwritten: int,
+    ) -> None:
+        self._store = store
+        self._demand = demand
+        self._slots = slots
+        self._finisher = finisher
+        self._task_identifiers = list(task_identifiers)
+        self._forbidden_flags = list(forbidden_flags)
+        self._poll_seconds = poll_interval.total_seconds()
+        self._most_unwritten = most_unwritten
+        self._may_have_forgotten = False
+        self._outage = Outage("claiming jobs")
+
+    async def run(self) -> None:
+        """Claim until cancelled. A claim in flight is finished and its jobs are given to the slots."""
+        while True:
+            if self._demand.may_have_more and self._room() > 0:
+                await self._claim()
+                continue
+            with anyio.move_on_after(self._poll_seconds) as poll:
+                await self._demand.wait()
+            if poll.cancelled_caught:
+                self._demand.may_have_more = True
+
+    async def drain(self) -> None:
+        """Claim until nothing is ready and nothing is running or unwritten."""
+        while True:
+            idle = self._is_idle()
+            jobs = await self._claim() if self._room() > 0 else None
+            if idle and jobs is not None and not jobs:
+                return  # nothing of ours could have changed while the claim looked
+            if not jobs and not self._is_idle():
+                self._demand.may_have_more = True  # whatever ends next is a reason to look again
+                await self._demand.wait()
+
+    def _is_idle(self) -> bool:
+        return self._slots.is_idle and self._finisher.backlog == 0
+
+    def _room(self) -> int:
+        return self._slots.free if self._finisher.backlog < self._most_unwritten else 0
+
+    async def _claim(self) -> list[ClaimedJob] | None:
+        """Claim once; None after a fault, when the backoff is over."""
+        await anyio.lowlevel.checkpoint_if_cancelled()  # the claim itself is shielded
+        wanted = self._room()
+        self._demand.may_have_more = False
+        try:
+            with anyio.fail_after(_CLAIM_TIMEOUT.total_seconds(), shield=True):
+                await self._give_back_forgotten()
+                jobs = await self._store.claim(self._task_identifiers, wanted, self._forbidden_flags)
+                self._slots.give(jobs)
+        except DATABASE_FAULTS as fault:  # a TimeoutError too
+            self._demand.may_have_more = True
+            self._may_have_forgotten = True
+            await self._outage.wait(fault)
+            return None
+        self._outage.over()
+        if len(jobs) == wanted:
+            self._demand.may_have_more = True
+        return jobs
+
+    async def _give_back_forgotten(self) -> None:
+        """After a fault: an earlier claim may have locked jobs although its answer was lost."""
+        if self._may_have_forgotten:
+            await self._store.give_back_forgotten([*self._slots.known_ids, *self._finisher.known_ids])
+            self._may_have_forgotten = False

@@ -1,0 +1,114 @@
+"""Finisher: writes outcomes in batches, each as soon as the one before is done.
+
+Idle, an outcome is written at once; under load a batch is what gathered during the last write. There
+is no delay to choose. A write is repeated until it is known to be done or the lock is known to be
+lost, so an outage of the database stops completions, then claiming (the backlog is bounded), and
+nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+
+from gw_sqla.hooks import Observers
+from gw_sqla.job import Completed, Failed, Outcome, Returned
+from gw_sqla.store import DATABASE_FAULTS, Outage, Store
+
+__all__ = ["Finisher"]
+
+log = logging.getLogger(__name__)
+
+
+class Finisher:
+    """Takes outcomes from the slots, writes them, tells observers and ``on_written`` after the commit."""
+
+    def __init__(self, store: Store, observers: Observers, on_written: Callable[[Sequence[Outcome]], None]) -> None:
+        self._store = store
+        self._observers = observers
+        self._on_written = on_written
+        self._gathered: list[Outcome] = []
+        self._writing: list[Outcome] = []
+        self._wake = anyio.Event()
+        self._closed = False
+        self._scope = anyio.CancelScope(shield=True)
+        self._outage = Outage("writing what became of jobs")
+        self.completed = 0
+        self.failed = 0
+
+    @property
+    def backlog(self) -> int:
+        """How many outcomes are not written yet."""
+        return len(self._gathered) + len(self._writing)
+
+    @property
+    def known_ids(self) -> list[int]:
+        """The ids of the jobs whose outcomes are not written yet."""
+        return [outcome.job.id for outcome in (*self._gathered, *self._writing)]
+
+    def add(self, outcome: Outcome) -> None:
+        """Take an outcome; it is written soon."""
+        self._gathered.append(outcome)
+        self._wake.set()
+
+    def close(self, flush_timeout: float) -> None:
+        """Let `run` end when all is written, or after ``flush_timeout`` seconds."""
+        self._closed = True
+        self._scope.deadline = anyio.current_time() + flush_timeout
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write until closed. Shielded: only `close` ends it, so that no outcome is lost."""
+        with self._scope:
+            while True:
+                if self._gathered:
+                    self._writing, self._gathered = self._gathered, []
+                    await self._write(self._writing)
+                elif self._closed:
+                    return
+                else:
+                    self._wake = anyio.Event()
+                    await self._wake.wait()
+        log.error(
+            "%d outcomes could not be written in time; their jobs stay locked until recovery: %s",
+            self.backlog,
+            self.known_ids[:20],
+        )
+
+    async def _write(self, batch: Sequence[Outcome]) -> None:
+        completed = [outcome for outcome in batch if isinstance(outcome, Completed)]
+        failed = [outcome for outcome in batch if isinstance(outcome, Failed)]
+        returned = [outcome for outcome in batch if isinstance(outcome, Returned)]
+        lost: set[int] = set()
+        if completed:
+            ids = [outcome.job.id for outcome in completed]
+            lost |= await self._until_known(ids, lambda: self._store.complete(ids))
+        if failed:
+            ids = [outcome.job.id for outcome in failed]
+            lost |= await self._until_known(ids, lambda: self._store.fail(failed))
+        if returned:
+            ids = [outcome.job.id for outcome in returned]
+            lost |= await self._until_known(ids, lambda: self._store.give_back(ids))
+        if lost:
+            log.error("the locks of jobs %s were lost: their outcomes were not written", sorted(lost)[:20])
+        self.completed += sum(outcome.job.id not in lost for outcome in completed)
+        self.failed += sum(outcome.job.id not in lost for outcome in failed)
+        self._writing = []
+        self._observers.written(batch, lost)
+        self._on_written(batch)
+
+    async def _until_known(self, ids: Sequence[int], write: Callable[[], Awaitable[set[int]]]) -> set[int]:
+        """Repeat the write until it is answered; return the ids whose locks were lost.
+
+        After a fault an earlier try may have been committed although its answer was lost: a missing
+        id then says nothing, and is not called lost.
+        """
+        while True:
+            try:
+                written = await write()
+            except DATABASE_FAULTS as fault:
+                await self._outage.wait(fault)
+            else:
+                return set() if self._outage.over() else set(ids) - written

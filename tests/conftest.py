@@ -1,0 +1,77 @@
+"""Fixtures for every test: the server, a database for each module, an engine on both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from gw_sqla import async_sessionmaker
+from gw_sqla.driver import call_asyncio, database_loop
+from gw_sqla.migrations import migrate
+from gw_sqla.session import AsyncSession
+from tests.support.server import Server, execute, start_server
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Each async test runs on both event loops."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The PostgreSQL server of this test run."""
+    with start_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> str:
+    """The name of a migrated, empty database, to be copied."""
+    url = server.create_database()
+
+    async def prepare() -> None:
+        engine = create_async_engine(url)
+        await migrate(engine)
+        await engine.dispose()
+
+    asyncio.run(prepare())
+    return str(make_url(url).database)
+
+
+@pytest.fixture(scope="module")
+def database(server: Server, template: str) -> Iterator[str]:
+    """The URL of this test module's own migrated database."""
+    url = server.create_database(template)
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def clean_database(database: str) -> str:
+    """The module's database, emptied of what earlier tests left."""
+    tables = ", ".join(f"graphile_worker._private_{name}" for name in ("jobs", "job_queues", "tasks"))
+    asyncio.run(execute(database, f"truncate {tables}, graphile_worker._private_known_crontabs"))
+    return database
+
+
+@pytest.fixture
+async def engine(clean_database: str, anyio_backend: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on the module's emptied database; at the end no connection may be checked out."""
+    async with database_loop():
+        engine = create_async_engine(clean_database)
+        yield engine
+        checked_out: Any = engine.pool
+        assert checked_out.checkedout() == 0, "a connection was left checked out"
+        await call_asyncio(engine.dispose)
+
+
+@pytest.fixture
+def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """A maker of sessions that work on both event loops."""
+    return async_sessionmaker(engine, expire_on_commit=False)

@@ -1,0 +1,201 @@
+"""Stopping: gracefully, by the end of the grace period, by cancellation; nothing stays locked."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import anyio
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla import (
+    AsyncSession,
+    ConfigurationError,
+    JobContext,
+    JobDetails,
+    JobRepository,
+    JobState,
+    RunCounts,
+    Runner,
+    RunnerSettings,
+    SchemaMissingError,
+    SchemaTooNewError,
+    TaskRegistry,
+    async_sessionmaker,
+)
+from tests.runner.conftest import ONLY_NOTIFIED, AddJob
+from tests.support.recorder import Recorder
+
+pytestmark = pytest.mark.anyio
+
+Sessions = async_sessionmaker[AsyncSession]
+SHUTDOWN = "the worker was shut down before the job ended"
+
+
+async def jobs(sessions: Sessions) -> list[JobDetails]:
+    async with sessions() as session:
+        return await JobRepository().list_jobs(session)
+
+
+async def test_running_jobs_end_within_the_grace_period(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    @tasks.task("until_stopped")
+    async def until_stopped(ctx: JobContext) -> None:
+        await ctx.stopping.wait()
+        async with ctx.session() as session:
+            await ctx.repository.add_job(session, "afterwards")
+
+    async with Runner(engine, tasks, ONLY_NOTIFIED, observers=[recorder]) as runner:
+        await add_job("until_stopped")
+        await recorder.until(lambda: recorder.started)
+        runner.stop()
+        await recorder.until(lambda: recorder.completed)
+    assert [job.task_identifier for job in await jobs(sessions)] == ["afterwards"]
+
+
+async def test_grace_period_over_cancels_and_fails(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    @tasks.task("stubborn")
+    async def stubborn() -> None:
+        await anyio.sleep_forever()
+
+    settings = RunnerSettings(grace_period=timedelta(milliseconds=20))
+    async with Runner(engine, tasks, settings, observers=[recorder]):
+        await add_job(stubborn)
+        await recorder.until(lambda: recorder.started)
+    [job] = await jobs(sessions)
+    assert (job.last_error, job.attempts, job.state) == (SHUTDOWN, 1, JobState.SCHEDULED)
+    assert [outcome.message for outcome in recorder.failed] == [SHUTDOWN]
+
+
+async def test_cancellation_from_outside_fails_what_runs_and_leaves_nothing_locked(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    @tasks.task("stubborn")
+    async def stubborn(ctx: JobContext) -> None:
+        async with ctx.session():
+            await anyio.sleep_forever()
+
+    for _ in range(6):
+        await add_job(stubborn, queue_name=None)
+    async with anyio.create_task_group() as task_group:
+        await task_group.start(Runner(engine, tasks, ONLY_NOTIFIED, observers=[recorder]).run)
+        await recorder.until(lambda: len(recorder.started) == 4)
+        task_group.cancel_scope.cancel()
+    found = await jobs(sessions)
+    assert sorted(job.attempts for job in found) == [0, 0, 1, 1, 1, 1]
+    assert {job.last_error for job in found if job.attempts} == {SHUTDOWN}
+    assert not any(job.locked_at for job in found)
+
+
+async def test_thread_that_does_not_end_is_left_to_itself(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    release = threading.Event()
+
+    @tasks.task("thread")
+    def thread() -> None:
+        release.wait(30)
+
+    settings = RunnerSettings(grace_period=timedelta(milliseconds=20))
+    try:
+        async with Runner(engine, tasks, settings, observers=[recorder]):
+            await add_job(thread)
+            await recorder.until(lambda: recorder.started)
+        [job] = await jobs(sessions)
+        assert job.last_error == SHUTDOWN
+    finally:
+        release.set()
+
+
+async def test_run_once_stops_when_asked(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, add_job: AddJob
+) -> None:
+    runner: Runner
+
+    @tasks.task("stop")
+    async def stop() -> None:
+        runner.stop()
+
+    for _ in range(5):
+        await add_job(stop)
+    runner = Runner(engine, tasks, RunnerSettings(concurrency=1))
+    counts = await runner.run_once()
+    assert 1 <= counts.completed < 5
+    left = await jobs(sessions)
+    assert len(left) == 5 - counts.completed
+    assert {(job.attempts, job.locked_at) for job in left} == {(0, None)}
+
+
+async def test_a_runner_runs_once_at_a_time_but_again_afterwards(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob
+) -> None:
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    runner = Runner(engine, tasks)
+    async with runner:
+        with pytest.raises(ConfigurationError, match="runs already"):
+            await runner.run_once()
+    await add_job(note)
+    assert await runner.run_once() == RunCounts(completed=1, failed=0)
+
+
+async def test_breaking_migration_of_a_peer_stops_the_worker(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions
+) -> None:
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    runner = Runner(engine, tasks, ONLY_NOTIFIED)
+    with pytest.RaisesGroup(SchemaTooNewError):
+        async with anyio.create_task_group() as task_group:
+            await task_group.start(runner.run)
+            async with sessions.begin() as session:
+                for payload in (
+                    "rubbish",
+                    '{"breaking": false, "migrationNumber": 20}',
+                    '{"breaking": true, "migrationNumber": 21}',
+                ):
+                    await session.execute(select(func.pg_notify("worker:migrate", payload)))
+
+
+async def test_missing_schema_is_said_at_the_start(engine: AsyncEngine, tasks: TaskRegistry) -> None:
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    with pytest.raises(SchemaMissingError, match="gw_sqla migrate"):
+        await Runner(engine, tasks, RunnerSettings(schema="elsewhere")).run()
+
+
+async def test_engine_and_registry_are_checked(engine: AsyncEngine, tasks: TaskRegistry) -> None:
+    with pytest.raises(ConfigurationError, match="registry is empty"):
+        Runner(engine, tasks)
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    with pytest.raises(ConfigurationError, match="engine: must be create_async_engine"):
+        Runner(engine.sync_engine, tasks)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema", ""),
+        ("concurrency", 0),
+        ("concurrency", "many"),
+        ("poll_interval", timedelta(0)),
+        ("poll_interval", 2),
+        ("grace_period", timedelta(seconds=-1)),
+        ("flush_timeout", timedelta(days=4000)),
+        ("forbidden_flags", "heavy"),
+    ],
+)
+async def test_bad_settings_name_their_field(field: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{field}: must be "):
+        RunnerSettings(**{field: value})  # type: ignore[arg-type]

@@ -1,0 +1,48 @@
+"""An observer that remembers what became of jobs and lets a test wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from gw_sqla import ClaimedJob, Completed, Failed, Observer, Outcome, Returned
+
+
+class Recorder(Observer):
+    """Keeps every event; `until` waits for a condition over them, with a deadline."""
+
+    def __init__(self) -> None:
+        self.started: list[ClaimedJob] = []
+        self.completed: list[Completed] = []
+        self.failed: list[Failed] = []
+        self.returned: list[Returned] = []
+        self.lost: list[Outcome] = []
+        self._changed = anyio.Event()
+
+    def job_started(self, job: ClaimedJob) -> None:
+        self.started.append(job)
+        self._changed.set()
+
+    def job_completed(self, outcome: Completed) -> None:
+        self.completed.append(outcome)
+        self._changed.set()
+
+    def job_failed(self, outcome: Failed) -> None:
+        self.failed.append(outcome)
+        self._changed.set()
+
+    def job_returned(self, outcome: Returned) -> None:
+        self.returned.append(outcome)
+        self._changed.set()
+
+    def lock_lost(self, outcome: Outcome) -> None:
+        self.lost.append(outcome)
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+        """Wait until the condition holds; it is tested after each event."""
+        with anyio.fail_after(seconds):
+            while not condition():
+                self._changed = anyio.Event()
+                await self._changed.wait()

@@ -1,0 +1,150 @@
+"""The PostgreSQL server that the tests run on, and databases on it.
+
+`GW_SQLA_TEST_DATABASE_URL`: a superuser's URL of a server that runs already; `local`: the newest
+PostgreSQL found on the machine (its initdb and pg_ctl); else the embedded PostgreSQL 18.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+from sqlalchemy import URL, make_url
+
+from gw_sqla.embedded import embedded_postgres
+
+_SPEED = "-c fsync=off -c full_page_writes=off -c max_connections=300"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server; ``url`` is a superuser's, of its maintenance database."""
+
+    url: URL
+    _numbers: Iterator[int]
+
+    def create_database(self, template: str | None = None) -> str:
+        """Create a database, a copy of ``template`` if given, and return its URL."""
+        name = f"gw_sqla_test_{os.getpid()}_{next(self._numbers)}"
+        self.execute(f'create database "{name}"' + (f' template "{template}"' if template else ""))
+        return self.url.set(database=name).render_as_string(hide_password=False)
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database that `create_database` made, with whatever is connected to it."""
+        self.execute(f'drop database if exists "{make_url(url).database}" with (force)')
+
+    def execute(self, sql: str) -> None:
+        """Run SQL in the maintenance database, outside a transaction."""
+        asyncio.run(execute(self.url, sql))
+
+
+async def connect(url: URL | str) -> asyncpg.Connection:
+    """Open a bare asyncpg connection, independent of everything under test."""
+    url = make_url(url)
+    socket_directory = url.query.get("host")
+    return await asyncpg.connect(
+        host=str(socket_directory) if socket_directory else url.host,
+        port=url.port,
+        user=url.username,
+        password=url.password,
+        database=url.database,
+    )
+
+
+async def execute(url: URL | str, sql: str) -> None:
+    """Run SQL on a connection of its own."""
+    connection = await connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@dataclass(frozen=True)
+class RestartableServer:
+    """A server in a directory of its own, which a test may stop and start; its URL stays the same."""
+
+    url: URL
+    _binaries: Path
+    _home: Path
+    _user: str | None
+
+    def initialise(self) -> None:
+        """Make the data directory."""
+        self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8")
+
+    def start(self) -> None:
+        """Start it and wait until it accepts connections."""
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self._home}' {_SPEED}"
+        self._run("pg_ctl", "-w", "-o", options, "-l", str(self._home / "log"), "start")
+
+    def stop(self, mode: str) -> None:
+        """Stop it: ``fast`` ends sessions, ``immediate`` is a crash."""
+        self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._binaries / program, "-D", self._home / "data", *arguments],
+            user=self._user,
+            cwd=self._home,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def start_server() -> Iterator[Server]:
+    """Yield the server that the environment asks for."""
+    wanted = os.environ.get("GW_SQLA_TEST_DATABASE_URL", "")
+    if wanted and wanted != "local":
+        yield Server(make_url(wanted).set(drivername="postgresql+asyncpg"), count(1))
+    elif wanted == "local":
+        with restartable_server() as local:
+            yield Server(local.url, count(1))
+    else:
+        with embedded_postgres() as url:
+            yield Server(url, count(1))
+
+
+@contextmanager
+def restartable_server() -> Iterator[RestartableServer]:
+    """Start a server of the test's own: of the machine's PostgreSQL if that is asked for, else the embedded one."""
+    local = os.environ.get("GW_SQLA_TEST_DATABASE_URL") == "local"
+    binaries, user = _local_binaries() if local else _embedded_binaries()
+    with tempfile.TemporaryDirectory(prefix="gw_sqla-", ignore_cleanup_errors=True) as directory:
+        home = Path(directory)
+        if os.geteuid() == 0:
+            os.chown(home, pwd.getpwnam(user).pw_uid, -1)
+        url = URL.create("postgresql+asyncpg", username="postgres", database="postgres", query={"host": directory})
+        server = RestartableServer(url, binaries, home, user if os.geteuid() == 0 else None)
+        server.initialise()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
+
+
+def _local_binaries() -> tuple[Path, str]:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]), reverse=True)
+    on_path = shutil.which("initdb")
+    if not found and on_path is None:
+        raise RuntimeError("GW_SQLA_TEST_DATABASE_URL=local, but no PostgreSQL is installed on this machine")
+    return found[0].parent if found else Path(str(on_path)).parent, "postgres"
+
+
+def _embedded_binaries() -> tuple[Path, str]:
+    with embedded_postgres():  # makes the user that the binaries run as, and lets it read them, when we are root
+        from embedded_postgres._commands import POSTGRES_BIN_PATH
+    return POSTGRES_BIN_PATH, "embedded_postgres"
