@@ -159,5 +159,5 @@ def _batch_outcome(task: Task[Any], job: ClaimedJob, results: Any) -> Outcome:
         message=message,
         permanently=all(isinstance(result, FailPermanently) for _, result in failures),
         retry_after=_wait(task, job),
-        payload_text=json.dumps([item for item, _ in failures]),
+        payload_text=json.dumps([item for item, _ in failures], allow_nan=False),
     )
