@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -76,7 +77,7 @@ class Executor:
         except _TimedOut:
             return self._failed(task, job, f"TimeoutError: the task's timeout of {task.timeout} has passed")
         except FailPermanently as error:
-            return Failed(job=job, message=error_text(error), permanently=True)
+            return replace(self._failed(task, job, error_text(error)), permanently=True)
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -float("inf"):
                 raise
