@@ -20,6 +20,8 @@ def specs_to_json(specs: Sequence[JobSpec]) -> str:
     """
     seen: dict[str, int] = {}
     for index, spec in enumerate(specs):
+        if not isinstance(spec, JobSpec):
+            raise InvalidJobError("specs", f"specs[{index}] is a {type(spec).__name__}, not a JobSpec")
         if spec.job_key is not None and seen.setdefault(spec.job_key, index) != index:
             raise InvalidJobError(
                 "job_key", f"{spec.job_key!r} is in specs[{seen[spec.job_key]}] and specs[{index}]: one job per key"

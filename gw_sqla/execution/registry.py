@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, get_type_hints, overload
 
+from pydantic import PydanticUserError
+
 from gw_sqla.errors import InvalidJobError, TaskDefinitionError
 from gw_sqla.execution.context import JobContext
 from gw_sqla.job import JobSpec
@@ -85,8 +87,19 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         return declare
 
     def json_schemas(self) -> dict[str, dict[str, Any]]:
-        """Return the JSON Schema of each task's payload, for producers in other languages."""
-        return {identifier: task.payload_type.json_schema() for identifier, task in self._tasks.items()}
+        """Return the JSON Schema of each task's payload, for producers in other languages.
+
+        Raises TaskDefinitionError, which names the task, for a type that has none.
+        """
+        schemas = {}
+        for identifier, task in self._tasks.items():
+            try:
+                schemas[identifier] = task.payload_type.json_schema()
+            except PydanticUserError as error:
+                raise TaskDefinitionError(
+                    f"task {identifier!r}: its payload type has no JSON Schema: {error.message}"
+                ) from error
+        return schemas
 
     def __getitem__(self, identifier: str) -> Task[Any]:
         return self._tasks[identifier]

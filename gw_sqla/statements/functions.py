@@ -89,7 +89,8 @@ def permanently_fail_jobs(schema: str) -> TextualSelect:
 def reschedule_jobs(schema: str) -> TextualSelect:
     """``reschedule_jobs``: the rows that were touched; a null argument keeps what is there."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.reschedule_jobs(:job_ids, :run_at, :priority, :attempts, :max_attempts) j",
+        f"select\n  {_COLUMNS}\nfrom __schema__.reschedule_jobs"
+        "(:job_ids, :run_at, :priority, :attempts, :max_attempts) j",
         schema,
         job_ids=BIGINTS,
         run_at=TIMESTAMP,

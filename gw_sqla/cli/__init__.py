@@ -1,0 +1,1 @@
+"""The command line, ``python -m gw_sqla``: arguments to calls; nothing is decided here that the API decides."""

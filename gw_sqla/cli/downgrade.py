@@ -1,0 +1,34 @@
+"""``downgrade``: remove what ``migrate`` made."""
+
+from __future__ import annotations
+
+import anyio
+import click
+from sqlalchemy import URL
+
+from gw_sqla.cli.database import connected
+from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.migrations import downgrade
+
+__all__ = ["command"]
+
+
+@click.command()
+@database_url_option()
+@schema_option
+@click.option("--yes", is_flag=True, help="Do it; without this nothing is done. Has no environment variable.")
+@debug_option
+def command(database_url: URL, schema: str, *, yes: bool) -> None:
+    """Remove what migrate made.
+
+    That is the whole schema, or gw_sqla's own objects in a schema that Graphile Worker made.
+    Refuses while there are jobs. Stop all workers first.
+    """
+    if not yes:
+        raise click.UsageError(f"downgrade removes the worker schema {schema!r}: add --yes if you mean it")
+    anyio.run(_downgrade, database_url, schema)
+
+
+async def _downgrade(url: URL, schema: str) -> None:
+    async with connected(url) as engine:
+        click.echo(await downgrade(engine, schema=schema))

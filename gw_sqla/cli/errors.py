@@ -1,0 +1,75 @@
+"""Any error to one line on standard error and an exit code."""
+
+from __future__ import annotations
+
+import re
+import traceback
+
+import asyncpg
+import click
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from gw_sqla.errors import AccessError, GwSqlaError, SchemaError, SchemaTooNewError
+
+__all__ = ["UnreachableError", "describe", "report"]
+
+_USAGE = 2
+_FAULT = 1
+_INTERRUPTED = 130
+
+_URL_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]+@")
+
+
+class UnreachableError(Exception):
+    """No connection to the database could be made, or it broke; the text says where and why."""
+
+
+def report(error: BaseException, *, debug: bool) -> int:
+    """Print the error, with its traceback if ``debug``, and return the exit code. Passwords in URLs are masked."""
+    text, code = describe(error)
+    if debug:
+        click.echo(_without_passwords("".join(traceback.format_exception(error)).rstrip()), err=True)
+    click.echo(f"Error: {_without_passwords(' '.join(text.split()))}", err=True)
+    return code
+
+
+def describe(error: BaseException) -> tuple[str, int]:
+    """Return what to tell people, and the exit code. The most specific class comes first."""
+    error = _first(error)
+    match error:
+        case click.UsageError():
+            command = error.ctx.command_path if error.ctx else "gw-sqla"
+            return f"{error.format_message()} (see: {command} --help)", _USAGE
+        case click.ClickException():
+            return error.format_message(), error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            return "interrupted", _INTERRUPTED
+        case SchemaTooNewError():
+            return str(error), error.exit_code
+        case SchemaError() | AccessError() | UnreachableError():
+            return str(error), _FAULT
+        case GwSqlaError():
+            return str(error), _USAGE
+        case DBAPIError():
+            return _database_text(getattr(error.orig, "__cause__", None) or error.orig or error), _FAULT
+        case asyncpg.PostgresError() | asyncpg.InterfaceError():
+            return _database_text(error), _FAULT
+        case SQLAlchemyError():
+            return f"database: {error}", _FAULT
+    return f"unexpected {type(error).__name__}: {error}; --debug shows where", _FAULT
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error itself, or the first of a group: task groups wrap what leaves them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _database_text(error: BaseException) -> str:
+    state = getattr(error, "sqlstate", None)
+    return f"database: {error or type(error).__name__}" + (f" (SQLSTATE {state})" if state else "")
+
+
+def _without_passwords(text: str) -> str:
+    return _URL_PASSWORD.sub(r"\1:***@", text)

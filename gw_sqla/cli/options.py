@@ -1,0 +1,90 @@
+"""What the commands' options have in common: environment variables, the database, the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy import URL
+
+from gw_sqla.types import DEFAULT_SCHEMA
+from gw_sqla.url import parse_url
+
+__all__ = ["EXIT_CODES", "Invocation", "app_option", "database_url_option", "debug_option", "option", "schema_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done; for a worker also: stopped by a signal, all jobs written
+  1    the database, its schema, the role's rights or the network stood in the way
+  2    wrong usage or bad input; nothing was done
+  57   the schema has a breaking migration that this version does not know
+  130  interrupted before the command could finish
+"""
+
+
+@dataclass
+class Invocation:
+    """What the top of the program must know of a command line once it has failed."""
+
+    debug: bool = False
+
+
+def option(*names: str, **attributes: Any) -> Callable[[F], F]:
+    """Declare an option that an environment variable can give too: ``--poll-interval`` or GW_SQLA_POLL_INTERVAL.
+
+    Parameters are those of ``click.option``; ``envvar`` replaces the derived name of the variable.
+    """
+    long = next(name for name in names if name.startswith("--")).removeprefix("--")
+    attributes.setdefault("envvar", f"GW_SQLA_{long.replace('-', '_').upper()}")
+    return click.option(*names, show_envvar=True, **attributes)
+
+
+def _note_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Invocation).debug = True
+
+
+def _parse_url(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> URL | None:
+    return None if value is None else parse_url(value)
+
+
+debug_option = option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_note_debug,
+    help="Show the traceback of an error, instead of one line.",
+)
+
+schema_option = option(
+    "--schema",
+    envvar="GRAPHILE_WORKER_SCHEMA",
+    default=DEFAULT_SCHEMA,
+    metavar="NAME",
+    help="Name of the worker schema, unquoted.",
+)
+
+app_option = option(
+    "--app",
+    required=True,
+    metavar="MODULE:ATTRIBUTE",
+    help="Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too.",
+)
+
+
+def database_url_option(*, required: bool = True) -> Callable[[F], F]:
+    """Declare ``--database-url``; the command gets a URL for ``create_async_engine``."""
+    return option(
+        "--database-url",
+        envvar="DATABASE_URL",
+        required=required,
+        metavar="URL",
+        callback=_parse_url,
+        help="The database, such as postgresql://user:password@host/database. "
+        "Prefer the variable: other users of the machine can read command lines.",
+    )

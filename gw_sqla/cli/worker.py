@@ -1,0 +1,126 @@
+"""``worker``: run the jobs of an application until a signal, or once."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+from datetime import timedelta
+from functools import partial
+
+import anyio
+import click
+from sqlalchemy import URL
+
+from gw_sqla.cli.app import load_app
+from gw_sqla.cli.database import connected
+from gw_sqla.cli.options import EXIT_CODES, app_option, database_url_option, debug_option, option, schema_option
+from gw_sqla.errors import ConfigurationError
+from gw_sqla.execution.registry import TaskRegistry
+from gw_sqla.migrations import migrate
+from gw_sqla.runner import Runner
+from gw_sqla.settings import RunnerSettings
+
+__all__ = ["command"]
+
+log = logging.getLogger(__name__)
+
+_DEFAULTS = RunnerSettings()
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: float) -> timedelta:
+    try:
+        return timedelta(seconds=value)
+    except (ValueError, OverflowError) as error:  # nan, inf and the like
+        raise click.BadParameter(f"{value} is not a number of seconds that can be waited") from error
+
+
+@click.command(epilog=EXIT_CODES)
+@app_option
+@database_url_option()
+@schema_option
+@option("--once", is_flag=True, help="Run what is ready, print how many runs completed and failed, and end.")
+@option("--concurrency", type=int, default=_DEFAULTS.concurrency, metavar="N", help="How many jobs run at once.")
+@option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
+@option("--migrate", "migrate_first", is_flag=True, help="Create, adopt or upgrade the schema first.")
+@option(
+    "--poll-interval",
+    type=float,
+    default=_DEFAULTS.poll_interval.total_seconds(),
+    callback=_seconds,
+    metavar="SECONDS",
+    help="How often to look for due jobs when no notification comes.",
+)
+@option(
+    "--grace-period",
+    type=float,
+    default=_DEFAULTS.grace_period.total_seconds(),
+    callback=_seconds,
+    metavar="SECONDS",
+    help="How long running jobs may go on after a signal; then they are cancelled and failed.",
+)
+@option(
+    "--forbidden-flag",
+    "forbidden_flags",
+    multiple=True,
+    metavar="FLAG",
+    help="Leave jobs with this flag alone; can be repeated (in the variable: separated by spaces).",
+)
+@option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="info", help="What to log.")
+@debug_option
+def command(
+    app: str,
+    database_url: URL,
+    schema: str,
+    *,
+    once: bool,
+    concurrency: int,
+    backend: str,
+    migrate_first: bool,
+    poll_interval: timedelta,
+    grace_period: timedelta,
+    forbidden_flags: tuple[str, ...],
+    log_level: str,
+) -> None:
+    """Run the jobs of an application.
+
+    Works until SIGINT, SIGTERM, SIGHUP or SIGUSR2: then no more jobs are claimed, those that run may end
+    within the grace period, and the exit code is 0. A second signal ends the grace period. Jobs that fail
+    are tried again later and do not change the exit code. Log lines go to standard error.
+    """
+    _start_log(log_level)
+    _require_backend(backend)
+    settings = RunnerSettings(
+        schema=schema,
+        concurrency=concurrency,
+        poll_interval=poll_interval,
+        grace_period=grace_period,
+        forbidden_flags=forbidden_flags,
+    )
+    work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
+    anyio.run(work, backend=backend)
+
+
+async def _work(url: URL, tasks: TaskRegistry, settings: RunnerSettings, *, once: bool, migrate_first: bool) -> None:
+    # A connection for each job's own session, and two for claiming and finishing.
+    async with connected(url, pool_size=settings.concurrency + 2) as engine:
+        runner = Runner(engine, tasks, settings)
+        if migrate_first:
+            log.info("%s", await migrate(engine, schema=settings.schema))
+        if once:
+            counts = await runner.run_once()
+            click.echo(f"completed {counts.completed}, failed {counts.failed}")
+        else:
+            await runner.run()
+
+
+def _start_log(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+
+
+def _require_backend(backend: str) -> None:
+    if backend == "trio" and not (importlib.util.find_spec("trio") and importlib.util.find_spec("trio_asyncio")):
+        raise ConfigurationError("--backend trio needs the extra: pip install 'gw-sqla[trio]'")

@@ -1,0 +1,69 @@
+"""The group: help, versions, environment variables, broken pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+import click
+import pytest
+
+from gw_sqla.cli.errors import describe
+from gw_sqla.cli.main import cli
+from tests.cli.command import ROOT, environment, error_line, run, run_here
+
+COMMANDS = ["worker", "migrate", "downgrade", "add", "schema", "quickstart"]
+
+
+def test_help_names_the_commands_and_the_exit_codes() -> None:
+    done = run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for text in (*COMMANDS, "Exit codes:", "57 ", "130 "):
+        assert text in done.stdout
+
+
+def test_without_a_command_the_help_is_an_error() -> None:
+    done = run()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Commands:" in done.stderr
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"gw-sqla, version {version('gw-sqla')}\n"
+
+
+def test_an_unknown_command_and_an_unknown_option() -> None:
+    assert "No such command 'nope'" in error_line(run_here("nope"), 2)
+    assert "--nope" in error_line(run_here("worker", "--nope"), 2)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_variable_that_its_help_names(name: str) -> None:
+    context = click.Context(cli)
+    command = cli.get_command(context, name)
+    assert command is not None
+    text = " ".join(command.get_help(click.Context(command, info_name=name)).split())
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name != "yes":
+            assert isinstance(parameter.envvar, str)
+            assert f"[env var: {parameter.envvar}" in text
+            assert parameter.help
+
+
+def test_an_output_that_nobody_reads() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "gw_sqla", "migrate", "--sql"]
+    done = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, env=environment(), cwd=ROOT, timeout=60, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_errors_in_groups_and_unexpected_ones_are_one_line() -> None:
+    group = BaseExceptionGroup("two", [ExceptionGroup("one", [KeyError("x")]), ValueError("y")])
+    assert describe(group) == ("unexpected KeyError: 'x'; --debug shows where", 1)
+    assert describe(BaseExceptionGroup("", [KeyboardInterrupt()])) == ("interrupted", 130)

