@@ -28,8 +28,9 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
+import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gw_sqla.driver import call_asyncio
@@ -43,6 +44,7 @@ from gw_sqla.ledger import (
     read_state,
     require_current,
 )
+from gw_sqla.url import parse_url
 
 __all__ = [
     "MigrationReport",
@@ -156,21 +158,15 @@ def run_environment() -> None:
                 work(connection)
     except GwSqlaError as error:
         raise CommandError(str(error)) from error
+    except (OSError, asyncpg.PostgresError, DBAPIError) as error:
+        raise CommandError(f"{type(error).__name__}: {error}") from error
 
 
 async def _at_database_url(work: Callable[[sa.Connection], MigrationReport], schema: str) -> None:
     text = os.environ.get("DATABASE_URL")
     if not text:
         raise ConfigurationError("DATABASE_URL is not set: give the database, such as postgresql://user@host/name")
-    try:
-        url = sa.make_url(text)
-    except ArgumentError as error:
-        raise ConfigurationError("DATABASE_URL is not a URL such as postgresql://user@host/name") from error
-    if url.drivername in {"postgres", "postgresql"}:
-        url = url.set(drivername="postgresql+asyncpg")
-    if url.drivername != "postgresql+asyncpg":
-        raise ConfigurationError(f"DATABASE_URL begins with {url.drivername}://, and gw_sqla needs postgresql://")
-    engine = create_async_engine(url, poolclass=sa.NullPool)
+    engine = create_async_engine(parse_url(text, "DATABASE_URL"), poolclass=sa.NullPool)
     try:
         await _settled(engine, work, schema)
     finally:

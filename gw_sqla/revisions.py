@@ -120,7 +120,7 @@ def run_online(ctx: MigrationContext, schema: str) -> MigrationReport:
     connection = ctx.connection
     if connection is None:
         raise ConfigurationError("an online migration needs a connection")
-    connection.exec_driver_sql(_lock(schema))
+    connection.exec_driver_sql(lock_sql(schema))
     before = read_state(connection, schema)
     destination = ctx.opts.get("destination_rev")
     if ctx.opts.get("dont_mutate"):  # alembic current
@@ -146,7 +146,7 @@ def run_offline(ctx: MigrationContext, schema: str, *, adopt: bool) -> None:
     run_sql = partial(_write, ctx, schema)
     to_base = ctx.opts.get("destination_rev") == "base"
     with ctx.begin_transaction():
-        ctx.impl.static_output(f"{_lock(schema)};")
+        ctx.impl.static_output(f"{lock_sql(schema)};")
         if not to_base and not ctx.get_current_heads():
             run_sql("offline_adopt.sql" if adopt else "offline_create.sql")
             run_sql("schema_create.sql")
@@ -192,7 +192,8 @@ def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(scripts_folder()))
 
 
-def _lock(schema: str) -> str:
+def lock_sql(schema: str) -> str:
+    """Return the statement that makes gw_sqla's migrators of this schema take turns, until the transaction ends."""
     digest = hashlib.sha256(f"gw_sqla migrates {schema}".encode()).digest()
     return f"select pg_advisory_xact_lock({int.from_bytes(digest[:8], signed=True)})"
 

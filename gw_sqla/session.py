@@ -7,7 +7,8 @@ covered. What ends a transaction or gives a connection back is shielded: a cance
 rolls back before it is left, whatever the event loop.
 
 Not covered on trio, because their results keep awaiting asyncio: ``stream``, ``stream_scalars``
-(refused with a clear error) and ``awaitable_attrs`` of a model (load with options or ``refresh``).
+(refused with a clear error), ``awaitable_attrs`` of a model (load with options or ``refresh``) and the
+AsyncConnection that ``connection`` returns (use ``run_sync``, or `gw_sqla.call_asyncio` with its methods).
 """
 
 from __future__ import annotations
@@ -95,6 +96,22 @@ class AsyncSession(sa.AsyncSession):
     def begin_nested(self) -> AsyncSessionTransaction:
         """Begin a savepoint; see SQLAlchemy's ``AsyncSession.begin_nested``."""
         return AsyncSessionTransaction(self, nested=True)
+
+    def get_transaction(self) -> AsyncSessionTransaction | None:
+        """Return the transaction in progress, if any; see SQLAlchemy's ``AsyncSession.get_transaction``."""
+        return _adapted(super().get_transaction())
+
+    def get_nested_transaction(self) -> AsyncSessionTransaction | None:
+        """Return the innermost savepoint in progress, if any; see SQLAlchemy's method of this name."""
+        return _adapted(super().get_nested_transaction())
+
+
+def _adapted(transaction: sa.AsyncSessionTransaction | None) -> AsyncSessionTransaction | None:
+    if transaction is None or isinstance(transaction, AsyncSessionTransaction):
+        return transaction
+    transaction.__class__ = AsyncSessionTransaction  # SQLAlchemy made it, for a transaction that began by itself
+    assert isinstance(transaction, AsyncSessionTransaction)
+    return transaction
 
 
 class async_sessionmaker(sa.async_sessionmaker[SessionT]):  # noqa: N801 - SQLAlchemy's own name for it
