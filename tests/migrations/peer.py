@@ -1,0 +1,34 @@
+"""Graphile Worker for Node.js as the tests run it, and schemas as it leaves them."""
+
+from __future__ import annotations
+
+import os
+
+import asyncpg
+from sqlalchemy import URL
+
+from gw_sqla.ledger import VERSION_TABLE
+
+
+def peer_environment(url: URL, schema: str = "graphile_worker") -> dict[str, str]:
+    """Return the environment in which node-postgres finds the database."""
+    values = {
+        "PGHOST": url.query.get("host", url.host),
+        "PGPORT": url.port and str(url.port),
+        "PGUSER": url.username,
+        "PGPASSWORD": url.password,
+        "PGDATABASE": url.database,
+        "GRAPHILE_WORKER_SCHEMA": schema,
+    }
+    return {**os.environ, **{name: str(value) for name, value in values.items() if value}}
+
+
+async def make_peers(connection: asyncpg.Connection, *, ledger: int = 19, age: str = "1 day") -> None:
+    """Turn the migrated default schema into one that a peer made, its ledger ending at the given id."""
+    await connection.execute(f"""
+        drop table graphile_worker.{VERSION_TABLE};
+        drop index graphile_worker.sqla_jobs_queue_index;
+        comment on table graphile_worker.migrations is null;
+        delete from graphile_worker.migrations where id > {ledger};
+        update graphile_worker.migrations set ts = now() - interval '{age}';
+    """)
