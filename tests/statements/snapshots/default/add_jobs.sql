@@ -1,0 +1,20 @@
+-- $1 specs
+-- $2 job_key_preserve_run_at
+select
+  j.id,
+  j.task_id,
+  j.job_queue_id,
+  j.payload,
+  j.priority,
+  least(greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00'), timestamptz '9999-12-31 23:59:59.999999+00') as run_at,
+  j.attempts,
+  j.max_attempts,
+  j.last_error,
+  j.created_at,
+  j.updated_at,
+  j.key,
+  j.locked_at,
+  j.locked_by,
+  j.revision,
+  j.flags
+from "graphile_worker".add_jobs(coalesce((select array_agg(s) from json_populate_recordset(cast(null as "graphile_worker".job_spec), cast($1::VARCHAR as json)) s), '{}'), $2::BOOLEAN) j

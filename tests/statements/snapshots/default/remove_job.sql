@@ -1,0 +1,19 @@
+-- $1 job_key
+select
+  j.id,
+  j.task_id,
+  j.job_queue_id,
+  j.payload,
+  j.priority,
+  least(greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00'), timestamptz '9999-12-31 23:59:59.999999+00') as run_at,
+  j.attempts,
+  j.max_attempts,
+  j.last_error,
+  j.created_at,
+  j.updated_at,
+  j.key,
+  j.locked_at,
+  j.locked_by,
+  j.revision,
+  j.flags
+from "graphile_worker".remove_job($1::VARCHAR) j where j.id is not null

@@ -1,0 +1,23 @@
+-- $1 job_ids
+-- $2 run_at
+-- $3 priority
+-- $4 attempts
+-- $5 max_attempts
+select
+  j.id,
+  j.task_id,
+  j.job_queue_id,
+  j.payload,
+  j.priority,
+  least(greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00'), timestamptz '9999-12-31 23:59:59.999999+00') as run_at,
+  j.attempts,
+  j.max_attempts,
+  j.last_error,
+  j.created_at,
+  j.updated_at,
+  j.key,
+  j.locked_at,
+  j.locked_by,
+  j.revision,
+  j.flags
+from "graphile_worker".reschedule_jobs($1::BIGINT[], $2::TIMESTAMP WITH TIME ZONE, $3::INTEGER, $4::INTEGER, $5::INTEGER) j

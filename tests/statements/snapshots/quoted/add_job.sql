@@ -1,0 +1,27 @@
+-- $1 identifier
+-- $2 payload
+-- $3 queue_name
+-- $4 run_at
+-- $5 max_attempts
+-- $6 job_key
+-- $7 priority
+-- $8 flags
+-- $9 job_key_mode
+select
+  j.id,
+  j.task_id,
+  j.job_queue_id,
+  j.payload,
+  j.priority,
+  least(greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00'), timestamptz '9999-12-31 23:59:59.999999+00') as run_at,
+  j.attempts,
+  j.max_attempts,
+  j.last_error,
+  j.created_at,
+  j.updated_at,
+  j.key,
+  j.locked_at,
+  j.locked_by,
+  j.revision,
+  j.flags
+from "we""ird: 50% Schema".add_job($1::VARCHAR, cast($2::VARCHAR as json), $3::VARCHAR, $4::TIMESTAMP WITH TIME ZONE, $5::INTEGER, $6::VARCHAR, $7::INTEGER, $8::TEXT[], $9::VARCHAR) j

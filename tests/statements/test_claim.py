@@ -1,0 +1,158 @@
+"""What one claim takes, in which order, and what it writes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.statements.conftest import Add
+from tests.statements.pool import Pool
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
+
+
+async def row(db: asyncpg.Connection, table: str, **key: object) -> dict[str, Any]:
+    [(column, value)] = key.items()
+    found = await db.fetchrow(f"select * from graphile_worker.{table} where {column} = $1", value)
+    assert found is not None
+    return dict(found)
+
+
+async def test_order_is_by_priority_then_run_at(pool: Pool, add: Add) -> None:
+    third = await add(priority=0, run_at=NOON)
+    first = await add(priority=-1, run_at=NOON + timedelta(hours=1))
+    fourth = await add(priority=0, run_at=NOON + timedelta(seconds=1), queue_name="q")
+    second = await add(priority=-1, run_at=NOON + timedelta(hours=2), queue_name="r")
+    claimed = [(await pool.claim(1))[0].id for _ in range(4)]
+    assert claimed == [first, second, third, fourth]
+    assert await pool.claim() == []
+
+
+async def test_a_batch_is_the_most_urgent_jobs_of_both_branches(pool: Pool, add: Add) -> None:
+    jobs = [await add(priority=n, queue_name=f"q{n}" if n % 2 else None) for n in range(8)]
+    assert {job.id for job in await pool.claim(5)} == set(jobs[:5])
+    assert {job.id for job in await pool.claim(5)} == set(jobs[5:])
+
+
+async def test_what_a_claim_returns_and_writes(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
+    job_id = await add(
+        payload='{"b":  [1]}', queue_name="q", run_at=NOON, max_attempts=3, job_key="k", priority=-7, flags=["x"]
+    )
+    await db.execute("update graphile_worker._private_jobs set attempts = 1, updated_at = 'epoch'")
+    before = await row(db, "_private_jobs", id=job_id)
+    now = await pool.now()
+    [job] = await pool.claim()
+    await pool.commit()
+    assert job.payload_text == '{"b":  [1]}'
+    assert (job.id, job.task_identifier, job.queue_name, job.key) == (job_id, "a", "q", "k")
+    assert (job.priority, job.run_at, job.attempts, job.max_attempts, job.flags) == (-7, NOON, 2, 3, {"x": True})
+    changed = {"attempts": 2, "locked_at": now, "locked_by": "pool-1", "is_available": False}
+    assert await row(db, "_private_jobs", id=job_id) == before | changed
+    queue = await row(db, "_private_job_queues", queue_name="q")
+    assert (queue["locked_at"], queue["locked_by"], queue["is_available"]) == (now, "pool-1", False)
+
+
+async def test_a_job_without_a_queue_locks_none(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
+    await add()
+    await db.execute("insert into graphile_worker._private_job_queues (queue_name) values ('q')")
+    [job] = await pool.claim()
+    await pool.commit()
+    assert job.queue_name is None
+    assert (await row(db, "_private_job_queues", queue_name="q"))["is_available"] is True
+
+
+async def test_one_job_of_each_queue_and_all_without(pool: Pool, add: Add) -> None:
+    queued = {name: [await add(queue_name=name) for _ in range(3)] for name in ("q", "r")}
+    free = [await add() for _ in range(3)]
+    claimed = sorted(job.id for job in await pool.claim())
+    assert claimed == sorted([queued["q"][0], queued["r"][0], *free])
+    assert await pool.claim() == [], "the queues are locked, by this very pool"
+
+
+async def test_the_most_urgent_due_job_stands_for_its_queue(pool: Pool, add: Add) -> None:
+    await add(queue_name="q", run_at=NOON)
+    await add(queue_name="q", priority=-2, run_at=datetime(2100, 1, 1, tzinfo=UTC))
+    urgent = await add(queue_name="q", priority=-1)
+    assert [job.id for job in await pool.claim()] == [urgent]
+
+
+async def test_queues_are_taken_in_the_order_of_their_first_jobs(pool: Pool, add: Add) -> None:
+    jobs = [await add(queue_name=f"q{n}", priority=n) for n in (4, 0, 3, 1, 2)]
+    assert [job.id for job in await pool.claim(1)] == [jobs[1]]
+    assert {job.id for job in await pool.claim(2)} == {jobs[3], jobs[4]}
+
+
+@pytest.mark.parametrize("queue", [None, "q"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        "run_at = now() + interval '1 hour'",
+        "attempts = max_attempts",
+        "locked_at = now(), locked_by = 'pool-9'",
+        "locked_at = now() - interval '5 hours', locked_by = 'pool-9'",
+        "task_id = -1",
+    ],
+)
+async def test_what_is_not_due_stays(
+    pool: Pool, add: Add, db: asyncpg.Connection, queue: str | None, state: str
+) -> None:
+    job_id = await add(queue_name=queue)
+    await db.execute(f"update graphile_worker._private_jobs set {state}")
+    before = await row(db, "_private_jobs", id=job_id)
+    due = await add(queue_name=queue)
+    assert [job.id for job in await pool.claim()] == [due], "what is not due does not hold its queue up"
+    assert await row(db, "_private_jobs", id=job_id) == before
+
+
+@pytest.mark.parametrize("queue", [None, "q"])
+async def test_tasks_that_the_pool_does_not_support_stay(
+    pool: Pool, add: Add, db: asyncpg.Connection, queue: str | None
+) -> None:
+    await db.execute("select graphile_worker.add_job('b', queue_name := $1)", queue)
+    job_id = await add(queue_name=queue)
+    assert await pool.claim(tasks=["c", "unheard of"]) == []
+    assert [job.id for job in await pool.claim(tasks=["a", "unheard of"])] == [job_id]
+
+
+async def test_locked_queues_wait(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
+    await add(queue_name="q")
+    free = await add(queue_name="r")
+    await db.execute(
+        "update graphile_worker._private_job_queues set locked_at = '2020-01-01', locked_by = 'pool-9' "
+        "where queue_name = 'q'"
+    )
+    assert [job.id for job in await pool.claim()] == [free], "however old the lock is: recovery's business"
+
+
+@pytest.mark.parametrize("queue", [None, "q"])
+async def test_forbidden_flags(pool: Pool, add: Add, queue: str | None) -> None:
+    flagged = await add(flags=["x", "y"], queue_name=queue)
+    plain = await add(queue_name=queue)
+    assert [job.id for job in await pool.claim(forbidden=["y", "z"])] == [plain]
+    await pool.complete(plain)
+    assert [job.id for job in await pool.claim(forbidden=["z"])] == [flagged]
+    await pool.give_back(flagged)
+    assert [job.id for job in await pool.claim()] == [flagged], "nothing is forbidden unless asked for"
+
+
+async def test_a_collected_task_identifier_is_looked_up_anew(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
+    assert await pool.claim() == []
+    await add()
+    await pool.complete(*[job.id for job in await pool.claim()])
+    await pool.commit()
+    await db.execute("delete from graphile_worker._private_tasks")
+    job_id = await add()
+    assert [job.id for job in await pool.claim()] == [job_id]
+
+
+@pytest.mark.parametrize("run_at", ["-infinity", "0044-03-15 BC", "0001-01-01 00:00+00"])
+async def test_times_that_python_cannot_hold(pool: Pool, db: asyncpg.Connection, run_at: str) -> None:
+    """One job that SQL added with such a time would end every claim that meets it."""
+    await db.execute(f"select graphile_worker.add_job('a', run_at := '{run_at}')")
+    [job] = await pool.claim()
+    assert job.run_at == datetime.min.replace(tzinfo=UTC)

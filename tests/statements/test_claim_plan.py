@@ -1,0 +1,85 @@
+"""The claim's plan on a table full of jobs that it must not read: scheduled, failed, behind locked queues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gw_sqla.statements.claim import claim
+from gw_sqla.types import DEFAULT_SCHEMA
+from tests.statements.snapshot import DIALECT
+
+pytestmark = pytest.mark.anyio
+
+MANY = 20_000
+"""Jobs of each kind that a claim must not read."""
+WANTED = 50
+
+FILL = f"""
+set search_path = graphile_worker;
+insert into _private_tasks (identifier) values ('a'), ('b');
+insert into _private_job_queues (queue_name, locked_at, locked_by)
+  select 'locked' || n, now(), 'pool-9' from generate_series(1, 2) n;
+insert into _private_job_queues (queue_name) select 'free' || n from generate_series(1, 100) n;
+insert into _private_jobs (task_id, priority, run_at) -- scheduled, less urgent than what is due
+  select t.id, 1, now() + interval '1 day' from _private_tasks t, generate_series(1, {MANY}) n where identifier = 'a';
+insert into _private_jobs (task_id, attempts) -- failed
+  select t.id, 25 from _private_tasks t, generate_series(1, {MANY}) n where identifier = 'a';
+insert into _private_jobs (task_id, job_queue_id) -- behind locked queues
+  select t.id, q.id from _private_tasks t, _private_job_queues q, generate_series(1, {MANY} / 2) n
+  where identifier = 'a' and queue_name like 'locked%';
+insert into _private_jobs (task_id, job_queue_id) -- due, in free queues
+  select t.id, q.id from _private_tasks t, _private_job_queues q, generate_series(1, 20) n
+  where identifier = 'a' and queue_name like 'free%';
+insert into _private_jobs (task_id) -- due
+  select t.id from _private_tasks t, generate_series(1, 2000) n where identifier = 'a';
+"""
+
+
+@pytest.fixture
+async def full(db: asyncpg.Connection) -> asyncpg.Connection:
+    await db.execute(FILL)
+    await db.execute("vacuum analyze")
+    return db
+
+
+async def explain(db: asyncpg.Connection, *, forbidding_flags: bool, mode: str) -> dict[str, Any]:
+    """Run the claim under EXPLAIN ANALYZE and return its plan."""
+    statement = claim(DEFAULT_SCHEMA, forbidding_flags=forbidding_flags).compile(dialect=DIALECT)
+    values = {"task_identifiers": ["a"], "forbidden_flags": ["x"], "count": WANTED, "pool_id": "pool-1"}
+    await db.execute(f"set plan_cache_mode = '{mode}'")
+    async with db.transaction():
+        text = await db.fetchval(
+            f"explain (analyze, format json) {statement}", *(values[name] for name in statement.positiontup or ())
+        )
+    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
+    return plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+def rows_read(node: dict[str, Any]) -> float:
+    return float((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("forbidding_flags", [False, True])
+async def test_plan(full: asyncpg.Connection, mode: str, forbidding_flags: bool) -> None:
+    plan = await explain(full, forbidding_flags=forbidding_flags, mode=mode)
+    assert plan["Actual Rows"] == WANTED
+    on_jobs = [node for node in nodes(plan) if node.get("Relation Name") == "_private_jobs"]
+    scans = [node for node in on_jobs if node["Node Type"] != "ModifyTable"]
+    assert scans
+    assert [node["Node Type"] for node in scans if "Index" not in node["Node Type"]] == [], "only by an index"
+    assert {node["Index Name"] for node in scans} >= {"jobs_no_queue_index", "sqla_jobs_queue_index"}
+    assert "jobs_main_index" not in {node["Index Name"] for node in scans}
+    read = {node["Index Name"]: rows_read(node) for node in scans}
+    assert max(read.values()) <= 4 * WANTED, f"reads jobs that it does not take: {read}"

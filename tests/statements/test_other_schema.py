@@ -1,0 +1,33 @@
+"""The worker's statements in a schema whose name needs quoting, on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.migrations import migrate
+from gw_sqla.statements import queries
+from gw_sqla.statements.sql import quoted
+from tests.migrations.contract import WEIRD
+from tests.statements.pool import open_pool
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_statement_of_a_worker(engine: AsyncEngine, db: asyncpg.Connection) -> None:
+    await migrate(engine, schema=WEIRD)
+    s = quoted(WEIRD)
+    async with open_pool(engine, "pool-1", WEIRD) as pool:
+        await pool.connection.execute(queries.register_tasks(WEIRD), {"identifiers": ["a", "b"]})
+        await pool.commit()
+        await db.execute(f"select {s}.add_job('a', queue_name := 'q' || n) from generate_series(1, 4) n")
+        claimed = sorted(job.id for job in await pool.claim(forbidden=["x"]))
+        assert len(claimed) == 4
+        assert await pool.complete(claimed[0]) == {claimed[0]}
+        assert await pool.fail(claimed[1]) == {claimed[1]}
+        assert await pool.give_back(claimed[2]) == {claimed[2]}
+        assert await pool.give_back_forgotten() == {claimed[3]}
+        await pool.commit()
+        assert sorted(job.id for job in await pool.claim()) == claimed[2:]
+    assert await db.fetchval("select count(*) from graphile_worker._private_jobs") == 0

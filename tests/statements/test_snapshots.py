@@ -1,0 +1,56 @@
+"""What each builder makes, read as SQL; see `tests.statements.snapshot` for how to rewrite it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.sql.base import Executable
+
+from gw_sqla.statements import claim, finish, functions, queries
+from gw_sqla.types import DEFAULT_SCHEMA, JobState
+from tests.statements.snapshot import FOLDER, check, compiled
+
+SCHEMAS = {"default": DEFAULT_SCHEMA, "quoted": 'we"ird: 50% Schema'}
+
+UNFILTERED = {"task_identifier": None, "queue_name": None, "state": None, "job_key": None, "after": None}
+
+BUILDERS: dict[str, Callable[[str], Executable]] = {
+    "claim": lambda schema: claim.claim(schema, forbidding_flags=False),
+    "claim forbidding_flags": lambda schema: claim.claim(schema, forbidding_flags=True),
+    "get_job": lambda _: queries.get_job(7),
+    "list_jobs": lambda _: queries.list_jobs(**UNFILTERED, limit=100),
+    "list_jobs filtered": lambda _: queries.list_jobs(
+        task_identifier="t", queue_name="q", state=JobState.READY, job_key="k", after=7, limit=100
+    ),
+    "count_by_state": lambda _: queries.count_by_state(),
+    "register_tasks": queries.register_tasks,
+    **{name: getattr(finish, name) for name in finish.__all__},
+    **{name: getattr(functions, name) for name in functions.__all__},
+}
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+@pytest.mark.parametrize("name", BUILDERS)
+def test_snapshot(name: str, kind: str) -> None:
+    schema = SCHEMAS[kind]
+    check(f"{kind}/{name.replace(' ', '_')}", compiled(BUILDERS[name](schema), schema))
+
+
+def test_every_builder_has_a_snapshot() -> None:
+    public = {name for module in (claim, finish, functions, queries) for name in module.__all__}
+    assert {name.split()[0] for name in BUILDERS} == public
+
+
+def test_no_snapshot_is_left_over() -> None:
+    wanted = {f"{kind}/{name.replace(' ', '_')}.sql" for kind in SCHEMAS for name in BUILDERS}
+    assert {str(file.relative_to(FOLDER)) for file in FOLDER.rglob("*.sql")} == wanted
+
+
+def test_builders_of_text_are_made_once() -> None:
+    for module in (finish, functions):
+        for name in module.__all__:
+            build = getattr(module, name)
+            assert build("a") is build("a")
+            assert build("a") is not build("b")
+    assert claim.claim("a", forbidding_flags=True) is claim.claim("a", forbidding_flags=True)

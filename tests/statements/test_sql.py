@@ -1,0 +1,27 @@
+"""The schema's name on its way into a statement."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Text
+
+from gw_sqla.statements.sql import quoted, statement
+from tests.statements.snapshot import DIALECT
+
+NAMES = st.text(st.sampled_from("ab_1:\\\"%$.;'é @#{}[]()\n") | st.characters(exclude_characters="\0", codec="utf-8"))
+
+
+@given(NAMES.filter(bool))
+def test_every_name_comes_through(schema: str) -> None:
+    clause = statement("select __schema__.f(:x), __schema__.g(:x)", schema, x=Text)
+    name = quoted(schema)
+    result = clause.compile(dialect=DIALECT)
+    assert str(result) == f"select {name}.f($1::VARCHAR), {name}.g($1::VARCHAR)"
+    assert result.positiontup == ["x"]
+
+
+@pytest.mark.parametrize(("schema", "expected"), [("a", '"a"'), ('a"b', '"a""b"'), ('""', '""""""')])
+def test_quoted(schema: str, expected: str) -> None:
+    assert quoted(schema) == expected
