@@ -1,0 +1,103 @@
+"""Every check of the project; ``python -m nox`` runs them all, ``python -m nox -l`` lists them.
+
+Interpreters that are not on the machine are skipped. The tests start their own PostgreSQL: the
+embedded 18, and the newest one that is installed on the machine (``local``), where there is one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+PEER = "graphile-worker@0.17.3"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project as developers have it, with dependency groups."""
+    needed = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("-e", ".[trio,embedded]", *(name for name in needed if not name.startswith("gw-sqla")))
+
+
+def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
+    """Run pytest on both cores, each test module on one of them."""
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *arguments, *session.posargs, env=environment)
+
+
+@nox.session(python="3.11")
+def lint(session: nox.Session) -> None:
+    """Style and common faults, by ruff."""
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python="3.11")
+def types(session: nox.Session) -> None:
+    """Types, by mypy (strict) and pyright; also what must be a type error for users."""
+    install(session, "types")
+    session.run("mypy")
+    session.run("pyright")
+    if Path("tests/typing/check.py").exists():
+        session.run("python", "tests/typing/check.py")
+
+
+@nox.session(python="3.11")
+def imports(session: nox.Session) -> None:
+    """Imports go only downwards, by import-linter."""
+    install(session, "imports")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The tests, on the embedded PostgreSQL 18."""
+    install(session, "test")
+    run_tests(session, "-m", "not interop")
+
+
+@nox.session(python="3.11")
+def tests_local(session: nox.Session) -> None:
+    """The tests, on the PostgreSQL that is installed on the machine."""
+    if not (list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb")):
+        session.skip("no PostgreSQL is installed on this machine")
+    install(session, "test")
+    run_tests(session, "-m", "not interop", GW_SQLA_TEST_DATABASE_URL="local")
+
+
+@nox.session(python="3.11")
+def tests_sqlalchemy20(session: nox.Session) -> None:
+    """What touches SQLAlchemy, on its series 2.0."""
+    install(session, "test")
+    session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1")
+    run_tests(session, "tests/models", "tests/repository", "tests/session", "tests/statements", "tests/runner")
+
+
+@nox.session(python="3.11")
+def interop(session: nox.Session) -> None:
+    """One queue together with Graphile Worker for Node.js, from npm."""
+    install(session, "test")
+    peer = Path(session.create_tmp())
+    session.run(
+        "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(peer), PEER,
+        external=True,
+    )  # fmt: skip
+    session.run("pytest", "tests/interop", "tests/migrations", *session.posargs, env={"GW_SQLA_PEER": str(peer)})
+
+
+@nox.session(python="3.11")
+def build(session: nox.Session) -> None:
+    """Build the distributions; a wheel alone in a bare environment migrates a database and runs a job."""
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.install("build", "pytest")
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("pytest", "tests/packaging", "--noconftest", *session.posargs, env={"GW_SQLA_DIST": str(dist)})

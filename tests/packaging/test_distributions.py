@@ -1,0 +1,137 @@
+"""The built distributions: what is in them, and that the wheel works alone.
+
+GW_SQLA_DIST is a folder with one wheel and one sdist; ``nox -s build`` makes it. Without it these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+APP = '''
+"""An application: one task, which writes where the package that runs it comes from."""
+
+from pathlib import Path
+
+import gw_sqla
+
+tasks = gw_sqla.TaskRegistry()
+
+
+@tasks.task("greet")
+async def greet(payload: str) -> None:
+    with Path("ran.txt").open("a") as file:
+        file.write(f"{payload} {gw_sqla.__file__}\\n")
+'''
+
+HOST = '''
+"""Runs the command line, each argument a command with its arguments, against a new PostgreSQL."""
+
+import os
+import subprocess
+import sys
+
+from gw_sqla.embedded import embedded_postgres
+
+with embedded_postgres() as url:
+    environment = {**os.environ, "DATABASE_URL": url.render_as_string(hide_password=False)}
+    for arguments in sys.argv[1:]:
+        subprocess.run([sys.executable, "-m", "gw_sqla", *arguments.split()], env=environment, check=True)
+'''
+
+
+@pytest.fixture(scope="module")
+def distributions() -> Path:
+    folder = os.environ.get("GW_SQLA_DIST")
+    if not folder:
+        pytest.skip("needs the built distributions: run nox -s build, or set GW_SQLA_DIST")
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions: Path) -> Path:
+    (wheel,) = distributions.glob("*.whl")
+    return wheel
+
+
+def files(folder: Path) -> set[str]:
+    """The files below a folder of the repository, without what Python has compiled."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return message_from_bytes(archive.read(name))
+
+
+def test_wheel_holds_the_package_with_its_migrations_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    package = {f"gw_sqla/{name}" for name in files(ROOT / "gw_sqla")}
+    scripts = {f"gw_sqla/_alembic/{name}" for name in files(ROOT / "alembic")}
+    assert names == package | scripts
+    assert {"gw_sqla/py.typed", "gw_sqla/_alembic/env.py", "gw_sqla/_alembic/sql/0001_functions.sql"} <= names
+    assert not any(name.endswith("_alembic/__init__.py") for name in names)
+
+
+def test_metadata(wheel: Path) -> None:
+    told = metadata(wheel)
+    assert (told["Name"], told["License-Expression"], told["Requires-Python"]) == ("gw-sqla", "MIT", ">=3.11")
+    assert {"trio", "embedded"} <= set(told.get_all("Provides-Extra", []))
+    needs = [need for need in told.get_all("Requires-Dist", []) if "extra ==" not in need]
+    names = {need.partition(">")[0].lower() for need in needs}
+    assert names >= {"sqlalchemy[asyncio]", "asyncpg", "alembic", "anyio", "croniter", "pydantic"}
+    assert "trio" not in names
+
+
+def test_sdist_holds_what_a_packager_tests_with(distributions: Path) -> None:
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {"LICENSE", "README.md", "noxfile.py", "pyproject.toml", "alembic/env.py", "tests/conftest.py"}
+    assert wanted <= names
+    assert not {name for name in names if "__pycache__" in name or name.startswith((".nox", ".venv"))}
+
+
+def test_wheel_migrates_and_runs_jobs_in_a_bare_environment(wheel: Path, tmp_path: Path) -> None:
+    """Nothing of the repository is in reach: another interpreter, another folder, no PYTHONPATH."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
+    python = tmp_path / "environment" / "bin" / "python"
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def run(*command: str | Path) -> str:
+        ended = subprocess.run(command, cwd=work, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        return ended.stdout
+
+    run(sys.executable, "-m", "venv", python.parent.parent)
+    run(python, "-m", "pip", "install", "--quiet", wheel)
+    assert "worker" in run(python.parent / "gw-sqla", "--help")
+    assert "_private_jobs" in run(python, "-m", "gw_sqla", "migrate", "--sql")
+
+    run(python, "-m", "pip", "install", "--quiet", f"gw-sqla[trio,embedded] @ {wheel.as_uri()}")
+    (work / "app.py").write_text(APP)
+    (work / "host.py").write_text(HOST)
+    commands = ["migrate"]
+    for backend in ("asyncio", "trio"):
+        commands += [f'add greet --payload "{backend}"', f"worker --app app:tasks --once --backend {backend}"]
+    run(python, work / "host.py", *commands)
+    ran = [line.split() for line in (work / "ran.txt").read_text().splitlines()]
+    assert [payload for payload, _ in ran] == ["asyncio", "trio"]
+    for _, module in ran:
+        assert Path(module).is_relative_to(python.parent.parent)

@@ -1,0 +1,15 @@
+"""Imports go only downwards: the contracts of ``[tool.importlinter]`` in pyproject.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+importlinter = pytest.importorskip("importlinter.cli", reason="import-linter is not installed (nox -s imports)")
+
+
+def test_imports_keep_the_contracts(capsys: pytest.CaptureFixture[str]) -> None:
+    pyproject = Path(__file__).parent.parent / "pyproject.toml"
+    broken = importlinter.lint_imports(config_filename=str(pyproject), no_cache=True)
+    assert not broken, capsys.readouterr().out
