@@ -1,0 +1,105 @@
+"""Payloads: a round trip through JSON text keeps the value; what cannot be stored is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
+
+from gw_sqla import InvalidPayloadError
+from gw_sqla.payload import PayloadType, to_json
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=10)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    count: int = 0
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Order(TypedDict):
+    number: int
+
+
+@given(PLAIN)
+def test_plain_json_comes_back(value: Any) -> None:
+    text = to_json(value)
+    assert json.loads(text) == value
+    assert PayloadType[Any](Any).load(text) == value
+
+
+@given(TEXT, st.integers(-(2**60), 2**60))
+def test_a_model_comes_back(name: str, count: int) -> None:
+    kind = PayloadType[Strict](Strict)
+    value = Strict(name=name, count=count)
+    assert kind.load(to_json(kind.dump(value))) == value
+
+
+@given(st.integers(-(2**60), 2**60), st.integers(-(2**60), 2**60))
+def test_a_dataclass_and_a_typed_dict_come_back(x: int, y: int) -> None:
+    points = PayloadType[list[Point]](list[Point])
+    assert points.load(to_json(points.dump([Point(x, y)]))) == [Point(x, y)]
+    orders = PayloadType[Order](Order)
+    assert orders.load(to_json(orders.dump({"number": x}))) == {"number": x}
+
+
+@given(st.text(alphabet="\\\0u0", max_size=12))
+def test_nul_is_refused_and_only_nul(text: str) -> None:
+    if "\0" in text:
+        with pytest.raises(InvalidPayloadError, match="NUL"):
+            to_json([text])
+    else:
+        assert json.loads(to_json([text])) == [text]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object(), {"a": [object()]}])
+def test_what_is_not_json(value: Any) -> None:
+    with pytest.raises(InvalidPayloadError):
+        to_json(value)
+
+
+def test_nested_too_deeply() -> None:
+    value: Any = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(InvalidPayloadError, match="nested too deeply"):
+        to_json(value)
+
+
+@pytest.mark.parametrize("extra", [{"_cron": {"ts": "x"}}, {"_trace": {}}, {"_cron": 1, "_trace": 2}])
+def test_fields_of_the_peers_are_tolerated(extra: dict[str, Any]) -> None:
+    assert PayloadType[Strict](Strict).load(json.dumps({"name": "a", **extra})) == Strict(name="a")
+
+
+def test_other_fields_are_not() -> None:
+    with pytest.raises(InvalidPayloadError, match="other"):
+        PayloadType[Strict](Strict).load('{"name": "a", "_cron": 1, "other": 2}')
+
+
+def test_errors_show_no_value() -> None:
+    with pytest.raises(InvalidPayloadError, match="count") as caught:
+        PayloadType[Strict](Strict).load('{"name": "a", "count": "a secret"}')
+    assert "a secret" not in str(caught.value)
+
+
+def test_null_is_refused_where_a_type_is_declared() -> None:
+    with pytest.raises(InvalidPayloadError, match="null"):
+        PayloadType[int | None](int | None).dump(None)
