@@ -1,17 +1,17 @@
 """Listener: a connection of its own that turns notifications into wake-ups.
 
 It is taken from the engine, so that its URL, TLS and password settings hold, and detached from the
-pool, so that it takes no place there. A lost connection is replaced with backoff; every new one wakes
-the claimer once, for what was missed. Polling goes on meanwhile, so the listener only ever makes
-things faster. A notification is a hint: any payload of ``jobs:insert`` but a count of zero or less
-wakes the claimer (contract, section 3).
+pool, so that it takes no place there. A lost connection is replaced with backoff; every new one calls
+``on_connected`` once, for what was missed before it listened. Polling goes on meanwhile, so the
+listener only ever makes things faster. A notification is a hint: any payload of ``jobs:insert`` but a
+count of zero or less wakes the claimer (contract, section 3).
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -50,11 +50,13 @@ class Listener:
         self,
         engine: AsyncEngine,
         *,
+        on_connected: Callable[[], Awaitable[None]],
         on_jobs: Callable[[], None],
         on_breaking_migration: Callable[[], None],
         known_migration: int,
     ) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._on_connected = on_connected
         self._on_jobs = on_jobs
         self._on_breaking_migration = on_breaking_migration
         self._known_migration = known_migration
@@ -73,7 +75,7 @@ class Listener:
         connection = await call_asyncio(self._open, lost.set)
         try:
             outage.over()
-            self._on_jobs()
+            await self._on_connected()
             await lost.wait()
         finally:
             with anyio.move_on_after(5, shield=True):

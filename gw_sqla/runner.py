@@ -163,13 +163,14 @@ class _Pool:
     ) -> None:
         self.pool_id = f"pool-{secrets.token_hex(9)}"
         self.stop_requested = anyio.Event()
+        self._engine = engine
         self._settings = settings
         self._breaking_migration = False
         self._tasks = tasks
         self._store = Store(engine, settings.schema, self.pool_id)
         resources = WorkerResources(engine, settings.schema, self.stop_requested)
         executor = Executor(tasks, resources, observers, settings.concurrency)
-        demand = Demand()
+        self._demand = demand = Demand()
         self._finisher = Finisher(self._store, observers, demand.outcomes_written)
         self._slots = Slots(
             settings.concurrency,
@@ -189,6 +190,7 @@ class _Pool:
         )
         self._listener = Listener(
             engine,
+            on_connected=self._look_for_what_was_missed,
             on_jobs=demand.jobs_may_be_due,
             on_breaking_migration=self._stop_for_migration,
             known_migration=LEDGER_ID,
@@ -254,6 +256,14 @@ class _Pool:
                 else:
                     log.warning("%s: stopping, running jobs have %s", number.name, self._settings.grace_period)
                     self.stop_requested.set()
+
+    async def _look_for_what_was_missed(self) -> None:
+        """Nobody heard of jobs, nor of a breaking migration, before the listener was there."""
+        self._demand.jobs_may_be_due()
+        try:
+            await check_schema(self._engine, schema=self._settings.schema)
+        except SchemaTooNewError:
+            self._stop_for_migration()
 
     def _stop_for_migration(self) -> None:
         self._breaking_migration = True

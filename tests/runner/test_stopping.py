@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import anyio
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import (
@@ -145,23 +145,58 @@ async def test_a_runner_runs_once_at_a_time_but_again_afterwards(
     assert await runner.run_once() == RunCounts(completed=1, failed=0)
 
 
+LISTENERS = """
+select pid from pg_stat_activity
+where datname = current_database() and state = 'idle' and query = 'LISTEN "worker:migrate"'
+"""
+
+
+async def listening(sessions: Sessions) -> int:
+    """Wait until a worker listens; return its connection's process on the server."""
+    with anyio.fail_after(10):
+        while True:
+            async with sessions() as session:
+                pid = await session.scalar(text(LISTENERS))
+            if pid is not None:
+                return int(pid)
+            await anyio.sleep(0.005)
+
+
 async def test_breaking_migration_of_a_peer_stops_the_worker(
     engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions
 ) -> None:
     @tasks.task("note")
     async def note() -> None: ...
 
-    runner = Runner(engine, tasks, ONLY_NOTIFIED)
-    with pytest.RaisesGroup(SchemaTooNewError):
+    notices = ["rubbish", '{"breaking": false, "migrationNumber": 20}', '{"breaking": true, "migrationNumber": 21}']
+    with anyio.fail_after(20), pytest.RaisesGroup(SchemaTooNewError):
         async with anyio.create_task_group() as task_group:
-            await task_group.start(runner.run)
+            await task_group.start(Runner(engine, tasks, ONLY_NOTIFIED).run)
+            await listening(sessions)
             async with sessions.begin() as session:
-                for payload in (
-                    "rubbish",
-                    '{"breaking": false, "migrationNumber": 20}',
-                    '{"breaking": true, "migrationNumber": 21}',
-                ):
+                for payload in notices:
                     await session.execute(select(func.pg_notify("worker:migrate", payload)))
+
+
+async def test_breaking_migration_while_nobody_listened_is_seen_too(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions
+) -> None:
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    try:
+        with anyio.fail_after(20), pytest.RaisesGroup(SchemaTooNewError):
+            async with anyio.create_task_group() as task_group:
+                await task_group.start(Runner(engine, tasks, ONLY_NOTIFIED).run)
+                pid = await listening(sessions)
+                async with sessions.begin() as session:
+                    began = "insert into graphile_worker.migrations (id, breaking) values (21, true)"
+                    await session.execute(text(began))
+                async with sessions.begin() as session:
+                    await session.execute(select(func.pg_terminate_backend(pid)))
+    finally:
+        async with sessions.begin() as session:
+            await session.execute(text("delete from graphile_worker.migrations where id > 19"))
 
 
 async def test_missing_schema_is_said_at_the_start(engine: AsyncEngine, tasks: TaskRegistry) -> None:
