@@ -82,8 +82,10 @@ class PayloadType(Generic[P]):
             plain = self._adapter.dump_python(valid, mode="json", by_alias=True, warnings=False)
         except ValidationError as error:
             raise InvalidPayloadError(f"does not fit its task: {_problems(error)}") from error
-        except PydanticSerializationError as error:
+        except (PydanticSerializationError, ValueError) as error:  # circular, too deep, not Unicode
             raise InvalidPayloadError(f"is not JSON: {error}") from error
+        except RecursionError as error:
+            raise InvalidPayloadError("is nested too deeply for JSON") from error
         if plain is None:
             raise InvalidPayloadError("is null, which the queue stores as {}: give the payload a value")
         text = to_json(plain)

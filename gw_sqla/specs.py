@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
 
 from gw_sqla.errors import InvalidJobError, InvalidPayloadError
@@ -42,7 +43,7 @@ def _fields(spec: JobSpec) -> dict[str, Any]:
         "identifier": spec.task_identifier,
         "payload": spec.payload,
         "queue_name": spec.queue_name,
-        "run_at": None if spec.run_at is None else spec.run_at.isoformat(),
+        "run_at": None if spec.run_at is None else spec.run_at.astimezone(UTC).isoformat(),
         "max_attempts": spec.max_attempts,
         "job_key": spec.job_key,
         "priority": spec.priority,

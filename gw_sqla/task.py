@@ -53,6 +53,8 @@ class Task(Generic[P]):
         plain = None
         if self.takes_payload:
             plain = self.payload_type.dump(payload)  # type: ignore[arg-type] # None is checked there
+            if self.batch and not isinstance(plain, list):
+                raise InvalidPayloadError(f"of the batch task {self.identifier!r} must be a list")
         elif payload is not None:
             raise InvalidPayloadError(f"is given, but the handler of {self!r} takes none")
         return JobSpec(task_identifier=self.identifier, payload=plain, **options)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
-from gw_sqla import InvalidPayloadError
+from gw_sqla import InvalidPayloadError, TaskRegistry
 from gw_sqla.payload import PayloadType, to_json
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=10)
@@ -103,3 +103,29 @@ def test_errors_show_no_value() -> None:
 def test_null_is_refused_where_a_type_is_declared() -> None:
     with pytest.raises(InvalidPayloadError, match="null"):
         PayloadType[int | None](int | None).dump(None)
+
+
+class Anything(BaseModel):
+    value: Any
+
+
+CIRCULAR: list[Any] = []
+CIRCULAR.append(CIRCULAR)
+
+
+@pytest.mark.parametrize("value", [CIRCULAR, {"\ud800": 1}, b"\xff"])
+def test_what_a_model_cannot_turn_into_json(value: Any) -> None:
+    with pytest.raises(InvalidPayloadError):
+        PayloadType[Anything](Anything).dump(Anything(value=value))
+
+
+def test_a_batch_task_takes_lists_only() -> None:
+    tasks = TaskRegistry()
+
+    @tasks.task("batch", batch=True)
+    async def batch(payload: Any) -> list[Any]:
+        return list(payload)
+
+    assert batch.spec([1]).payload == [1]
+    with pytest.raises(InvalidPayloadError, match="must be a list"):
+        batch.spec({"a": 1})
