@@ -236,7 +236,8 @@ def command() -> None:
     """
     logging.basicConfig(format="    log of the worker: %(message)s", stream=sys.stdout)
     for name in {"SIGTERM", "SIGHUP"}.intersection(signal.Signals.__members__):
-        signal.signal(signal.Signals[name], signal.default_int_handler)  # as Ctrl-C: stops the server on the way out
+        # As Ctrl-C, which the event loops turn into a cancellation: an exception out of nowhere could get lost in them.
+        signal.signal(signal.Signals[name], lambda *_: signal.raise_signal(signal.SIGINT))
     with embedded_postgres() as url:
         for backend in ("asyncio", "trio"):
             if backend == "trio" and importlib.util.find_spec("trio_asyncio") is None:
