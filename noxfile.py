@@ -6,7 +6,9 @@ embedded 18, and the newest one that is installed on the machine (``local``), wh
 
 from __future__ import annotations
 
+import os
 import shutil
+import ssl
 from pathlib import Path
 
 import nox
@@ -30,6 +32,13 @@ def install(session: nox.Session, *groups: str) -> None:
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
     """Run pytest on both cores, each test module on one of them."""
     session.run("pytest", "-n", "2", "--dist", "loadfile", *arguments, *session.posargs, env=environment)
+
+
+def node_trust() -> dict[str, str]:
+    """Node.js knows its own list of authorities only: tell it of those that this machine trusts."""
+    paths = ssl.get_default_verify_paths()
+    bundles = [os.environ.get("NODE_EXTRA_CA_CERTS"), paths.cafile, f"{paths.capath}/ca-certificates.crt"]
+    return next(({"NODE_EXTRA_CA_CERTS": bundle} for bundle in bundles if bundle and Path(bundle).exists()), {})
 
 
 @nox.session(python="3.11")
@@ -87,7 +96,7 @@ def interop(session: nox.Session) -> None:
     peer = Path(session.create_tmp()).resolve()
     session.run(
         "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(peer), PEER,
-        external=True,
+        env=node_trust(), external=True,
     )  # fmt: skip
     session.run("pytest", "-m", "interop", *session.posargs, env={"GW_SQLA_PEER": str(peer)})
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from gw_sqla.errors import InvalidJobError
+from gw_sqla.arguments import check_flags, check_run_at, check_smallint, check_text
 from gw_sqla.types import JobState
 
 __all__ = ["ClaimedJob", "Completed", "Failed", "JobDetails", "JobOptions", "JobRow", "JobSpec", "Outcome", "Returned"]
-
-_SMALLINT = range(-(2**15), 2**15)
 
 
 class JobOptions(TypedDict, total=False):
@@ -53,68 +51,15 @@ class JobSpec:
     flags: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        _check_text("task_identifier", self.task_identifier, 128)
+        check_text("task_identifier", self.task_identifier, 128)
         if self.queue_name is not None:
-            _check_text("queue_name", self.queue_name, 128)
+            check_text("queue_name", self.queue_name, 128)
         if self.job_key is not None:
-            _check_text("job_key", self.job_key, 512)
+            check_text("job_key", self.job_key, 512)
         check_run_at(self.run_at)
         check_smallint("priority", self.priority)
         check_smallint("max_attempts", self.max_attempts, least=1)
-        _check_flags(self.flags)
-
-
-def _check_text(argument: str, value: object, most: int) -> None:
-    if not isinstance(value, str):
-        raise InvalidJobError(argument, f"must be a str, not {type(value).__name__}")
-    if not 1 <= len(value) <= most:
-        raise InvalidJobError(argument, f"must have 1 to {most} characters, has {len(value)}")
-    check_storable(argument, value)
-
-
-def check_storable(argument: str, value: str) -> None:
-    """Raise InvalidJobError if PostgreSQL cannot hold the text: NUL, or a lone surrogate."""
-    if "\0" in value:
-        raise InvalidJobError(argument, "has a NUL character (U+0000), which PostgreSQL cannot hold; remove it")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidJobError(argument, f"is not valid Unicode: {error.reason} at position {error.start}") from error
-
-
-def check_run_at(value: object) -> None:
-    """Raise InvalidJobError unless ``run_at`` is None or a timezone-aware datetime."""
-    if value is None:
-        return
-    if not isinstance(value, datetime):
-        raise InvalidJobError("run_at", f"must be a datetime, not {type(value).__name__}")
-    if value.utcoffset() is None:
-        raise InvalidJobError("run_at", "has no time zone; use for example datetime.now(timezone.utc)")
-    try:
-        value.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidJobError("run_at", "is beyond the years 1 to 9999 in UTC") from error
-
-
-def check_smallint(argument: str, value: object, *, least: int = _SMALLINT.start) -> None:
-    """Raise InvalidJobError unless the value is None or an int that a smallint column takes."""
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidJobError(argument, f"must be an int, not {type(value).__name__}")
-    if not least <= value < _SMALLINT.stop:
-        raise InvalidJobError(argument, f"must be {least} to {_SMALLINT.stop - 1}, is {value}")
-
-
-def _check_flags(flags: object) -> None:
-    if flags is None:
-        return
-    if isinstance(flags, str) or not isinstance(flags, Sequence):
-        raise InvalidJobError("flags", f"must be a list of str, not {type(flags).__name__}")
-    for flag in flags:
-        if not isinstance(flag, str):
-            raise InvalidJobError("flags", f"must be a list of str, has a {type(flag).__name__}")
-        check_storable("flags", flag)
+        check_flags(self.flags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

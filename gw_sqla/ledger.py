@@ -21,20 +21,19 @@ from sqlalchemy.dialects import postgresql
 
 from gw_sqla.errors import (
     AccessError,
-    ConfigurationError,
     SchemaBehindError,
     SchemaMissingError,
     SchemaTooNewError,
     SchemaTooOldError,
 )
+from gw_sqla.statements.sql import quoted
+from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = [
     "Action",
     "MigrationReport",
     "PeerAtWorkError",
     "SchemaState",
-    "check_schema_name",
-    "quoted",
     "read_state",
     "require_access",
     "require_current",
@@ -43,7 +42,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-DEFAULT_SCHEMA = "graphile_worker"
 LEDGER_ID = 19
 """The Graphile Worker schema revision that this version creates and speaks."""
 OLDEST_LEDGER_ID = 18
@@ -143,21 +141,6 @@ class SchemaState:
 
 class PeerAtWorkError(Exception):
     """A peer's installer has begun the ledger and not finished it; never leaves gw_sqla.migrations."""
-
-
-def quoted(name: str) -> str:
-    """Return the identifier as PostgreSQL reads it, always in quotes."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def check_schema_name(schema: str) -> None:
-    """Raise ConfigurationError for a name that PostgreSQL or psql could not hold as it is."""
-    if not schema or len(schema.encode()) > 63:
-        raise ConfigurationError(f"schema name {schema!r}: PostgreSQL wants 1 to 63 bytes")
-    if any(ord(character) < 32 or ord(character) == 127 for character in schema):
-        raise ConfigurationError(f"schema name {schema!r}: control characters are not supported")
-    if schema.startswith("pg_"):
-        raise ConfigurationError(f"schema name {schema!r}: PostgreSQL keeps the prefix pg_ for itself")
 
 
 def read_state(connection: sa.Connection, schema: str) -> SchemaState:

@@ -33,17 +33,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gw_sqla.arguments import check_schema_name
 from gw_sqla.driver import call_asyncio
 from gw_sqla.errors import AccessError, ConfigurationError, GwSqlaError, SchemaError, SchemaInUseError
 from gw_sqla.ledger import (
-    DEFAULT_SCHEMA,
     MigrationReport,
     PeerAtWorkError,
     SchemaState,
-    check_schema_name,
     read_state,
     require_current,
 )
+from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.url import parse_url
 
 __all__ = [

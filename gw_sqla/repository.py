@@ -18,12 +18,12 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.base import Executable
 
+from gw_sqla.arguments import check_ids, check_member, check_run_at, check_schema_name, check_smallint, check_storable
 from gw_sqla.driver import call_asyncio
-from gw_sqla.errors import InvalidJobError
-from gw_sqla.job import JobDetails, JobOptions, JobRow, JobSpec, check_run_at, check_smallint, check_storable
+from gw_sqla.errors import InvalidJobError, SchemaError
+from gw_sqla.job import JobDetails, JobOptions, JobRow, JobSpec
 from gw_sqla.models import schema_option
-from gw_sqla.payload import to_json
-from gw_sqla.specs import specs_to_json
+from gw_sqla.specs import spec_to_parameters, specs_to_json
 from gw_sqla.statements import functions, queries
 from gw_sqla.task import Task
 from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode, JobState
@@ -31,20 +31,22 @@ from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode, JobState
 __all__ = ["JobRepository"]
 
 P = TypeVar("P")
-E = TypeVar("E", JobKeyMode, JobState)
 
 _MOST_LISTED = 1000
+_MOST_ROUNDS = 3
+"""How often a job is added that Graphile Worker's functions left out: they do so when its key's job is claimed
+meanwhile. The second time they take the key from it, as its row is then locked; ours need one round."""
 
 
 class JobRepository:
     """Adds, reads and administers jobs through the caller's AsyncSession.
 
-    Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``).
+    Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``). Raises
+    ConfigurationError for an impossible one.
     """
 
     def __init__(self, schema: str = DEFAULT_SCHEMA) -> None:
-        if not schema or "\0" in schema:
-            raise InvalidJobError("schema", "must be the name of a schema")
+        check_schema_name(schema)
         self.schema = schema
 
     @overload
@@ -98,7 +100,8 @@ class JobRepository:
         `JobKeyMode.REPLACE`; a locked one keeps running, and loses the key).
 
         Returns the row as added. Raises InvalidJobError (InvalidPayloadError for the payload), before
-        the database is asked. Semantics are those of Graphile Worker's ``add_job``.
+        the database is asked, and SchemaError where Graphile Worker's function added nothing. Semantics
+        are those of Graphile Worker's ``add_job``.
 
         The first use of a task identifier or queue name inserts its row: until the caller's
         transaction ends, another first use of that same name waits for it. Workers make their tasks
@@ -108,21 +111,15 @@ class JobRepository:
             spec = task.spec(payload, **options)
         else:
             spec = JobSpec(task_identifier=task, payload=payload, **options)
-        if job_key_mode is not None and spec.job_key is None:
+        mode = None if job_key_mode is None else check_member(JobKeyMode, "job_key_mode", job_key_mode)
+        if mode is not None and spec.job_key is None:
             raise InvalidJobError("job_key_mode", "has no effect without job_key: give both or neither")
-        parameters = {
-            "identifier": spec.task_identifier,
-            "payload": None if spec.payload is None else to_json(spec.payload),
-            "queue_name": spec.queue_name,
-            "run_at": spec.run_at,
-            "max_attempts": spec.max_attempts,
-            "job_key": spec.job_key,
-            "priority": spec.priority,
-            "flags": None if spec.flags is None else list(spec.flags),
-            "job_key_mode": None if job_key_mode is None else _member(JobKeyMode, "job_key_mode", job_key_mode).value,
-        }
-        [job] = await self._jobs(session, functions.add_job(self.schema), parameters)
-        return job
+        parameters = spec_to_parameters(spec, mode)
+        for _ in range(_MOST_ROUNDS):
+            jobs = await self._jobs(session, functions.add_job(self.schema), parameters)
+            if jobs:
+                return jobs[0]
+        raise self._left_out(1, 1)
 
     async def add_jobs(
         self, session: AsyncSession, specs: Iterable[JobSpec], *, job_key_preserve_run_at: bool = False
@@ -139,10 +136,20 @@ class JobRepository:
         wanted = list(specs)
         if not wanted:
             return []
-        parameters = {"specs": specs_to_json(wanted), "job_key_preserve_run_at": job_key_preserve_run_at}
-        rows = await self._jobs(session, functions.add_jobs(self.schema), parameters)
-        keyed = {row.key: row for row in rows if row.key is not None}
-        unkeyed = iter(sorted((row for row in rows if row.key is None), key=lambda row: row.id))
+        keyed: dict[str, JobRow] = {}
+        plain: list[JobRow] = []
+        left = wanted
+        for _ in range(_MOST_ROUNDS):
+            parameters = {"specs": specs_to_json(left), "job_key_preserve_run_at": job_key_preserve_run_at}
+            rows = await self._jobs(session, functions.add_jobs(self.schema), parameters)
+            keyed |= {row.key: row for row in rows if row.key is not None}
+            plain += [row for row in rows if row.key is None]
+            left = [spec for spec in wanted if spec.job_key is not None and spec.job_key not in keyed]
+            if not left:
+                break
+        if len(keyed) + len(plain) < len(wanted):
+            raise self._left_out(len(wanted) - len(keyed) - len(plain), len(wanted))
+        unkeyed = iter(sorted(plain, key=lambda row: row.id))
         return [next(unkeyed) if spec.job_key is None else keyed[spec.job_key] for spec in wanted]
 
     async def remove_job(self, session: AsyncSession, job_key: str) -> JobRow | None:
@@ -160,7 +167,7 @@ class JobRepository:
 
         Returns the jobs that were deleted.
         """
-        parameters = {"job_ids": _ids(job_ids)}
+        parameters = {"job_ids": check_ids(job_ids)}
         return await self._jobs(session, functions.complete_jobs(self.schema), parameters)
 
     async def permanently_fail_jobs(
@@ -173,7 +180,7 @@ class JobRepository:
         """
         if error_message is not None:
             check_storable("error_message", error_message)
-        parameters = {"job_ids": _ids(job_ids), "error_message": error_message}
+        parameters = {"job_ids": check_ids(job_ids), "error_message": error_message}
         return await self._jobs(session, functions.permanently_fail_jobs(self.schema), parameters)
 
     async def reschedule_jobs(
@@ -196,7 +203,7 @@ class JobRepository:
         check_smallint("attempts", attempts, least=0)
         check_smallint("max_attempts", max_attempts, least=1)
         parameters = {
-            "job_ids": _ids(job_ids),
+            "job_ids": check_ids(job_ids),
             "run_at": run_at,
             "priority": priority,
             "attempts": attempts,
@@ -216,7 +223,7 @@ class JobRepository:
 
     async def get_job(self, session: AsyncSession, job_id: int) -> JobDetails | None:
         """Return the job with this id, or None: completed jobs are deleted."""
-        [job_id] = _ids([job_id], "job_id")
+        [job_id] = check_ids([job_id], "job_id")
         rows = await self._rows(session, queries.get_job(job_id))
         return _details(rows[0]) if rows else None
 
@@ -241,13 +248,13 @@ class JobRepository:
             if text is not None:
                 check_storable(argument, text)
         if after is not None:
-            [after] = _ids([after], "after")
-        if not 1 <= limit <= _MOST_LISTED:
-            raise InvalidJobError("limit", f"must be 1 to {_MOST_LISTED}, is {limit}")
+            [after] = check_ids([after], "after")
+        if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
+            raise InvalidJobError("limit", f"must be an int from 1 to {_MOST_LISTED}, is {limit!r}")
         query = queries.list_jobs(
             task_identifier=identifier,
             queue_name=queue_name,
-            state=None if state is None else _member(JobState, "state", state),
+            state=None if state is None else check_member(JobState, "state", state),
             job_key=job_key,
             after=after,
             limit=limit,
@@ -262,7 +269,16 @@ class JobRepository:
         return counts
 
     async def _jobs(self, session: AsyncSession, statement: Executable, parameters: dict[str, Any]) -> list[JobRow]:
-        return [JobRow(**row._mapping) for row in await self._rows(session, statement, parameters)]
+        """Return the jobs; the empty row with which Graphile Worker's functions say "none" is left out."""
+        rows = await self._rows(session, statement, parameters)
+        return [JobRow(**row._mapping) for row in rows if row.id is not None]
+
+    def _left_out(self, count: int, specs: int) -> SchemaError:
+        return SchemaError(
+            self.schema,
+            f"{count} of {specs} jobs were not added: roll the transaction back and try again (where Graphile Worker "
+            f"made the schema, as {self.schema!r}, its functions leave out a job whose key or task changes meanwhile)",
+        )
 
     async def _rows(
         self, session: AsyncSession, statement: Executable, parameters: dict[str, Any] | None = None
@@ -277,18 +293,3 @@ class JobRepository:
 
 def _details(row: Row[Any]) -> JobDetails:
     return JobDetails(**{**row._mapping, "state": JobState(row.state)})
-
-
-def _ids(job_ids: Iterable[int], argument: str = "job_ids") -> list[int]:
-    ids = list(job_ids)
-    for job_id in ids:
-        if not isinstance(job_id, int) or isinstance(job_id, bool) or not 0 <= job_id < 2**63:
-            raise InvalidJobError(argument, f"{job_id!r} cannot be the id of a job")
-    return ids
-
-
-def _member(members: type[E], argument: str, value: E) -> E:
-    try:
-        return members(value)
-    except ValueError as error:
-        raise InvalidJobError(argument, f"must be one of {', '.join(members)}, is {value!r}") from error

@@ -34,11 +34,11 @@ from gw_sqla.ledger import (
     MigrationReport,
     PeerAtWorkError,
     SchemaState,
-    quoted,
     read_state,
     require_access,
     require_supported,
 )
+from gw_sqla.statements.sql import quoted
 
 __all__ = [
     "OFFLINE_DIALECT",

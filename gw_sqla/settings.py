@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from gw_sqla.arguments import check_schema_name
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.types import DEFAULT_SCHEMA
 
@@ -41,8 +42,7 @@ class RunnerSettings:
     by then stays locked until recovery. Defaults to 10 s."""
 
     def __post_init__(self) -> None:
-        if not self.schema:
-            raise ConfigurationError("schema: must be the name of a schema")
+        check_schema_name(self.schema)
         if not isinstance(self.concurrency, int) or not 1 <= self.concurrency <= 10_000:
             raise ConfigurationError(f"concurrency: must be 1 to 10000, is {self.concurrency!r}")
         self._check_duration("poll_interval", least=timedelta(milliseconds=1))
@@ -50,6 +50,8 @@ class RunnerSettings:
         self._check_duration("flush_timeout")
         if isinstance(self.forbidden_flags, str):
             raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
+        if not all(isinstance(flag, str) and "\0" not in flag for flag in self.forbidden_flags):
+            raise ConfigurationError(f"forbidden_flags: must be a list of str without NUL, is {self.forbidden_flags!r}")
 
     def _check_duration(self, field: str, least: timedelta = timedelta(0)) -> None:
         value = getattr(self, field)

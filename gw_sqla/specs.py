@@ -1,4 +1,4 @@
-"""Many JobSpecs as the one JSON text that statements.functions.add_jobs takes."""
+"""JobSpecs as what the statements of adding take: one as parameters, many as one JSON text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,24 @@ from typing import Any
 from gw_sqla.errors import InvalidJobError, InvalidPayloadError
 from gw_sqla.job import JobSpec
 from gw_sqla.payload import to_json
+from gw_sqla.types import JobKeyMode
 
-__all__ = ["specs_to_json"]
+__all__ = ["spec_to_parameters", "specs_to_json"]
+
+
+def spec_to_parameters(spec: JobSpec, job_key_mode: JobKeyMode | None) -> dict[str, Any]:
+    """Return the parameters of statements.functions.add_job; raises InvalidPayloadError."""
+    return {
+        "identifier": spec.task_identifier,
+        "payload": None if spec.payload is None else to_json(spec.payload),
+        "queue_name": spec.queue_name,
+        "run_at": spec.run_at,
+        "max_attempts": spec.max_attempts,
+        "job_key": spec.job_key,
+        "priority": spec.priority,
+        "flags": None if spec.flags is None else list(spec.flags),
+        "job_key_mode": None if job_key_mode is None else job_key_mode.value,
+    }
 
 
 def specs_to_json(specs: Sequence[JobSpec]) -> str:

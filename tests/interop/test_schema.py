@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+import anyio
 import asyncpg
 import pytest
 from sqlalchemy import NullPool, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla import JobRepository, RunCounts, Runner, RunnerSettings, TaskRegistry, async_sessionmaker, migrate
+from gw_sqla import (
+    JobRepository,
+    JobRow,
+    JobSpec,
+    RunCounts,
+    Runner,
+    RunnerSettings,
+    TaskRegistry,
+    async_sessionmaker,
+    migrate,
+)
 from gw_sqla.driver import call_asyncio, database_loop
 from tests.interop.conftest import Environment
 from tests.interop.node import call, run_once
 from tests.migrations.catalog import Catalog, read
 from tests.migrations.peer import peer_environment
+from tests.migrations.waiting import until_blocking
 from tests.support.server import Server, connect
 
 pytestmark = pytest.mark.anyio
@@ -126,3 +138,38 @@ async def test_we_work_in_what_node_made(
     assert left == [row for row in before if row["key"] != "k"]
     await call(there, ["migrate"], ["addJob", "node's", {"n": 4}])
     assert [job["payload"] for job in await run_once(there, {"node's": "pass"})] == [{"n": 4}]
+
+
+@pytest.mark.parametrize("how", ["add_job", "add_jobs"])
+async def test_a_key_whose_job_is_claimed_meanwhile_loses_no_job(
+    empty_engine: AsyncEngine, empty_database: str, there: Environment, schema: str, quoted: str, how: str
+) -> None:
+    """Node's functions return nothing then, and have added nothing."""
+    await call(there, ["migrate"], ["addJob", "ours", {"n": 1}, {"jobKey": "k"}])
+    await migrate(empty_engine, schema=schema)
+    claimer, watcher = [await call_asyncio(connect, empty_database) for _ in range(2)]
+    repo = JobRepository(schema)
+    added: list[JobRow] = []
+
+    async def add() -> None:
+        async with async_sessionmaker(empty_engine).begin() as session:
+            if how == "add_job":
+                added.append(await repo.add_job(session, "ours", {"n": 2}, job_key="k"))
+            else:
+                keyed = JobSpec(task_identifier="ours", payload={"n": 2}, job_key="k")
+                added.extend(await repo.add_jobs(session, [JobSpec(task_identifier="ours"), keyed]))
+
+    await call_asyncio(claimer.execute, "begin")
+    await call_asyncio(
+        claimer.execute, f"update {quoted}._private_jobs set locked_at = now(), locked_by = 'node', attempts = 1"
+    )
+    async with anyio.create_task_group() as group:
+        group.start_soon(add)
+        await until_blocking(watcher, claimer)
+        await call_asyncio(claimer.execute, "commit")
+    for connection in (claimer, watcher):
+        await call_asyncio(connection.close)
+    old, *new = await call_asyncio(jobs, empty_database, quoted)
+    assert (old["key"], old["locked_by"]) == (None, "node")
+    assert [row["id"] for row in new] == [job.id for job in added]
+    assert (new[-1]["key"], new[-1]["payload"]) == ("k", '{"n":2}')

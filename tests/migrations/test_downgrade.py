@@ -7,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.driver import call_asyncio
 from gw_sqla.errors import AccessError, ConfigurationError, SchemaInUseError
-from gw_sqla.ledger import HEAD, quoted
+from gw_sqla.ledger import HEAD
 from gw_sqla.migrations import MigrationReport, downgrade, migrate
+from gw_sqla.statements.sql import quoted
 from tests.migrations.catalog import Catalog, read_at
 from tests.migrations.contract import CONTRACT, WEIRD
 from tests.migrations.peer import make_peers

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gw_sqla import AsyncSession, InvalidJobError, JobRepository, JobSpec, async_sessionmaker
+from gw_sqla import AsyncSession, ConfigurationError, InvalidJobError, JobRepository, JobSpec, async_sessionmaker
 from gw_sqla.types import DEFAULT_SCHEMA
 from tests.repository.look import Look
 
@@ -125,9 +125,9 @@ async def test_a_mode_without_a_key(sessions: Sessions, repo: JobRepository) -> 
             await repo.add_job(session, "a", job_key_mode="replace")  # type: ignore[call-overload] # a str
 
 
-@pytest.mark.parametrize("name", ["", "a\0b"])
-def test_a_schema_that_cannot_be(name: str) -> None:
-    with pytest.raises(InvalidJobError, match=r"^schema: "):
+@pytest.mark.parametrize("name", ["", "a\0b", "y" * 64, "pg_jobs", 5, None])
+def test_a_schema_that_cannot_be(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^schema: "):
         JobRepository(name)
 
 
@@ -161,6 +161,7 @@ async def test_limits_fit(sessions: Sessions, repo: JobRepository, look: Look) -
         (None, "reschedule_jobs", "attempts", -1),
         (None, "reschedule_jobs", "run_at", datetime(2030, 1, 1)),
         (None, "permanently_fail_jobs", "error_message", "\ud800"),
+        (None, "permanently_fail_jobs", "error_message", 5),
     ],
 )
 async def test_administering_refuses(
@@ -191,9 +192,31 @@ async def test_ids_that_no_job_has(sessions: Sessions, repo: JobRepository, meth
             await getattr(repo, method)(session, job_ids)
 
 
-async def test_keys_and_pools_with_nul(sessions: Sessions, repo: JobRepository) -> None:
-    async with sessions.begin() as session:
-        with pytest.raises(InvalidJobError, match=r"^job_key: "):
-            await repo.remove_job(session, "a\0b")
-        with pytest.raises(InvalidJobError, match=r"^worker_ids: "):
-            await repo.force_unlock_workers(session, ["a\0b"])
+@pytest.mark.parametrize(
+    ("method", "argument", "value"),
+    [
+        ("remove_job", "job_key", "a\0b"),
+        ("remove_job", "job_key", None),
+        ("remove_job", "job_key", 5),
+        ("force_unlock_workers", "worker_ids", ["a\0b"]),
+        ("force_unlock_workers", "worker_ids", [5]),
+        ("get_job", "job_id", "1"),
+        ("list_jobs", "task", 5),
+        ("list_jobs", "queue_name", 5),
+        ("list_jobs", "job_key", "a\0b"),
+        ("list_jobs", "state", "redy"),
+        ("list_jobs", "after", "1"),
+        ("list_jobs", "limit", 0),
+        ("list_jobs", "limit", 1001),
+        ("list_jobs", "limit", "5"),
+        ("list_jobs", "limit", 5.5),
+    ],
+)
+async def test_what_no_job_can_have(
+    sessions: Sessions, repo: JobRepository, method: str, argument: str, value: Any
+) -> None:
+    async with sessions() as session:
+        with pytest.raises(InvalidJobError) as raised:
+            await getattr(repo, method)(session, **{argument: value})
+        assert not session.in_transaction(), "the database was not asked"
+    assert raised.value.argument == argument

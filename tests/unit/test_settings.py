@@ -24,6 +24,8 @@ from gw_sqla import ConfigurationError, RunnerSettings
         ("grace_period", timedelta(seconds=-1)),
         ("flush_timeout", timedelta(days=400)),
         ("forbidden_flags", "slow"),
+        ("forbidden_flags", [5]),
+        ("forbidden_flags", ["a\0b"]),
     ],
 )
 def test_refused(field: str, value: Any) -> None:
