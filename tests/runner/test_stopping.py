@@ -232,5 +232,5 @@ async def test_engine_and_registry_are_checked(engine: AsyncEngine, tasks: TaskR
     ],
 )
 async def test_bad_settings_name_their_field(field: str, value: object) -> None:
-    with pytest.raises(ConfigurationError, match=f"^{field}: must be "):
+    with pytest.raises(ConfigurationError, match=f"^{field}: "):
         RunnerSettings(**{field: value})  # type: ignore[arg-type]
