@@ -1,6 +1,6 @@
 """A FastAPI service that adds a job in the transaction of a request, and runs jobs itself.
 
-    pip install gw-sqla fastapi uvicorn
+    pip install . fastapi uvicorn     # in a clone of the repository
     export DATABASE_URL=postgresql://localhost/mydb
     python -m gw_sqla migrate
     python examples/fastapi_service.py
@@ -22,11 +22,19 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel
-from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from gw_sqla import AsyncSession, JobContext, JobRepository, Observer, Runner, TaskRegistry, async_sessionmaker
+from gw_sqla import (
+    AsyncSession,
+    JobContext,
+    JobRepository,
+    Observer,
+    Runner,
+    TaskRegistry,
+    async_sessionmaker,
+    parse_url,
+)
 
 IN_STOCK = 10
 
@@ -120,5 +128,5 @@ def create_app(engine: AsyncEngine, observers: Sequence[Observer] = ()) -> FastA
 if __name__ == "__main__":
     import uvicorn
 
-    url = make_url(os.environ["DATABASE_URL"]).set(drivername="postgresql+asyncpg")
+    url = parse_url(os.environ["DATABASE_URL"])
     uvicorn.run(create_app(create_async_engine(url)), port=int(os.environ.get("PORT", "8000")))

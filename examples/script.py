@@ -1,6 +1,6 @@
 """A plain script: make the schema, add jobs in a transaction, run them, look at what is left.
 
-    pip install gw-sqla
+    pip install .            # in a clone of the repository
     export DATABASE_URL=postgresql://localhost/mydb
     python examples/script.py
 
@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import anyio
-from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import (
@@ -25,6 +24,7 @@ from gw_sqla import (
     TaskRegistry,
     async_sessionmaker,
     migrate,
+    parse_url,
 )
 from gw_sqla.migrations import downgrade
 
@@ -50,7 +50,7 @@ def count_item(payload: CountItem) -> None:  # not async: it runs in a thread
 
 async def main() -> None:
     """Do all of it, once."""
-    url = make_url(os.environ["DATABASE_URL"]).set(drivername="postgresql+asyncpg")
+    url = parse_url(os.environ["DATABASE_URL"])
     engine = create_async_engine(url)
     print(await migrate(engine, schema=SCHEMA))
 

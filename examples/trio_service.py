@@ -1,6 +1,6 @@
 """A trio service that adds jobs in its own transactions, and runs them beside its socket.
 
-    pip install 'gw-sqla[trio]'
+    pip install '.[trio]'             # in a clone of the repository
     export DATABASE_URL=postgresql://localhost/mydb
     python -m gw_sqla migrate
     python examples/trio_service.py
@@ -23,7 +23,6 @@ from functools import partial
 
 import trio
 from pydantic import BaseModel
-from sqlalchemy import make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -38,6 +37,7 @@ from gw_sqla import (
     async_sessionmaker,
     call_asyncio,
     database_loop,
+    parse_url,
 )
 
 
@@ -131,7 +131,7 @@ async def serve(
 async def main() -> None:
     """Serve until SIGINT or SIGTERM."""
     port = int(os.environ.get("PORT", "8001"))
-    url = make_url(os.environ["DATABASE_URL"]).set(drivername="postgresql+asyncpg")
+    url = parse_url(os.environ["DATABASE_URL"])
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

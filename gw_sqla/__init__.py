@@ -34,6 +34,7 @@ from gw_sqla.session import AsyncSession, async_sessionmaker
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.task import Task
 from gw_sqla.types import JSON, JobKeyMode, JobState
+from gw_sqla.url import parse_url
 
 __all__ = [
     "JSON",
@@ -74,4 +75,5 @@ __all__ = [
     "call_asyncio",
     "database_loop",
     "migrate",
+    "parse_url",
 ]

@@ -64,12 +64,16 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """A job as the schema's functions return it: the columns of ``_private_jobs``."""
+    """A job as the schema's functions return it: the columns of ``_private_jobs``.
+
+    ``payload_text`` is the JSON as stored, parsed when ``payload`` is asked for: a payload that Python
+    cannot parse (nested too deeply, say) does not stand in the way of looking at its job or removing it.
+    """
 
     id: int
     task_id: int
     job_queue_id: int | None
-    payload: Any
+    payload_text: str = field(repr=False)
     priority: int
     run_at: datetime
     attempts: int
@@ -83,12 +87,20 @@ class JobRow:
     revision: int
     flags: dict[str, bool] | None
 
+    @property
+    def payload(self) -> Any:
+        """The payload as plain JSON, parsed anew at each access."""
+        return json.loads(self.payload_text)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDetails(JobRow):
-    """A job as it was read, with the names of its task and queue and its state."""
+    """A job as it was read, with the names of its task and queue and its state.
 
-    task_identifier: str
+    ``task_identifier`` is None where a peer's clean-up removed the task's row under the job.
+    """
+
+    task_identifier: str | None
     queue_name: str | None
     state: JobState
 

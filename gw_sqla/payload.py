@@ -8,7 +8,9 @@ put ``_cron`` and ``_trace`` beside a payload's own fields: a type that knows ne
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
@@ -89,6 +91,8 @@ class PayloadType(Generic[P]):
         if plain is None:
             raise InvalidPayloadError("is null, which the queue stores as {}: give the payload a value")
         text = to_json(plain)
+        if "null" in text and _has_non_finite(self._adapter.dump_python(valid, warnings=False)):
+            raise InvalidPayloadError("has NaN or an infinity, which JSON has not: pydantic would store null for it")
         try:
             self.load(text)  # a model may have been changed, or leave out what it needs itself
         except InvalidPayloadError as error:
@@ -96,7 +100,11 @@ class PayloadType(Generic[P]):
         return plain
 
     def load(self, text: str) -> P:
-        """Return the value of JSON text as stored; raises InvalidPayloadError, which shows no value."""
+        """Return the value of JSON text as stored.
+
+        Raises InvalidPayloadError, which leaves the payload's values out; a message may hold names of fields,
+        keys of dicts, tags of unions, and what a validator of the type's own says.
+        """
         if self._is_any:
             return cast("P", _loads(text))
         try:
@@ -140,8 +148,16 @@ class PayloadType(Generic[P]):
             return {}  # JSON Schema cannot describe the type: nothing is known about it
 
 
+def _has_non_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, Mapping):
+        return any(_has_non_finite(item) for item in value.values())
+    return isinstance(value, (list, tuple, set, frozenset)) and any(_has_non_finite(item) for item in value)
+
+
 def _problems(error: ValidationError) -> str:
-    """The errors in one line: where and what, never the value, which may be a secret."""
+    """The errors in one line: where and what, without the input, which may be a secret."""
     shown = error.errors(include_input=False, include_url=False, include_context=False)[:5]
     parts = [f"{'.'.join(str(step) for step in item['loc']) or 'value'}: {item['msg']}" for item in shown]
     more = error.error_count() - len(shown)

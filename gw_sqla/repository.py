@@ -96,8 +96,9 @@ class JobRepository:
         ``task`` is a declared Task, whose payload type is then checked, or the identifier of any
         task, of a Node or Rust worker too. The options are those of `gw_sqla.JobSpec`: ``queue_name``,
         ``run_at``, ``max_attempts``, ``job_key``, ``priority``, ``flags``.
-        ``job_key_mode`` says what happens to an unlocked job that already has the key (default
-        `JobKeyMode.REPLACE`; a locked one keeps running, and loses the key).
+        ``job_key_mode`` says what happens to a job that already has the key (default
+        `JobKeyMode.REPLACE`). Until the transaction ends, a worker that runs that job waits with writing
+        its end; two writers of several keys can deadlock: SQLSTATE 40P01, roll back and try again.
 
         Returns the row as added. Raises InvalidJobError (InvalidPayloadError for the payload), before
         the database is asked, and SchemaError where Graphile Worker's function added nothing. Semantics

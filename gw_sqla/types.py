@@ -13,7 +13,11 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 
 
 class JobKeyMode(StrEnum):
-    """What adding a job does when an unlocked job already has its key (Graphile Worker's modes)."""
+    """What adding a job does when a job already has its key (Graphile Worker's modes).
+
+    A job that is locked or has failed permanently is not replaced by the first two: it loses the key, and
+    a new job is added.
+    """
 
     REPLACE = "replace"
     """Replace that job's every property, run_at included."""

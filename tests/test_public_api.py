@@ -19,7 +19,7 @@ JSON AccessError AsyncSession ClaimedJob Completed ConfigurationError FailPerman
 InvalidPayloadError JobContext JobDetails JobKeyMode JobRepository JobRow JobSpec JobState LoopError Observer Outcome
 Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError SchemaInUseError SchemaMissingError
 SchemaTooNewError SchemaTooOldError Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop
-migrate
+migrate parse_url
 """
 PUBLIC = NAMES.split()
 

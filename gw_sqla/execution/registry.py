@@ -2,23 +2,22 @@
 
 A handler's parameters say what it is given: one annotated `JobContext` gets the context, the other
 gets the payload, whose annotation is the payload's type. Unannotated, the first is the payload (plain
-JSON) and the second the context; parameters with a default keep it. What cannot work is refused when
-the task is declared.
+JSON) and the second the context. Further parameters need a default, and keep it. What cannot work is
+refused when the task is declared.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, get_type_hints, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from pydantic import PydanticUserError
 
+from gw_sqla.arguments import check_text
 from gw_sqla.errors import InvalidJobError, TaskDefinitionError
 from gw_sqla.execution.context import JobContext
-from gw_sqla.job import JobSpec
+from gw_sqla.execution.signature import read_signature
 from gw_sqla.payload import PayloadType
 from gw_sqla.task import Task
 
@@ -77,6 +76,8 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         A sync handler runs in a thread. Raises TaskDefinitionError.
         """
 
+        _check_options(identifier, batch, timeout, backoff)
+
         def declare(handler: Callable[..., Any]) -> Task[Any]:
             task = _task(identifier, handler, batch=batch, timeout=timeout, backoff=backoff)
             if identifier in self._tasks:
@@ -120,80 +121,45 @@ def _task(
     backoff: Callable[[int], timedelta] | None,
 ) -> Task[Any]:
     try:
-        JobSpec(task_identifier=identifier)
-    except InvalidJobError as error:
-        raise TaskDefinitionError(f"task identifier {identifier!r} {error.problem}") from error
-    is_async = _is_async(identifier, handler)
-    if timeout is not None and timeout <= timedelta(0):
-        raise TaskDefinitionError(f"task {identifier!r}: timeout must be longer than 0, is {timeout}")
-    if timeout is not None and not is_async:
+        signature = read_signature(handler)
+        payload_type: PayloadType[Any] = PayloadType(signature.payload)
+    except TaskDefinitionError as error:
+        raise TaskDefinitionError(f"task {identifier!r}: {error}") from error
+    if timeout is not None and not signature.is_async:
         raise TaskDefinitionError(
             f"task {identifier!r}: a timeout cannot stop the thread of a sync handler; make the handler async, "
             "or bound the time inside it"
         )
-    payload, context_first, has_context = _parameters(identifier, handler)
-    try:
-        payload_type: PayloadType[Any] = PayloadType(Any if payload is None else payload[0])
-    except TaskDefinitionError as error:
-        raise TaskDefinitionError(f"task {identifier!r}: {error}") from error
-    if batch and (payload is None or not payload_type.takes_lists):
+    if batch and not (signature.takes_payload and payload_type.takes_lists):
         raise TaskDefinitionError(f"task {identifier!r}: a batch handler takes a payload, a list of items")
     return Task(
         identifier=identifier,
         handler=handler,
         payload_type=payload_type,
-        takes_payload=payload is not None,
-        takes_context=has_context,
-        context_first=context_first,
-        is_async=is_async,
+        takes_payload=signature.takes_payload,
+        takes_context=signature.takes_context,
+        context_first=signature.context_first,
+        is_async=signature.is_async,
         batch=batch,
         timeout=timeout,
         backoff=backoff,
     )
 
 
-def _is_async(identifier: str, handler: Callable[..., Any]) -> bool:
-    """Tell whether calling the handler gives an awaitable; refuses what calling would not run."""
-    if not callable(handler) or isinstance(handler, type):
-        raise TaskDefinitionError(f"task {identifier!r}: its handler must be a function, not {handler!r}")
-    functions = (handler, inspect.unwrap(handler), getattr(handler, "__call__", None))  # noqa: B004 - it is callable
-    if any(inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function) for function in functions):
-        raise TaskDefinitionError(f"task {identifier!r}: its handler is a generator, which a call alone does not run")
-    return any(inspect.iscoroutinefunction(function) for function in functions)
-
-
-def _parameters(identifier: str, handler: Callable[..., Any]) -> tuple[tuple[Any] | None, bool, bool]:
-    """Return the payload's annotation in a tuple (None: no payload), context first, has context."""
-    function: Any = handler
-    while isinstance(function, functools.partial):
-        function = function.func
+def _check_options(identifier: object, batch: object, timeout: object, backoff: object) -> None:
+    if callable(identifier):
+        raise TaskDefinitionError('@tasks.task needs the task\'s identifier: write @tasks.task("identifier")')
     try:
-        hints = get_type_hints(
-            function if inspect.isroutine(function) else type(function).__call__, include_extras=True
-        )
-    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        check_text("task_identifier", identifier, 128)
+    except InvalidJobError as error:
+        raise TaskDefinitionError(f"task identifier {identifier!r} {error.problem}") from error
+    if not isinstance(batch, bool):
+        raise TaskDefinitionError(f"task {identifier!r}: batch must be True or False, not {batch!r}")
+    if timeout is not None and not isinstance(timeout, timedelta):
+        raise TaskDefinitionError(f"task {identifier!r}: timeout must be a timedelta, not {timeout!r}")
+    if timeout is not None and timeout <= timedelta(0):
+        raise TaskDefinitionError(f"task {identifier!r}: timeout must be longer than 0, is {timeout}")
+    if backoff is not None and not callable(backoff):
         raise TaskDefinitionError(
-            f"task {identifier!r}: an annotation of its handler cannot be resolved: {error}; "
-            "the payload's type must be importable where the handler is defined"
-        ) from error
-    parameters = [
-        parameter
-        for parameter in inspect.signature(handler).parameters.values()
-        if parameter.default is parameter.empty
-    ]
-    if any(
-        parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) for parameter in parameters
-    ):
-        raise TaskDefinitionError(f"task {identifier!r}: its handler may take a payload and a JobContext, by position")
-    annotations = [hints.get(parameter.name, parameter.empty) for parameter in parameters]
-    contexts = [index for index, annotation in enumerate(annotations) if annotation is JobContext]
-    if not contexts and len(annotations) == 2 and annotations[1] is inspect.Parameter.empty:
-        contexts = [1]
-    if len(contexts) > 1 or len(annotations) - len(contexts) > 1:
-        raise TaskDefinitionError(
-            f"task {identifier!r}: its handler may take one payload and one JobContext (annotated as such), "
-            f"not {len(annotations)} parameters"
+            f"task {identifier!r}: backoff must be a function, from the attempts made to a timedelta, not {backoff!r}"
         )
-    payloads = [annotation for index, annotation in enumerate(annotations) if index not in contexts]
-    payload = (Any if payloads[0] is inspect.Parameter.empty else payloads[0],) if payloads else None
-    return payload, contexts == [0] and payload is not None, bool(contexts)

@@ -23,7 +23,10 @@ __all__ = [
     "reschedule_jobs",
 ]
 
-_EXPRESSIONS = {"run_at": f"least(greatest(j.run_at, {EARLIEST}), {LATEST}) as run_at"}
+_EXPRESSIONS = {
+    "payload_text": "cast(j.payload as text) as payload_text",
+    "run_at": f"least(greatest(j.run_at, {EARLIEST}), {LATEST}) as run_at",
+}
 _COLUMNS = ",\n  ".join(_EXPRESSIONS.get(name, f"j.{name}") for name in JOB_COLUMNS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_column, select
 from sqlalchemy.sql.elements import TextClause
 
 from gw_sqla.models import Job, JobQueue, Task
@@ -26,10 +26,11 @@ def _state() -> ColumnElement[str]:
 
 def _details() -> Select[*tuple[Any, ...]]:
     run_at = func.least(func.greatest(Job.run_at, literal_column(EARLIEST)), literal_column(LATEST), type_=TIMESTAMP)
-    columns = [(run_at if name == "run_at" else getattr(Job, name)).label(name) for name in JOB_COLUMNS]
+    expressions: dict[str, Any] = {"payload_text": cast(Job.payload, Text), "run_at": run_at}
+    columns = [(expressions[name] if name in expressions else getattr(Job, name)).label(name) for name in JOB_COLUMNS]
     return (
         select(*columns, Task.identifier.label("task_identifier"), JobQueue.queue_name, _state().label("state"))
-        .join(Task, Task.id == Job.task_id)
+        .outerjoin(Task, Task.id == Job.task_id)
         .outerjoin(JobQueue, JobQueue.id == Job.job_queue_id)
     )
 

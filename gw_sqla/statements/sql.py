@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Integer, SmallInteger, Text, bindparam, text
+from sqlalchemy import BigInteger, DateTime, Integer, SmallInteger, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.type_api import TypeEngine
@@ -23,7 +23,7 @@ JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": BigInteger(),
     "task_id": Integer(),
     "job_queue_id": Integer(),
-    "payload": JSON(),
+    "payload_text": Text(),
     "priority": SmallInteger(),
     "run_at": TIMESTAMP,
     "attempts": SmallInteger(),

@@ -69,9 +69,37 @@ async def test_get(sessions: Sessions, repo: JobRepository, look: Look, ids: dic
     assert (ready.payload, ready.flags, ready.key) == ({"n": 1}, {"x": True}, "ready")
     assert (plain.task_identifier, plain.queue_name, plain.flags) == ("b", None, None)
     columns = {field.name for field in dataclasses.fields(JobDetails)} - {"task_identifier", "queue_name", "state"}
-    for name in columns - {"payload", "flags"}:
+    for name in columns - {"payload_text", "flags"}:
         assert getattr(ready, name) == stored[ready.id][name], name
-    assert columns == stored[ready.id].keys() - {"is_available"}
+    assert columns - {"payload_text"} | {"payload"} == stored[ready.id].keys() - {"is_available"}
+
+
+async def test_payload_that_cannot_be_parsed(sessions: Sessions, repo: JobRepository, look: Look) -> None:
+    """A payload of a peer's may be nested deeper than Python parses; its job is seen and removed all the same."""
+    deep = "[" * 5000 + "]" * 5000
+    async with sessions.begin() as session:
+        job = await repo.add_job(session, "a", job_key="deep")
+    await look.execute("update {s}._private_jobs set payload = cast($1::text as json)", deep)
+    async with sessions.begin() as session:
+        [found] = await repo.list_jobs(session)
+        assert (found.id, found.payload_text) == (job.id, deep)
+        with pytest.raises(RecursionError):
+            assert found.payload
+        removed = await repo.remove_job(session, "deep")
+    assert removed is not None
+    assert removed.payload_text == deep
+
+
+async def test_job_whose_task_is_gone(sessions: Sessions, repo: JobRepository, look: Look) -> None:
+    """A clean-up of a peer's can remove a task's row while a job for it is being added."""
+    async with sessions.begin() as session:
+        job = await repo.add_job(session, "a")
+    await look.execute("delete from {s}._private_tasks")
+    async with sessions() as session:
+        found = await repo.get_job(session, job.id)
+        assert found is not None
+        assert found.task_identifier is None
+        assert [seen.id for seen in await repo.list_jobs(session)] == [job.id]
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_what_a_model_cannot_turn_into_json(value: Any) -> None:
         PayloadType[Anything](Anything).dump(Anything(value=value))
 
 
+@pytest.mark.parametrize("value", [float("nan"), [1, {"a": float("inf")}], {"a": (float("-inf"),)}])
+def test_nan_is_not_stored_as_null(value: Any) -> None:
+    with pytest.raises(InvalidPayloadError, match="NaN or an infinity"):
+        PayloadType[Anything](Anything).dump(Anything(value=value))
+
+
+@pytest.mark.parametrize("value", [None, "null", [None, 1.5]])
+def test_null_in_a_field_is_fine(value: Any) -> None:
+    assert PayloadType[Anything](Anything).dump(Anything(value=value)) == {"value": value}
+
+
 def test_a_batch_task_takes_lists_only() -> None:
     tasks = TaskRegistry()
 

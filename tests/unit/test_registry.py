@@ -1,0 +1,163 @@
+"""Tasks are checked where they are declared: what could not work is refused, in words that say what to do."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gw_sqla import JobContext, TaskDefinitionError, TaskRegistry
+
+
+async def plain(payload: int) -> None: ...
+
+
+def sync(payload: int) -> None: ...
+
+
+async def nothing() -> None: ...
+
+
+def generator(payload: int) -> Iterator[int]:
+    yield payload
+
+
+async def async_generator(payload: int) -> AsyncIterator[int]:
+    yield payload
+
+
+async def keyword(*, payload: int) -> None: ...
+
+
+async def three(payload: int, ctx: JobContext, other: str) -> None: ...
+
+
+async def two_contexts(ctx: JobContext, other: JobContext) -> None: ...
+
+
+async def default_payload(payload: int = 1) -> None: ...
+
+
+async def default_payload_beside_context(ctx: JobContext, payload: dict[str, Any] | None = None) -> None: ...
+
+
+async def default_context(payload: int, ctx: JobContext | None = None) -> None: ...
+
+
+async def keyword_context(payload: int, *, ctx: JobContext = None) -> None: ...  # type: ignore[assignment]
+
+
+async def unknown(payload: Unknown) -> None: ...  # type: ignore[name-defined] # noqa: F821
+
+
+async def unusable(payload: Callable[[], TaskRegistry]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (int, "must be a function"),
+        ("text", "must be a function"),
+        (generator, "is a generator"),
+        (async_generator, "is a generator"),
+        (keyword, "by position"),
+        (three, "one payload and one JobContext"),
+        (two_contexts, "one payload and one JobContext"),
+        (default_payload, "'payload' has a default, and would never be given the payload"),
+        (default_payload_beside_context, "'payload' has a default, and would never be given the payload"),
+        (default_context, "'ctx' has a default, and would never be given the JobContext"),
+        (keyword_context, "'ctx' has a default, and would never be given the JobContext"),
+        (unknown, "cannot be resolved: name 'Unknown' is not defined"),
+    ],
+)
+def test_handler_that_cannot_work(handler: Any, says: str) -> None:
+    tasks = TaskRegistry()
+    with pytest.raises(TaskDefinitionError, match=says) as caught:
+        tasks.task("charge")(handler)
+    assert str(caught.value).startswith("task 'charge': ")
+    assert not tasks
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"batch": "yes"}, "batch must be True or False, not 'yes'"),
+        ({"timeout": 5}, "timeout must be a timedelta, not 5"),
+        ({"timeout": timedelta(0)}, "timeout must be longer than 0"),
+        ({"backoff": timedelta(1)}, "backoff must be a function"),
+    ],
+)
+def test_bad_options_are_refused_before_the_handler_is_seen(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(TaskDefinitionError, match=f"^task 'charge': {says}"):
+        TaskRegistry().task("charge", **options)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "says"), [("", "1 to 128"), ("x" * 129, "1 to 128"), ("a\0", "NUL"), (7, "must be a str, not int")]
+)
+def test_bad_identifiers(identifier: Any, says: str) -> None:
+    with pytest.raises(TaskDefinitionError, match=f"^task identifier .*{says}"):
+        TaskRegistry().task(identifier)
+
+
+def test_forgotten_parentheses() -> None:
+    with pytest.raises(TaskDefinitionError, match=r'write @tasks.task\("identifier"\)'):
+        TaskRegistry().task(plain)  # type: ignore[arg-type]
+
+
+def test_a_timeout_needs_an_async_handler() -> None:
+    with pytest.raises(TaskDefinitionError, match="make the handler async"):
+        TaskRegistry().task("convert", timeout=timedelta(seconds=1))(sync)
+
+
+@pytest.mark.parametrize("handler", [nothing, plain])
+def test_a_batch_takes_a_list(handler: Any) -> None:
+    with pytest.raises(TaskDefinitionError, match="a list of items"):
+        TaskRegistry().task("notify", batch=True)(handler)
+
+
+def test_declared_twice() -> None:
+    tasks = TaskRegistry()
+    tasks.task("charge")(plain)
+    with pytest.raises(TaskDefinitionError, match="declared twice"):
+        tasks.task("charge")(nothing)
+    assert tasks["charge"].handler is plain
+
+
+async def reversed_order(ctx: JobContext, payload: int) -> None: ...
+
+
+async def unannotated(payload, ctx) -> None: ...  # type: ignore[no-untyped-def]
+
+
+async def further(payload: int, retries: int = 3, *, url: str = "") -> None: ...
+
+
+async def only_keywords(*, url: str = "") -> None: ...
+
+
+class Handler:
+    async def __call__(self, payload: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "is_async", "payload", "context", "context_first"),
+    [
+        (nothing, True, False, False, False),
+        (plain, True, True, False, False),
+        (sync, False, True, False, False),
+        (reversed_order, True, True, True, True),
+        (unannotated, True, True, True, False),
+        (further, True, True, False, False),
+        (only_keywords, True, False, False, False),
+        (functools.partial(further, url="x"), True, True, False, False),
+        (Handler(), True, True, False, False),
+    ],
+)
+def test_what_a_handler_takes(handler: Any, is_async: bool, payload: bool, context: bool, context_first: bool) -> None:
+    task = TaskRegistry().task("charge")(handler)
+    taken = (task.is_async, task.takes_payload, task.takes_context, task.context_first)
+    assert taken == (is_async, payload, context, context_first)
