@@ -109,7 +109,7 @@ class JobDetails(JobRow):
 class ClaimedJob:
     """A job that this worker pool holds the lock of; its fields are the columns of the claim, in order.
 
-    ``payload_text`` is the JSON as stored; ``attempts`` counts this one too.
+    ``payload_text`` and ``flags_text`` are the JSON as stored; ``attempts`` counts this one too.
     """
 
     id: int
@@ -121,12 +121,17 @@ class ClaimedJob:
     attempts: int
     max_attempts: int
     key: str | None
-    flags: dict[str, bool] | None
+    flags_text: str | None = field(repr=False)
 
     @property
     def payload(self) -> Any:
         """The payload as plain JSON, parsed anew at each access."""
         return json.loads(self.payload_text)
+
+    @property
+    def flags(self) -> dict[str, bool] | None:
+        """The flags, each true; None where there are none."""
+        return None if self.flags_text is None else json.loads(self.flags_text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ from gw_sqla.errors import ConfigurationError, SchemaTooNewError
 from gw_sqla.execution.context import WorkerResources
 from gw_sqla.execution.executor import Executor
 from gw_sqla.hooks import Observer, Observers
-from gw_sqla.job import Returned
 from gw_sqla.ledger import LEDGER_ID
 from gw_sqla.listener import Listener
 from gw_sqla.migrations import check_schema
@@ -174,9 +173,12 @@ class _Pool:
         self._finisher = Finisher(self._store, observers, demand.outcomes_written)
         self._slots = Slots(
             settings.concurrency,
+            prefetch=settings.prefetch,
+            prefetch_ttl=settings.prefetch_ttl,
             execute=executor.run,
             finish=self._finisher.add,
             on_free=demand.slot_freed,
+            stopping=self.stop_requested,
         )
         self._claimer = Claimer(
             self._store,
@@ -186,7 +188,7 @@ class _Pool:
             task_identifiers=list(tasks),
             forbidden_flags=settings.forbidden_flags,
             poll_interval=settings.poll_interval,
-            most_unwritten=max(100, 4 * settings.concurrency),
+            most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
         )
         self._listener = Listener(
             engine,
@@ -198,7 +200,18 @@ class _Pool:
 
     async def run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> RunCounts:
         """Work until stopped, or, with ``once``, until nothing is ready; then stop in order."""
-        await self._store.register_tasks(self._tasks)
+        try:
+            await self._store.register_tasks(self._tasks)
+            await self._work(task_status, with_signals=with_signals, once=once)
+        finally:
+            await self._store.close()
+        if self._breaking_migration:
+            raise SchemaTooNewError(
+                self._settings.schema, "a breaking migration of the worker schema has begun; upgrade gw_sqla"
+            )
+        return RunCounts(self._finisher.completed, self._finisher.failed)
+
+    async def _work(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> None:
         async with anyio.create_task_group() as draining:
             draining.start_soon(self._finisher.run, name="gw_sqla finisher")
             try:
@@ -208,40 +221,34 @@ class _Pool:
                         if with_signals:
                             watching.start_soon(self._watch_signals, working, name="gw_sqla signals")
                         await self._take_in(task_status, once=once)
-                        self._close_slots()
+                        self._slots.close()
                         working.cancel_scope.deadline = (
                             anyio.current_time() + self._settings.grace_period.total_seconds()
                         )
                         await self._slots.ended.wait()
                         watching.cancel_scope.cancel()
             finally:
-                self._close_slots()
+                self._slots.close()
                 self._finisher.close(self._settings.flush_timeout.total_seconds())
-        if self._breaking_migration:
-            raise SchemaTooNewError(
-                self._settings.schema, "a breaking migration of the worker schema has begun; upgrade gw_sqla"
-            )
-        return RunCounts(self._finisher.completed, self._finisher.failed)
 
     async def _take_in(self, task_status: TaskStatus[None], *, once: bool) -> None:
         """Bring jobs in until a stop is asked for."""
         async with anyio.create_task_group() as intake:
+            if self._settings.prefetch:
+                intake.start_soon(self._slots.return_stale, name="gw_sqla prefetch")
             if once:
                 intake.start_soon(self._cancel_when_asked, intake, name="gw_sqla stop")
                 await self._claimer.drain()
             else:
                 intake.start_soon(self._listener.run, name="gw_sqla listener")
                 intake.start_soon(self._claimer.run, name="gw_sqla claimer")
-                log.info("worker %s runs %d tasks in %d slots", self.pool_id, len(self._tasks), self._slots.free)
+                slots = self._settings.concurrency
+                log.info("worker %s runs %d tasks in %d slots", self.pool_id, len(self._tasks), slots)
                 task_status.started()
                 await self.stop_requested.wait()
                 log.info("worker %s stops", self.pool_id)
             intake.cancel_scope.cancel()
         self.stop_requested.set()
-
-    def _close_slots(self) -> None:
-        for job in self._slots.close():
-            self._finisher.add(Returned(job))
 
     async def _cancel_when_asked(self, intake: TaskGroup) -> None:
         await self.stop_requested.wait()

@@ -22,8 +22,18 @@ class RunnerSettings:
 
     concurrency: int = 10
     """How many jobs run at once. Raise it for handlers that mostly wait; sync handlers take a thread
-    each. The engine's pool needs room for the handlers' own sessions plus two connections; one more
-    connection, for LISTEN, is kept outside the pool. Defaults to 10."""
+    each. The engine's pool needs room for the handlers' own sessions; the worker's own three
+    connections are kept outside it. Defaults to 10."""
+
+    prefetch: int = 0
+    """How many jobs are claimed beyond ``concurrency`` and wait in this process until a slot is free. For
+    many short jobs: a claim then fetches many, and slots do not wait for the database. They are locked
+    meanwhile, so no other worker takes them; keep it 0 for long jobs. Graphile Worker calls it the local
+    queue. Defaults to 0, off."""
+
+    prefetch_ttl: timedelta = timedelta(minutes=5)
+    """How long a prefetched job may wait for a slot. Then it is returned, its attempt given back, for
+    another worker to run. Defaults to 5 minutes, as in Graphile Worker."""
 
     poll_interval: timedelta = timedelta(seconds=2)
     """How long to wait for a notification before looking for due jobs anyway: bounds how late a
@@ -43,8 +53,9 @@ class RunnerSettings:
 
     def __post_init__(self) -> None:
         check_schema_name(self.schema)
-        if not isinstance(self.concurrency, int) or not 1 <= self.concurrency <= 10_000:
-            raise ConfigurationError(f"concurrency: must be 1 to 10000, is {self.concurrency!r}")
+        self._check_count("concurrency", least=1)
+        self._check_count("prefetch")
+        self._check_duration("prefetch_ttl", least=timedelta(milliseconds=1))
         self._check_duration("poll_interval", least=timedelta(milliseconds=1))
         self._check_duration("grace_period")
         self._check_duration("flush_timeout")
@@ -52,6 +63,11 @@ class RunnerSettings:
             raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
         if not all(isinstance(flag, str) and "\0" not in flag for flag in self.forbidden_flags):
             raise ConfigurationError(f"forbidden_flags: must be a list of str without NUL, is {self.forbidden_flags!r}")
+
+    def _check_count(self, field: str, least: int = 0) -> None:
+        value = getattr(self, field)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 10_000:
+            raise ConfigurationError(f"{field}: must be {least} to 10000, is {value!r}")
 
     def _check_duration(self, field: str, least: timedelta = timedelta(0)) -> None:
         value = getattr(self, field)

@@ -1,6 +1,7 @@
 """Store: the worker's own short transactions, over an engine.
 
-Each method is one statement in autocommit: no BEGIN and COMMIT round trips around it. Faults of the
+Each method is one statement in autocommit: no BEGIN and COMMIT round trips around it. Claims have one
+connection, outcomes another (`gw_sqla.line`), so that neither waits for the other or for the handlers. Faults of the
 database pass through as one of `DATABASE_FAULTS`; what to do about them is decided by the rooms that
 call, with `Outage` for the backoff and the log.
 """
@@ -10,18 +11,19 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 import anyio
 import asyncpg
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.driver import call_asyncio
 from gw_sqla.job import ClaimedJob, Failed
+from gw_sqla.line import Line
 from gw_sqla.statements import finish, queries
 from gw_sqla.statements.claim import claim
 
@@ -72,14 +74,24 @@ class Store:
     """The statements of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels."""
 
     def __init__(self, engine: AsyncEngine, schema: str, pool_id: str) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._claiming = Line(engine)
+        self._writing = Line(engine)
         self._schema = schema
         self._pool_id = pool_id
+
+    async def close(self) -> None:
+        """Close the connections; shielded, and not longer than some seconds."""
+        with anyio.move_on_after(5, shield=True):
+            try:
+                await call_asyncio(self._claiming.close)
+                await call_asyncio(self._writing.close)
+            except DATABASE_FAULTS as fault:
+                log.debug("closing the worker's connections: %s", fault)
 
     async def register_tasks(self, task_identifiers: Collection[str]) -> None:
         """Make the task identifiers known, so that no caller's first add_job has to."""
         statement = queries.register_tasks(self._schema)
-        await call_asyncio(self._execute, statement, {"identifiers": sorted(task_identifiers)})
+        await call_asyncio(self._claiming.fetch, statement, {"identifiers": sorted(task_identifiers)})
 
     async def claim(
         self, task_identifiers: Sequence[str], count: int, forbidden_flags: Sequence[str]
@@ -89,14 +101,13 @@ class Store:
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
         statement = claim(self._schema, forbidding_flags=bool(forbidden_flags))
-        rows = await call_asyncio(self._fetch, statement, parameters)
-        jobs = [ClaimedJob(**row._mapping) for row in rows]
-        jobs.sort(key=lambda job: (job.priority, job.run_at, job.id))
+        jobs = [ClaimedJob(*row) for row in await call_asyncio(self._claiming.fetch, statement, parameters)]
+        jobs.sort(key=_urgency)
         return jobs
 
     async def complete(self, job_ids: Sequence[int]) -> set[int]:
         """Delete completed jobs; return the ids that this pool still had the lock of."""
-        return await self._finish(finish.complete(self._schema), {"ids": job_ids})
+        return await self._finish(self._writing, finish.complete(self._schema), {"ids": job_ids})
 
     async def fail(self, outcomes: Sequence[Failed]) -> set[int]:
         """Write failures; return the ids that this pool still had the lock of."""
@@ -109,24 +120,20 @@ class Store:
             "final": [outcome.permanently for outcome in outcomes],
             "payloads": [outcome.payload_text for outcome in outcomes],
         }
-        return await self._finish(finish.fail(self._schema), parameters)
+        return await self._finish(self._writing, finish.fail(self._schema), parameters)
 
     async def give_back(self, job_ids: Sequence[int]) -> set[int]:
         """Return unstarted jobs; return the ids that this pool still had the lock of."""
-        return await self._finish(finish.give_back(self._schema), {"ids": job_ids})
+        return await self._finish(self._writing, finish.give_back(self._schema), {"ids": job_ids})
 
     async def give_back_forgotten(self, known_ids: Sequence[int]) -> set[int]:
         """Return all jobs that are locked by this pool and not known to it; return their ids."""
-        return await self._finish(finish.give_back_forgotten(self._schema), {"ids": known_ids})
+        return await self._finish(self._claiming, finish.give_back_forgotten(self._schema), {"ids": known_ids})
 
-    async def _finish(self, statement: Executable, parameters: dict[str, Any]) -> set[int]:
-        rows = await call_asyncio(self._fetch, statement, parameters | {"pool_id": self._pool_id})
+    async def _finish(self, line: Line, statement: ClauseElement, parameters: dict[str, Any]) -> set[int]:
+        rows = await call_asyncio(line.fetch, statement, parameters | {"pool_id": self._pool_id})
         return {row[0] for row in rows}
 
-    async def _fetch(self, statement: Executable, parameters: dict[str, Any]) -> Sequence[Row[Any]]:
-        async with self._engine.connect() as connection:
-            return (await connection.execute(statement, parameters)).all()
 
-    async def _execute(self, statement: Executable, parameters: dict[str, Any]) -> None:
-        async with self._engine.connect() as connection:
-            await connection.execute(statement, parameters)
+def _urgency(job: ClaimedJob) -> tuple[int, datetime, int]:
+    return job.priority, job.run_at, job.id

@@ -42,6 +42,13 @@ def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: float) -> 
 @schema_option
 @option("--once", is_flag=True, help="Run what is ready, print how many runs completed and failed, and end.")
 @option("--concurrency", type=int, default=_DEFAULTS.concurrency, metavar="N", help="How many jobs run at once.")
+@option(
+    "--prefetch",
+    type=int,
+    default=_DEFAULTS.prefetch,
+    metavar="N",
+    help="How many more jobs to claim ahead; for many short jobs, 500 for example.",
+)
 @option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
 @option("--migrate", "migrate_first", is_flag=True, help="Create, adopt or upgrade the schema first.")
 @option(
@@ -76,6 +83,7 @@ def command(
     *,
     once: bool,
     concurrency: int,
+    prefetch: int,
     backend: str,
     migrate_first: bool,
     poll_interval: timedelta,
@@ -94,6 +102,7 @@ def command(
     settings = RunnerSettings(
         schema=schema,
         concurrency=concurrency,
+        prefetch=prefetch,
         poll_interval=poll_interval,
         grace_period=grace_period,
         forbidden_flags=forbidden_flags,
@@ -103,7 +112,7 @@ def command(
 
 
 async def _work(url: URL, tasks: TaskRegistry, settings: RunnerSettings, *, once: bool, migrate_first: bool) -> None:
-    # A connection for each job's own session, and two for claiming and finishing.
+    # A connection for each job's own session, and room to open the worker's own in.
     async with connected(url, pool_size=settings.concurrency + 2) as engine:
         runner = Runner(engine, tasks, settings)
         if migrate_first:

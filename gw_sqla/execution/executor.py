@@ -56,7 +56,7 @@ class Executor:
     def __init__(
         self, tasks: Mapping[str, Task[Any]], resources: WorkerResources, observers: Observers, concurrency: int
     ) -> None:
-        self._tasks = tasks
+        self._tasks = dict(tasks)  # a Mapping of classes costs some calls a job
         self._observers = observers
         self._resources = resources
         self._threads = anyio.CapacityLimiter(concurrency)

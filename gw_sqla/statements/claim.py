@@ -20,7 +20,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.sql import EARLIEST, TEXTS, TIMESTAMP, statement
@@ -95,7 +94,8 @@ returning
   end as queue_name,
   j.priority,
   greatest(j.run_at, {earliest}) as run_at,
-  j.attempts, j.max_attempts, j.key, j.flags
+  j.attempts, j.max_attempts, j.key,
+  cast(j.flags as text) as flags_text
 """
 
 
@@ -120,5 +120,5 @@ def claim(schema: str, *, forbidding_flags: bool) -> TextualSelect:
         attempts=SmallInteger,
         max_attempts=SmallInteger,
         key=Text,
-        flags=JSONB,
+        flags_text=Text,
     )

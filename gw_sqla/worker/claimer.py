@@ -1,4 +1,4 @@
-"""Claimer: asks the database for as many jobs as there are free slots, when there may be some."""
+"""Claimer: asks the database for as many jobs as the slots want, when there may be some."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Claimer:
     async def run(self) -> None:
         """Claim until cancelled. A claim in flight is finished and its jobs are given to the slots."""
         while True:
-            if self._demand.may_have_more and self._room() > 0:
+            if self._demand.may_have_more and self._wanted() > 0:
                 await self._claim()
                 continue
             with anyio.move_on_after(self._poll_seconds) as poll:
@@ -61,7 +61,7 @@ class Claimer:
         """Claim until nothing is ready and nothing is running or unwritten."""
         while True:
             idle = self._is_idle()
-            jobs = await self._claim() if self._room() > 0 else None
+            jobs = await self._claim() if self._wanted() > 0 else None
             if idle and jobs is not None and not jobs:
                 return  # nothing of ours could have changed while the claim looked
             if not jobs and not self._is_idle():
@@ -71,13 +71,13 @@ class Claimer:
     def _is_idle(self) -> bool:
         return self._slots.is_idle and self._finisher.backlog == 0
 
-    def _room(self) -> int:
-        return self._slots.free if self._finisher.backlog < self._most_unwritten else 0
+    def _wanted(self) -> int:
+        return self._slots.wanted if self._finisher.backlog < self._most_unwritten else 0
 
     async def _claim(self) -> list[ClaimedJob] | None:
         """Claim once; None after a fault, when the backoff is over."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # the claim itself is shielded
-        wanted = self._room()
+        wanted = self._wanted()
         self._demand.may_have_more = False
         try:
             with anyio.fail_after(_CLAIM_TIMEOUT.total_seconds(), shield=True):

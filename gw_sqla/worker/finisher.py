@@ -78,22 +78,20 @@ class Finisher:
         )
 
     async def _write(self, batch: Sequence[Outcome]) -> None:
-        completed = [outcome for outcome in batch if isinstance(outcome, Completed)]
+        completed_ids = [outcome.job.id for outcome in batch if isinstance(outcome, Completed)]
         failed = [outcome for outcome in batch if isinstance(outcome, Failed)]
-        returned = [outcome for outcome in batch if isinstance(outcome, Returned)]
+        returned_ids = [outcome.job.id for outcome in batch if isinstance(outcome, Returned)]
         lost: set[int] = set()
-        if completed:
-            ids = [outcome.job.id for outcome in completed]
-            lost |= await self._until_known(ids, lambda: self._store.complete(ids))
+        if completed_ids:
+            lost |= await self._until_known(completed_ids, lambda: self._store.complete(completed_ids))
         if failed:
             ids = [outcome.job.id for outcome in failed]
             lost |= await self._until_known(ids, lambda: self._store.fail(failed))
-        if returned:
-            ids = [outcome.job.id for outcome in returned]
-            lost |= await self._until_known(ids, lambda: self._store.give_back(ids))
+        if returned_ids:
+            lost |= await self._until_known(returned_ids, lambda: self._store.give_back(returned_ids))
         if lost:
             log.error("the locks of jobs %s were lost: their outcomes were not written", sorted(lost)[:20])
-        self.completed += sum(outcome.job.id not in lost for outcome in completed)
+        self.completed += len(completed_ids) - len(lost.intersection(completed_ids))
         self.failed += sum(outcome.job.id not in lost for outcome in failed)
         self._writing = []
         self._observers.written(batch, lost)

@@ -1,15 +1,28 @@
-"""Slots: ``concurrency`` long-lived tasks that run claimed jobs, one at a time each."""
+"""Slots: ``concurrency`` long-lived tasks that run claimed jobs, one at a time each, from one local queue.
+
+The local queue is a deque that all slots share: taking a job from it costs nothing. ``prefetch`` is how
+many jobs may wait there beyond those that run; a claim is due when half of them are gone, so that it
+is back before the rest is. Jobs that wait longer than ``prefetch_ttl``, because all slots are held up,
+go back for other workers, as from Graphile Worker's local queue; no more are prefetched until a slot ends a job.
+
+A handler that never waits for anything would let one slot run the whole queue while the event loop
+stands still; so a slot lets the others have a turn every few milliseconds.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
+from datetime import timedelta
+from itertools import repeat
+from time import monotonic
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from gw_sqla.job import ClaimedJob, Failed, Outcome
+from gw_sqla.job import ClaimedJob, Failed, Outcome, Returned
 
 __all__ = ["Slots"]
 
@@ -17,37 +30,52 @@ log = logging.getLogger(__name__)
 
 SHUTDOWN_MESSAGE = "the worker was shut down before the job ended"
 
+_TURN = 0.002
+"""Seconds for which slots go on without a turn for the event loop; shorter costs throughput."""
+
 
 class Slots:
     """Takes claimed jobs, runs them, hands each outcome to ``finish``.
 
     An idle slot waits on an Event of its own; giving n jobs wakes n slots at most. ``ended`` is set
-    when the last slot has ended.
+    when the last slot has ended. ``on_free`` is called when `wanted` may have grown. Once ``stopping`` is set
+    no job begins any more.
     """
 
     def __init__(
         self,
         concurrency: int,
         *,
+        prefetch: int,
+        prefetch_ttl: timedelta,
         execute: Callable[[ClaimedJob], Awaitable[Outcome]],
         finish: Callable[[Outcome], None],
         on_free: Callable[[], None],
+        stopping: anyio.Event,
     ) -> None:
         self._concurrency = concurrency
+        self._prefetch = prefetch
+        self._ttl = prefetch_ttl.total_seconds()
         self._execute = execute
         self._finish = finish
         self._on_free = on_free
-        self._waiting: deque[ClaimedJob] = deque()
+        self._stopping = stopping
+        self._waiting: deque[tuple[float, ClaimedJob]] = deque()  # with the time of the claim
         self._running: dict[int, ClaimedJob] = {}
         self._idle: list[anyio.Event] = []
+        self._turn_began = 0.0
+        self._stalled = False
         self._closed = False
         self._left = concurrency
         self.ended = anyio.Event()
 
     @property
-    def free(self) -> int:
-        """How many jobs could start at once if they were given now."""
-        return self._concurrency - len(self._running) - len(self._waiting)
+    def wanted(self) -> int:
+        """How many jobs to claim now: none while more than half of the prefetch waits, else all that fit."""
+        if len(self._waiting) > self._prefetch // 2:
+            return 0
+        room = self._concurrency - len(self._running) - len(self._waiting)
+        return max(0, room) if self._stalled else room + self._prefetch
 
     @property
     def is_idle(self) -> bool:
@@ -57,27 +85,41 @@ class Slots:
     @property
     def known_ids(self) -> list[int]:
         """The ids of the jobs that wait here or run."""
-        return [*self._running, *(job.id for job in self._waiting)]
+        return [*self._running, *(job.id for _, job in self._waiting)]
 
     def start(self, task_group: TaskGroup) -> None:
         """Start the slots in a task group; cancelling it cancels and fails the jobs that run."""
         for number in range(self._concurrency):
             task_group.start_soon(self._slot, name=f"gw_sqla slot {number}")
 
-    def give(self, jobs: Iterable[ClaimedJob]) -> None:
+    def give(self, jobs: Collection[ClaimedJob]) -> None:
         """Queue jobs for the slots, in this order."""
-        self._waiting.extend(jobs)
+        self._waiting.extend(zip(repeat(monotonic()), jobs, strict=False))
         for _ in range(min(len(self._waiting), len(self._idle))):
             self._idle.pop().set()
 
-    def close(self) -> list[ClaimedJob]:
-        """Let the slots end after the jobs they run; return the jobs that were not started."""
+    def close(self) -> None:
+        """Let the slots end after the jobs they run; the jobs that were not started are returned."""
         self._closed = True
-        unstarted = list(self._waiting)
-        self._waiting.clear()
+        self._return(len(self._waiting))
         while self._idle:
             self._idle.pop().set()
-        return unstarted
+
+    async def return_stale(self) -> None:
+        """Return jobs that have waited for longer than their time to live, until cancelled."""
+        while True:
+            oldest = self._waiting[0][0] if self._waiting else monotonic()
+            await anyio.sleep(max(0.001, oldest + self._ttl - monotonic()))
+            before = monotonic() - self._ttl
+            stale = sum(1 for since, _ in self._waiting if since <= before)
+            if stale:
+                log.warning("%d prefetched jobs go back: no slot was free for them in %g s", stale, self._ttl)
+                self._stalled = True
+                self._return(stale)
+
+    def _return(self, count: int) -> None:
+        for _ in range(count):
+            self._finish(Returned(self._waiting.popleft()[1]))
 
     async def _slot(self) -> None:
         try:
@@ -95,15 +137,26 @@ class Slots:
                 wake = anyio.Event()
                 self._idle.append(wake)
                 await wake.wait()
-            job = self._waiting.popleft()
-            self._running[job.id] = job
-            outcome: Outcome | None = None
-            try:
-                outcome = await self._execute(job)
-            finally:
-                if outcome is None:
-                    log.warning("job %d (%s) was cancelled: %s", job.id, job.task_identifier, SHUTDOWN_MESSAGE)
-                    outcome = Failed(job=job, message=SHUTDOWN_MESSAGE)
-                del self._running[job.id]
-                self._finish(outcome)
-            self._on_free()
+                self._turn_began = monotonic()
+            if monotonic() - self._turn_began > _TURN:
+                await anyio.lowlevel.checkpoint()
+                self._turn_began = monotonic()
+                continue  # the queue may be empty now
+            if self._stopping.is_set():
+                return
+            await self._run(self._waiting.popleft()[1])
+            if len(self._waiting) <= self._prefetch // 2:
+                self._on_free()
+
+    async def _run(self, job: ClaimedJob) -> None:
+        self._running[job.id] = job
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._execute(job)
+        finally:
+            if outcome is None:
+                log.warning("job %d (%s) was cancelled: %s", job.id, job.task_identifier, SHUTDOWN_MESSAGE)
+                outcome = Failed(job=job, message=SHUTDOWN_MESSAGE)
+            del self._running[job.id]
+            self._stalled = False
+            self._finish(outcome)

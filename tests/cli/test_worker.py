@@ -70,12 +70,24 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(worker, "Runner", Recorder)
     done = run_here(
         *("worker", "--once", "--app", APP, "--database-url", "postgresql://nobody@127.0.0.1:1/d", "--schema", "s"),
-        *("--concurrency", "3", "--poll-interval", "0.5", "--grace-period", "7", "--forbidden-flag", "a"),
+        *(
+            "--concurrency",
+            "3",
+            "--prefetch",
+            "9",
+            "--poll-interval",
+            "0.5",
+            "--grace-period",
+            "7",
+            "--forbidden-flag",
+            "a",
+        ),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "completed 1, failed 2\n", "")
     settings = RunnerSettings(
         schema="s",
         concurrency=3,
+        prefetch=9,
         poll_interval=timedelta(seconds=0.5),
         grace_period=timedelta(seconds=7),
         forbidden_flags=("a",),

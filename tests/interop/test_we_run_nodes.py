@@ -65,8 +65,9 @@ async def test_add_job(
         attempts=1,
         max_attempts=3,
         key="mail:7",
-        flags={"big": True},
+        flags_text='{"big": true}',
     )
+    assert job.flags == {"big": True}
     assert job.payload == {"to": "žofia@example.com"}
     assert await fetch("select * from graphile_worker._private_jobs") == []
     (queue,) = await fetch("select locked_at, locked_by from graphile_worker._private_job_queues")

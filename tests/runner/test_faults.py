@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import (
@@ -25,6 +25,7 @@ from gw_sqla import (
     migrate,
 )
 from gw_sqla.driver import database_loop
+from gw_sqla.line import Line
 from tests.runner.conftest import ONLY_NOTIFIED, AddJob
 from tests.support.recorder import Recorder
 from tests.support.server import RestartableServer, execute, restartable_server
@@ -130,7 +131,7 @@ async def test_lost_lock_is_reported_and_the_job_left_to_its_new_owner(
 
 
 async def test_claim_whose_answer_was_lost_is_given_back(
-    engine: AsyncEngine, tasks: TaskRegistry, recorder: Recorder, add_job: AddJob
+    engine: AsyncEngine, tasks: TaskRegistry, recorder: Recorder, add_job: AddJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claim is committed, then its connection dies before the worker has read the answer."""
 
@@ -138,15 +139,19 @@ async def test_claim_whose_answer_was_lost_is_given_back(
     async def note() -> None: ...
 
     lost = 0
+    fetch = Line.fetch
 
-    def lose_answer(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+    async def lose_answer(line: Line, statement: Any, parameters: Any) -> Any:
         nonlocal lost
-        if "locked_queues" in statement and lost == 0:
+        rows = await fetch(line, statement, parameters)
+        if "locked_queues" in str(statement) and rows and lost == 0:
             lost += 1
+            await line.close()
             raise ConnectionResetError("the answer is lost")
+        return rows
 
     await add_job(note, queue_name="q")
-    event.listen(engine.sync_engine, "after_cursor_execute", lose_answer)
+    monkeypatch.setattr(Line, "fetch", lose_answer)
     settings = RunnerSettings(poll_interval=timedelta(milliseconds=20))
     async with Runner(engine, tasks, settings, observers=[recorder]):
         await recorder.until(lambda: recorder.completed)

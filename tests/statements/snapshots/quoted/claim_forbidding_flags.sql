@@ -74,4 +74,5 @@ returning
   end as queue_name,
   j.priority,
   greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
-  j.attempts, j.max_attempts, j.key, j.flags
+  j.attempts, j.max_attempts, j.key,
+  cast(j.flags as text) as flags_text
