@@ -28,8 +28,9 @@ from gw_sqla.execution.registry import TaskRegistry
 from gw_sqla.hooks import Observer
 from gw_sqla.job import ClaimedJob, Completed, Failed, JobDetails, JobRow, JobSpec, Outcome, Returned
 from gw_sqla.migrations import migrate
+from gw_sqla.pool import RunCounts
 from gw_sqla.repository import JobRepository
-from gw_sqla.runner import RunCounts, Runner
+from gw_sqla.runner import Runner
 from gw_sqla.session import AsyncSession, async_sessionmaker
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.task import Task

@@ -1,0 +1,175 @@
+"""WorkerPool: one run of a runner, composed of its rooms and stopped in order.
+
+Three nested scopes: *intake* (listener, claimer) inside *working* (slots) inside *draining*
+(finisher). A stop ends intake first; jobs that were claimed and not started are returned with their
+attempt. The slots then have the grace period, as a deadline on the working scope; jobs that still
+run are cancelled and failed, their attempt spent, as when Graphile Worker is stopped by force. Last,
+the finisher writes what is left, shielded, with a deadline. A second signal ends the grace period.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.errors import SchemaTooNewError
+from gw_sqla.execution.context import WorkerResources
+from gw_sqla.execution.executor import Executor
+from gw_sqla.hooks import Observers
+from gw_sqla.ledger import LEDGER_ID
+from gw_sqla.listener import Listener
+from gw_sqla.migrations import check_schema
+from gw_sqla.settings import RunnerSettings
+from gw_sqla.store import Store
+from gw_sqla.task import Task
+from gw_sqla.worker.claimer import Claimer
+from gw_sqla.worker.demand import Demand
+from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.slots import Slots
+
+__all__ = ["RunCounts", "WorkerPool"]
+
+log = logging.getLogger(__name__)
+
+_STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM] + [
+    getattr(signal, name) for name in ("SIGHUP", "SIGUSR2") if hasattr(signal, name)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """How many runs of jobs ended how; a job that failed and was retried counts in both."""
+
+    completed: int
+    failed: int
+
+
+class WorkerPool:
+    """One run of a Runner. Must be made inside the event loop."""
+
+    def __init__(
+        self, engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, observers: Observers
+    ) -> None:
+        self.pool_id = f"pool-{secrets.token_hex(9)}"
+        self.stop_requested = anyio.Event()
+        self._engine = engine
+        self._settings = settings
+        self._breaking_migration = False
+        self._tasks = tasks
+        self._store = Store(engine, settings.schema, self.pool_id)
+        resources = WorkerResources(engine, settings.schema, self.stop_requested)
+        executor = Executor(tasks, resources, observers, settings.concurrency)
+        self._demand = demand = Demand()
+        self._finisher = Finisher(self._store, observers, demand.outcomes_written)
+        self._slots = Slots(
+            settings.concurrency,
+            prefetch=settings.prefetch,
+            prefetch_ttl=settings.prefetch_ttl,
+            execute=executor.run,
+            finish=self._finisher.add,
+            on_free=demand.slot_freed,
+            stopping=self.stop_requested,
+        )
+        self._claimer = Claimer(
+            self._store,
+            demand,
+            self._slots,
+            self._finisher,
+            task_identifiers=list(tasks),
+            forbidden_flags=settings.forbidden_flags,
+            poll_interval=settings.poll_interval,
+            most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
+        )
+        self._listener = Listener(
+            engine,
+            on_connected=self._look_for_what_was_missed,
+            on_jobs=demand.jobs_may_be_due,
+            on_breaking_migration=self._stop_for_migration,
+            known_migration=LEDGER_ID,
+        )
+
+    async def run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> RunCounts:
+        """Work until stopped, or, with ``once``, until nothing is ready; then stop in order."""
+        try:
+            await self._store.register_tasks(self._tasks)
+            await self._work(task_status, with_signals=with_signals, once=once)
+        finally:
+            await self._store.close()
+        if self._breaking_migration:
+            raise SchemaTooNewError(
+                self._settings.schema, "a breaking migration of the worker schema has begun; upgrade gw_sqla"
+            )
+        return RunCounts(self._finisher.completed, self._finisher.failed)
+
+    async def _work(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> None:
+        async with anyio.create_task_group() as draining:
+            draining.start_soon(self._finisher.run, name="gw_sqla finisher")
+            try:
+                async with anyio.create_task_group() as working:
+                    self._slots.start(working)
+                    async with anyio.create_task_group() as watching:
+                        if with_signals:
+                            watching.start_soon(self._watch_signals, working, name="gw_sqla signals")
+                        await self._take_in(task_status, once=once)
+                        self._slots.close()
+                        working.cancel_scope.deadline = (
+                            anyio.current_time() + self._settings.grace_period.total_seconds()
+                        )
+                        await self._slots.ended.wait()
+                        watching.cancel_scope.cancel()
+            finally:
+                self._slots.close()
+                self._finisher.close(self._settings.flush_timeout.total_seconds())
+
+    async def _take_in(self, task_status: TaskStatus[None], *, once: bool) -> None:
+        """Bring jobs in until a stop is asked for."""
+        async with anyio.create_task_group() as intake:
+            if self._settings.prefetch:
+                intake.start_soon(self._slots.return_stale, name="gw_sqla prefetch")
+            if once:
+                intake.start_soon(self._cancel_when_asked, intake, name="gw_sqla stop")
+                await self._claimer.drain()
+            else:
+                intake.start_soon(self._listener.run, name="gw_sqla listener")
+                intake.start_soon(self._claimer.run, name="gw_sqla claimer")
+                slots = self._settings.concurrency
+                log.info("worker %s runs %d tasks in %d slots", self.pool_id, len(self._tasks), slots)
+                task_status.started()
+                await self.stop_requested.wait()
+                log.info("worker %s stops", self.pool_id)
+            intake.cancel_scope.cancel()
+        self.stop_requested.set()
+
+    async def _cancel_when_asked(self, intake: TaskGroup) -> None:
+        await self.stop_requested.wait()
+        intake.cancel_scope.cancel()
+
+    async def _watch_signals(self, working: TaskGroup) -> None:
+        with anyio.open_signal_receiver(*_STOP_SIGNALS) as received:
+            async for number in received:
+                if self.stop_requested.is_set():
+                    log.warning("%s again: running jobs are cancelled now", number.name)
+                    working.cancel_scope.cancel()
+                else:
+                    log.warning("%s: stopping, running jobs have %s", number.name, self._settings.grace_period)
+                    self.stop_requested.set()
+
+    async def _look_for_what_was_missed(self) -> None:
+        """Nobody heard of jobs, nor of a breaking migration, before the listener was there."""
+        self._demand.jobs_may_be_due()
+        try:
+            await check_schema(self._engine, schema=self._settings.schema)
+        except SchemaTooNewError:
+            self._stop_for_migration()
+
+    def _stop_for_migration(self) -> None:
+        self._breaking_migration = True
+        self.stop_requested.set()
