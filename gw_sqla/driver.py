@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
@@ -52,7 +52,8 @@ async def call_asyncio(function: Callable[P, Awaitable[R]], *args: P.args, **kwa
     """Call an asyncio coroutine function and await it, on asyncio or on trio.
 
     Returns and raises what the function does. A cancellation cancels the call, once, and waits until
-    it has cleaned up. Raises LoopError on trio when no `database_loop` is open.
+    it has cleaned up; one that comes as the call ends drops its result, so what must be closed is kept
+    where the caller can reach it. Raises LoopError on trio when no `database_loop` is open.
     """
     if not on_trio():
         return await _cancelled_once(asyncio.ensure_future(function(*args, **kwargs)))
@@ -69,9 +70,11 @@ async def _cancelled_once(task: asyncio.Future[R]) -> R:
     try:
         await asyncio.wait([task])
     except asyncio.CancelledError:
-        task.cancel()
         with anyio.CancelScope(shield=True):
-            await asyncio.wait([task])
+            while not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):  # asyncio's own, once more: passed on
+                    await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()):
             raise error from None
         raise

@@ -43,10 +43,15 @@ def _compiled(statement: ClauseElement) -> tuple[str, tuple[str, ...]]:
 
 
 class Line:
-    """To be used by one task at a time, in asyncio (`gw_sqla.driver.call_asyncio`)."""
+    """To be used by one task at a time, in asyncio (`gw_sqla.driver.call_asyncio`).
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    It holds its connection from the moment there is one: a call that is cancelled just as it ends has no
+    result, so whoever stops using a line closes it, whatever its last call did.
+    """
+
+    def __init__(self, engine: AsyncEngine, settings: str = SESSION_SETTINGS) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._settings = settings
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
 
@@ -66,6 +71,16 @@ class Line:
             raise
         return rows
 
+    async def driver(self) -> Any:
+        """Return the driver's connection, opened if there is none; raises and cancels as `fetch`."""
+        try:
+            if self._connection is None:
+                await self._open()
+        except BaseException:
+            await self.close()
+            raise
+        return self._driver
+
     async def close(self) -> None:
         """Close the connection, if there is one."""
         connection, self._connection, self._driver = self._connection, None, None
@@ -77,4 +92,5 @@ class Line:
         self._driver = (await self._connection.get_raw_connection()).driver_connection
         assert self._connection.sync_connection is not None
         self._connection.sync_connection.detach()
-        await self._driver.execute(SESSION_SETTINGS)
+        if self._settings:
+            await self._driver.execute(self._settings)

@@ -1,28 +1,24 @@
 """Listener: a connection of its own that turns notifications into wake-ups.
 
-It is taken from the engine, so that its URL, TLS and password settings hold, and detached from the
-pool, so that it takes no place there. A lost connection is replaced with backoff; every new one calls
-``on_connected`` once, for what was missed before it listened. Polling goes on meanwhile, so the
-listener only ever makes things faster. A notification is a hint: any payload of ``jobs:insert`` but a
-count of zero or less wakes the claimer (contract, section 3).
+A lost connection is replaced with backoff; every new one calls ``on_connected`` once, for what was
+missed before it listened. Polling goes on meanwhile, so the listener only ever makes things faster. A
+notification is a hint: any payload of ``jobs:insert`` but a count of zero or less wakes the claimer
+(contract, section 3).
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import anyio
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.driver import call_asyncio
-from gw_sqla.store import DATABASE_FAULTS, Outage
+from gw_sqla.line import Line
+from gw_sqla.store import DATABASE_FAULTS, Outage, close_line
 
 __all__ = ["Listener", "breaks_us", "job_count"]
-
-log = logging.getLogger(__name__)
 
 
 def job_count(payload: str) -> int:
@@ -55,7 +51,7 @@ class Listener:
         on_breaking_migration: Callable[[], None],
         known_migration: int,
     ) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._line = Line(engine, settings="")
         self._on_connected = on_connected
         self._on_jobs = on_jobs
         self._on_breaking_migration = on_breaking_migration
@@ -72,32 +68,20 @@ class Listener:
 
     async def _listen(self, outage: Outage) -> None:
         lost = anyio.Event()
-        connection = await call_asyncio(self._open, lost.set)
         try:
+            await call_asyncio(self._open, lost.set)
             outage.over()
             await self._on_connected()
             await lost.wait()
         finally:
-            with anyio.move_on_after(5, shield=True):
-                try:
-                    await call_asyncio(connection.close)
-                except DATABASE_FAULTS as fault:
-                    log.debug("closing the listening connection: %s", fault)
+            await close_line(self._line)
         raise ConnectionResetError("the connection was closed by the server or the network")
 
-    async def _open(self, on_lost: Callable[[], None]) -> AsyncConnection:
-        connection = await self._engine.connect()
-        try:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            assert connection.sync_connection is not None
-            connection.sync_connection.detach()
-            driver.add_termination_listener(lambda _: on_lost())
-            await driver.add_listener("jobs:insert", self._jobs_inserted)
-            await driver.add_listener("worker:migrate", self._migrated)
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
+    async def _open(self, on_lost: Callable[[], None]) -> None:
+        driver = await self._line.driver()
+        driver.add_termination_listener(lambda _: on_lost())
+        await driver.add_listener("jobs:insert", self._jobs_inserted)
+        await driver.add_listener("worker:migrate", self._migrated)
 
     def _jobs_inserted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         if job_count(str(payload)) > 0:

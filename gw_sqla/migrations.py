@@ -216,12 +216,13 @@ async def _begin(connection: AsyncConnection) -> None:
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Yield a connection on either event loop; its closing, which rolls back, is shielded from cancellation."""
     connection = engine.connect()
-    await call_asyncio(connection.start)
     try:
+        await call_asyncio(connection.start)
         yield connection
     finally:
-        with anyio.CancelScope(shield=True):
-            await call_asyncio(connection.close)
+        if connection.sync_connection is not None:  # also where the start was cancelled just as it ended
+            with anyio.CancelScope(shield=True):
+                await call_asyncio(connection.close)
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

@@ -27,7 +27,7 @@ from gw_sqla.line import Line
 from gw_sqla.statements import finish, queries
 from gw_sqla.statements.claim import claim
 
-__all__ = ["DATABASE_FAULTS", "Outage", "Store"]
+__all__ = ["DATABASE_FAULTS", "Outage", "Store", "close_line"]
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ DATABASE_FAULTS = (
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
+_CLOSE_SECONDS = 5
 
 
 class Outage:
@@ -80,13 +81,9 @@ class Store:
         self._pool_id = pool_id
 
     async def close(self) -> None:
-        """Close the connections; shielded, and not longer than some seconds."""
-        with anyio.move_on_after(5, shield=True):
-            try:
-                await call_asyncio(self._claiming.close)
-                await call_asyncio(self._writing.close)
-            except DATABASE_FAULTS as fault:
-                log.debug("closing the worker's connections: %s", fault)
+        """Close the connections; shielded, and not longer than some seconds each."""
+        await close_line(self._claiming)
+        await close_line(self._writing)
 
     async def register_tasks(self, task_identifiers: Collection[str]) -> None:
         """Make the task identifiers known, so that no caller's first add_job has to."""
@@ -133,6 +130,15 @@ class Store:
     async def _finish(self, line: Line, statement: ClauseElement, parameters: dict[str, Any]) -> set[int]:
         rows = await call_asyncio(line.fetch, statement, parameters | {"pool_id": self._pool_id})
         return {row[0] for row in rows}
+
+
+async def close_line(line: Line) -> None:
+    """Close the connection; shielded, and not longer than some seconds: then it is cut off."""
+    with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+        try:
+            await call_asyncio(line.close)
+        except DATABASE_FAULTS as fault:
+            log.debug("closing a connection of the worker's own: %s", fault)
 
 
 def _urgency(job: ClaimedJob) -> tuple[int, datetime, int]:
