@@ -22,7 +22,7 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-__all__ = ["SESSION_SETTINGS", "Line"]
+__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "Line"]
 
 SESSION_SETTINGS = """set enable_seqscan = off;
 set enable_bitmapscan = off;
@@ -31,6 +31,9 @@ set enable_hashjoin = off;
 set enable_mergejoin = off;
 set jit = off;
 set plan_cache_mode = force_generic_plan"""
+
+STATEMENT_SECONDS = 60.0
+"""How long an answer may take. A network that has forgotten a connection lets it wait for ever otherwise."""
 
 _DIALECT = URL.create("postgresql+asyncpg").get_dialect()()
 
@@ -58,14 +61,20 @@ class Line:
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return the driver's rows.
 
-        Raises what SQLAlchemy's pool and the driver raise; a cancellation cancels the statement. After
-        either the connection is closed.
+        Raises what SQLAlchemy's pool and the driver raise, and TimeoutError when no answer has come for
+        `STATEMENT_SECONDS`; a cancellation cancels the statement. After any of them the connection is closed.
         """
         sql, names = _compiled(statement)
         try:
             if self._connection is None:
                 await self._open()
-            rows: Sequence[Any] = await self._driver.fetch(sql, *[parameters[name] for name in names])
+            arguments = [parameters[name] for name in names]
+            rows: Sequence[Any] = await self._driver.fetch(sql, *arguments, timeout=STATEMENT_SECONDS)
+        except TimeoutError:
+            if self._driver is not None:
+                self._driver.terminate()  # whoever does not answer does not say goodbye either
+            await self.close()
+            raise
         except BaseException:
             await self.close()
             raise

@@ -64,7 +64,7 @@ class WorkerPool:
         self._settings = settings
         self._breaking_migration = False
         self._tasks = tasks
-        self._store = Store(engine, settings.schema, self.pool_id)
+        self._store = Store(engine, settings.schema, self.pool_id, claim_lines=2 if settings.prefetch else 1)
         resources = WorkerResources(engine, settings.schema, self.stop_requested)
         executor = Executor(tasks, resources, observers, settings.concurrency)
         self._demand = demand = Demand()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import anyio
@@ -40,6 +40,8 @@ DATABASE_FAULTS = (
     OSError,
 )
 """What a query can raise when the database, the network or the pool is at fault."""
+
+_URGENCY = attrgetter("priority", "run_at", "id")
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
@@ -74,32 +76,33 @@ class Outage:
 class Store:
     """The statements of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels."""
 
-    def __init__(self, engine: AsyncEngine, schema: str, pool_id: str) -> None:
-        self._claiming = Line(engine)
+    def __init__(self, engine: AsyncEngine, schema: str, pool_id: str, *, claim_lines: int = 1) -> None:
+        self.claim_lines = claim_lines
+        self._claiming = [Line(engine) for _ in range(claim_lines)]
         self._writing = Line(engine)
         self._schema = schema
         self._pool_id = pool_id
 
     async def close(self) -> None:
         """Close the connections; shielded, and not longer than some seconds each."""
-        await close_line(self._claiming)
-        await close_line(self._writing)
+        for line in (*self._claiming, self._writing):
+            await close_line(line)
 
     async def register_tasks(self, task_identifiers: Collection[str]) -> None:
         """Make the task identifiers known, so that no caller's first add_job has to."""
         statement = queries.register_tasks(self._schema)
-        await call_asyncio(self._claiming.fetch, statement, {"identifiers": sorted(task_identifiers)})
+        await call_asyncio(self._claiming[0].fetch, statement, {"identifiers": sorted(task_identifiers)})
 
     async def claim(
-        self, task_identifiers: Sequence[str], count: int, forbidden_flags: Sequence[str]
+        self, task_identifiers: Sequence[str], count: int, forbidden_flags: Sequence[str], *, line: int = 0
     ) -> list[ClaimedJob]:
         """Lock up to ``count`` due jobs and return them, the most urgent first."""
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
         statement = claim(self._schema, forbidding_flags=bool(forbidden_flags))
-        jobs = [ClaimedJob(*row) for row in await call_asyncio(self._claiming.fetch, statement, parameters)]
-        jobs.sort(key=_urgency)
+        jobs = list(map(ClaimedJob._make, await call_asyncio(self._claiming[line].fetch, statement, parameters)))
+        jobs.sort(key=_URGENCY)
         return jobs
 
     async def complete(self, job_ids: Sequence[int]) -> set[int]:
@@ -125,7 +128,7 @@ class Store:
 
     async def give_back_forgotten(self, known_ids: Sequence[int]) -> set[int]:
         """Return all jobs that are locked by this pool and not known to it; return their ids."""
-        return await self._finish(self._claiming, finish.give_back_forgotten(self._schema), {"ids": known_ids})
+        return await self._finish(self._claiming[0], finish.give_back_forgotten(self._schema), {"ids": known_ids})
 
     async def _finish(self, line: Line, statement: ClauseElement, parameters: dict[str, Any]) -> set[int]:
         rows = await call_asyncio(line.fetch, statement, parameters | {"pool_id": self._pool_id})
@@ -139,7 +142,3 @@ async def close_line(line: Line) -> None:
             await call_asyncio(line.close)
         except DATABASE_FAULTS as fault:
             log.debug("closing a connection of the worker's own: %s", fault)
-
-
-def _urgency(job: ClaimedJob) -> tuple[int, datetime, int]:
-    return job.priority, job.run_at, job.id

@@ -11,6 +11,9 @@ The queue's row is locked with SKIP LOCKED and its availability is tested again 
 of the row, so two pools never hold one queue. Task ids are looked up by name in the same statement:
 no cache of ids can go stale when a peer collects unused tasks.
 
+The row locks are those of an update that leaves the keys alone: a foreign key from a user's table takes
+locks that hide a job from the peers' FOR UPDATE SKIP LOCKED, and not from this.
+
 Cost to know: the second branch looks at one job for each free queue that has a row, so it grows with
 the number of queues, not with the number of jobs.
 """
@@ -41,7 +44,7 @@ with
     where j.job_queue_id is null and {due}
     order by j.priority, j.run_at
     limit :count
-    for update skip locked
+    for no key update skip locked
   ),
   free_queues as (
     select q.id
@@ -56,7 +59,7 @@ with
     where q.is_available = true
     order by head.priority, head.run_at
     limit :count
-    for update of q skip locked
+    for no key update of q skip locked
   ),
   queued as (
     select head.*
@@ -67,7 +70,7 @@ with
       where j.job_queue_id = q.id and {due}
       order by j.priority, j.run_at
       limit 1
-      for update skip locked
+      for no key update skip locked
     ) head
   ),
   chosen as (

@@ -27,10 +27,12 @@ class Demand:
         self.may_have_more = True
         self._wake.set()
 
-    def slot_freed(self) -> None:
-        """Claim soon if jobs are known to wait for a slot."""
-        if self.may_have_more:
+    def slot_freed(self) -> bool:
+        """Claim soon if jobs are known to wait for a slot; return whether somebody is woken by this."""
+        if self.may_have_more and not self._wake.is_set():
             self._wake.set()
+            return True
+        return False
 
     def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
         """Claim soon if a queue was released, or if unwritten outcomes held claims up."""
@@ -39,7 +41,13 @@ class Demand:
         if self.may_have_more:
             self._wake.set()
 
+    def claim_ended(self, *, full: bool) -> None:
+        """Claim again if the claim got all that it asked for."""
+        self.may_have_more |= full
+        self._wake.set()
+
     async def wait(self) -> None:
-        """Wait for one of the calls above to wake the claimer, from now on."""
-        self._wake = anyio.Event()
+        """Wait for one of the calls above to wake those who claim, from now on."""
+        if self._wake.is_set():
+            self._wake = anyio.Event()
         await self._wake.wait()

@@ -1,12 +1,13 @@
 """Slots: ``concurrency`` long-lived tasks that run claimed jobs, one at a time each, from one local queue.
 
 The local queue is a deque that all slots share: taking a job from it costs nothing. ``prefetch`` is how
-many jobs may wait there beyond those that run; a claim is due when half of them are gone, so that it
-is back before the rest is. Jobs that wait longer than ``prefetch_ttl``, because all slots are held up,
+many jobs may wait there beyond those that run; a claim is due when there is room for a quarter of it, so
+that it is back before the rest is gone. Jobs that wait longer than ``prefetch_ttl``, because all slots are held up,
 go back for other workers, as from Graphile Worker's local queue; no more are prefetched until a slot ends a job.
 
 A handler that never waits for anything would let one slot run the whole queue while the event loop
-stands still; so a slot lets the others have a turn every few milliseconds.
+stands still; so a slot lets the others have a turn every few milliseconds, and whenever a claim is due: two
+turns, one for the claimer and one for the call of the driver that it makes.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Slots:
     """Takes claimed jobs, runs them, hands each outcome to ``finish``.
 
     An idle slot waits on an Event of its own; giving n jobs wakes n slots at most. ``ended`` is set
-    when the last slot has ended. ``on_free`` is called when `wanted` may have grown. Once ``stopping`` is set
-    no job begins any more.
+    when the last slot has ended. ``on_free`` is called when `wanted` may have grown, and tells whether a
+    claim begins. Once ``stopping`` is set no job begins any more.
     """
 
     def __init__(
@@ -50,11 +51,12 @@ class Slots:
         prefetch_ttl: timedelta,
         execute: Callable[[ClaimedJob], Awaitable[Outcome]],
         finish: Callable[[Outcome], None],
-        on_free: Callable[[], None],
+        on_free: Callable[[], bool],
         stopping: anyio.Event,
     ) -> None:
         self._concurrency = concurrency
         self._prefetch = prefetch
+        self._batch = max(1, prefetch // 4)
         self._ttl = prefetch_ttl.total_seconds()
         self._execute = execute
         self._finish = finish
@@ -69,13 +71,11 @@ class Slots:
         self._left = concurrency
         self.ended = anyio.Event()
 
-    @property
-    def wanted(self) -> int:
-        """How many jobs to claim now: none while more than half of the prefetch waits, else all that fit."""
-        if len(self._waiting) > self._prefetch // 2:
-            return 0
-        room = self._concurrency - len(self._running) - len(self._waiting)
-        return max(0, room) if self._stalled else room + self._prefetch
+    def wanted(self, asked: int) -> int:
+        """How many jobs to claim now, beside ``asked`` that are claimed already: none, or at least a batch."""
+        room = self._concurrency - len(self._running) - len(self._waiting) - asked
+        room = max(0, room) if self._stalled else room + self._prefetch
+        return room if room >= self._batch or (room > 0 and self._stalled) else 0
 
     @property
     def is_idle(self) -> bool:
@@ -94,7 +94,10 @@ class Slots:
 
     def give(self, jobs: Collection[ClaimedJob]) -> None:
         """Queue jobs for the slots, in this order."""
-        self._waiting.extend(zip(repeat(monotonic()), jobs, strict=False))
+        now = monotonic()
+        if not self._waiting:
+            self._turn_began = now
+        self._waiting.extend(zip(repeat(now), jobs, strict=False))
         for _ in range(min(len(self._waiting), len(self._idle))):
             self._idle.pop().set()
 
@@ -137,16 +140,16 @@ class Slots:
                 wake = anyio.Event()
                 self._idle.append(wake)
                 await wake.wait()
-                self._turn_began = monotonic()
             if monotonic() - self._turn_began > _TURN:
+                await anyio.lowlevel.checkpoint()
                 await anyio.lowlevel.checkpoint()
                 self._turn_began = monotonic()
                 continue  # the queue may be empty now
             if self._stopping.is_set():
                 return
             await self._run(self._waiting.popleft()[1])
-            if len(self._waiting) <= self._prefetch // 2:
-                self._on_free()
+            if len(self._waiting) + self._batch <= self._prefetch + self._concurrency and self._on_free():
+                self._turn_began = 0.0
 
     async def _run(self, job: ClaimedJob) -> None:
         self._running[job.id] = job

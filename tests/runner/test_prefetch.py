@@ -8,7 +8,7 @@ from time import monotonic
 import anyio
 import anyio.lowlevel
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
@@ -154,18 +154,53 @@ async def test_jobs_that_never_wait_leave_turns_to_the_event_loop(
     assert len(seen) >= 10  # trio runs those that are ready in any order: two jobs may share a turn
 
 
+async def test_a_backlog_is_claimed_over_two_lines_at_once(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    """Two claims wait for one lock of the table: the second began while the first was under way."""
+    claims = text(
+        "select count(*) from pg_stat_activity "
+        "where wait_event_type = 'Lock' and query like '%unqueued as%' and datname = current_database()"
+    )
+    steps = {number: anyio.Event() for number in range(40)}
+
+    @tasks.task("note")
+    async def note(payload: int) -> None:
+        await steps[payload].wait()
+
+    for number in steps:
+        await add_job(note, number)
+    async with Runner(engine, tasks, RunnerSettings(concurrency=8, prefetch=8), observers=[recorder]):
+        await recorder.until(lambda: len(recorder.started) == 8)
+        async with sessions.begin() as session:
+            await session.execute(text("lock table graphile_worker._private_jobs in exclusive mode"))
+            for number in range(4):
+                steps[number].set()
+            await recorder.until(lambda: len(recorder.started) == 12)
+            for number in range(4, 8):
+                steps[number].set()
+            with anyio.fail_after(20):
+                while await session.scalar(claims) != 2:
+                    await session.execute(text("select pg_stat_clear_snapshot(), pg_sleep(0.01)"))
+        for step in steps.values():
+            step.set()
+        await recorder.until(lambda: len(recorder.completed) == 40)
+    assert sorted(job.payload for job in recorder.started) == list(steps)
+
+
 @pytest.mark.parametrize(
-    ("prefetch", "held", "wanted"), [(0, 0, 2), (0, 1, 1), (0, 2, 0), (4, 0, 6), (4, 4, 2), (4, 5, 0), (5, 4, 3)]
+    ("prefetch", "held", "asked", "wanted"),
+    [(0, 0, 0, 2), (0, 1, 0, 1), (0, 2, 0, 0), (0, 0, 2, 0), (8, 0, 0, 10), (8, 8, 0, 2), (8, 9, 0, 0), (8, 4, 5, 0)],
 )
-async def test_how_many_are_wanted(prefetch: int, held: int, wanted: int) -> None:
-    """Two slots; what does not run waits, and no claim is due while more than half of the prefetch waits."""
+async def test_how_many_are_wanted(prefetch: int, held: int, asked: int, wanted: int) -> None:
+    """Two slots; what does not run waits, and no claim is due for less than a quarter of the prefetch."""
     slots = Slots(
         2,
         prefetch=prefetch,
         prefetch_ttl=timedelta(minutes=1),
         execute=run_forever,
         finish=list[Outcome]().append,
-        on_free=anyio.Event().set,
+        on_free=lambda: False,
         stopping=anyio.Event(),
     )
     async with anyio.create_task_group() as task_group:
@@ -173,5 +208,5 @@ async def test_how_many_are_wanted(prefetch: int, held: int, wanted: int) -> Non
         await anyio.wait_all_tasks_blocked()
         slots.give([a_job(number) for number in range(held)])
         await anyio.wait_all_tasks_blocked()
-        assert slots.wanted == wanted
+        assert slots.wanted(asked) == wanted
         task_group.cancel_scope.cancel()

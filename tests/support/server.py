@@ -78,6 +78,7 @@ class RestartableServer:
     _binaries: Path
     _home: Path
     _user: str | None
+    _settings: str
 
     def initialise(self) -> None:
         """Make the data directory."""
@@ -85,7 +86,7 @@ class RestartableServer:
 
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
-        options = f"-c listen_addresses='' -c unix_socket_directories='{self._home}' {_SPEED}"
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self._home}' {self._settings}"
         self._run("pg_ctl", "-w", "-o", options, "-l", str(self._home / "log"), "start")
 
     def stop(self, mode: str) -> None:
@@ -118,8 +119,11 @@ def start_server() -> Iterator[Server]:
 
 
 @contextmanager
-def restartable_server() -> Iterator[RestartableServer]:
-    """Start a server of the test's own: of the machine's PostgreSQL if that is asked for, else the embedded one."""
+def restartable_server(settings: str = _SPEED) -> Iterator[RestartableServer]:
+    """Start a server of the caller's own: of the machine's PostgreSQL if that is asked for, else the embedded one.
+
+    ``settings`` are its command line's; the default is fast and safe for tests only.
+    """
     local = os.environ.get("GW_SQLA_TEST_DATABASE_URL") == "local"
     binaries, user = _local_binaries() if local else _embedded_binaries()
     with tempfile.TemporaryDirectory(prefix="gw_sqla-", ignore_cleanup_errors=True) as directory:
@@ -127,7 +131,7 @@ def restartable_server() -> Iterator[RestartableServer]:
         if os.geteuid() == 0:
             os.chown(home, pwd.getpwnam(user).pw_uid, -1)
         url = URL.create("postgresql+asyncpg", username="postgres", database="postgres", query={"host": directory})
-        server = RestartableServer(url, binaries, home, user if os.geteuid() == 0 else None)
+        server = RestartableServer(url, binaries, home, user if os.geteuid() == 0 else None, settings)
         server.initialise()
         server.start()
         try:

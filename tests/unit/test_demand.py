@@ -18,7 +18,7 @@ def done(queue_name: str | None) -> Completed:
     return Completed(ClaimedJob(1, "a", "{}", queue_name, 0, datetime.now(UTC), 1, 25, None, None))
 
 
-async def wakes(demand: Demand, event: Callable[[], None]) -> bool:
+async def wakes(demand: Demand, event: Callable[[], object]) -> bool:
     """Tell whether the event ends a wait."""
     woken = False
 
@@ -47,6 +47,11 @@ async def test_what_wakes(may_have_more: bool) -> None:
     assert await wakes(demand, demand.jobs_may_be_due)
     reset()
     assert await wakes(demand, demand.slot_freed) is may_have_more
+    reset()
+    assert await wakes(demand, lambda: demand.claim_ended(full=False))
+    assert demand.may_have_more is may_have_more
+    assert await wakes(demand, lambda: demand.claim_ended(full=True))
+    assert demand.may_have_more
     reset()
     assert await wakes(demand, lambda: demand.outcomes_written([done(None)])) is may_have_more
     reset()

@@ -11,7 +11,7 @@ with
       )
     order by j.priority, j.run_at
     limit $2::INTEGER
-    for update skip locked
+    for no key update skip locked
   ),
   free_queues as (
     select q.id
@@ -29,7 +29,7 @@ with
     where q.is_available = true
     order by head.priority, head.run_at
     limit $2::INTEGER
-    for update of q skip locked
+    for no key update of q skip locked
   ),
   queued as (
     select head.*
@@ -43,7 +43,7 @@ with
       )
       order by j.priority, j.run_at
       limit 1
-      for update skip locked
+      for no key update skip locked
     ) head
   ),
   chosen as (

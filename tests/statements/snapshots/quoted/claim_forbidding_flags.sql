@@ -13,7 +13,7 @@ with
       and (j.flags ?| $2::TEXT[]) is not true
     order by j.priority, j.run_at
     limit $3::INTEGER
-    for update skip locked
+    for no key update skip locked
   ),
   free_queues as (
     select q.id
@@ -32,7 +32,7 @@ with
     where q.is_available = true
     order by head.priority, head.run_at
     limit $3::INTEGER
-    for update of q skip locked
+    for no key update of q skip locked
   ),
   queued as (
     select head.*
@@ -47,7 +47,7 @@ with
       and (j.flags ?| $2::TEXT[]) is not true
       order by j.priority, j.run_at
       limit 1
-      for update skip locked
+      for no key update skip locked
     ) head
   ),
   chosen as (
