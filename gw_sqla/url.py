@@ -59,4 +59,21 @@ def parse_url(text: str, name: str = "the database URL") -> sa.URL:
         raise ConfigurationError(
             f"{name} has parameters that asyncpg does not take from a URL ({', '.join(unknown)}): leave them out"
         )
-    return url.set(drivername=_DRIVER)
+    url = url.set(drivername=_DRIVER)
+    _require_usable(url, name)
+    return url
+
+
+def _require_usable(url: sa.URL, name: str) -> None:
+    """Raise for hosts, ports and numbers with which the driver would only fail later, in words of its own."""
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+        ports = options.get("port", [])
+        usable = all(0 < int(port) < 2**16 for port in (ports if isinstance(ports, list) else [ports]))
+    except (ArgumentError, ValueError):
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            f"{name} has a host, port or number that cannot be used: ports are 1 to 65535, and of several hosts "
+            "each has its port (host=a:5432&host=b:5432)"
+        )

@@ -30,6 +30,10 @@ def test_schemes(scheme: str) -> None:
         (f"postgresql://u:{PASSWORD}@x@h/d", "more than one @"),
         (f"postgresql://u:{PASSWORD}@h:port/d", "not a URL"),
         (f"postgresql://u:{PASSWORD}@h/d?application_name=a&zzz=b", "application_name, zzz"),
+        (f"postgresql://u:{PASSWORD}@h:99999/d", "ports are 1 to 65535"),
+        (f"postgresql://u:{PASSWORD}@/d?host=a&port=x", "ports are 1 to 65535"),
+        (f"postgresql://u:{PASSWORD}@/d?host=a&host=b:1", "each has its port"),
+        (f"postgresql://u:{PASSWORD}@h/d?prepared_statement_cache_size=x", "number that cannot be used"),
     ],
 )
 def test_refused(text: str, says: str) -> None:
@@ -37,6 +41,13 @@ def test_refused(text: str, says: str) -> None:
         parse_url(text, "DATABASE_URL")
     assert str(caught.value).startswith("DATABASE_URL")
     assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rest", ["h:65535/d", "h/d", "[::1]:1/d", "/d", "/d?host=a:1&host=b:2", "/d?host=a,b&port=1,2", "/d?host=/run/x"]
+)
+def test_hosts_and_ports(rest: str) -> None:
+    parse_url(f"postgresql://u@{rest}")
 
 
 @given(st.text(max_size=30))
