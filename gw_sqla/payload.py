@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import PydanticUserError, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from gw_sqla.errors import InvalidPayloadError, TaskDefinitionError
@@ -24,6 +24,7 @@ __all__ = ["PayloadType", "to_json"]
 P = TypeVar("P")
 
 _PEERS_FIELDS = ("_cron", "_trace")
+_MASK = str(SecretStr("hidden"))
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -91,8 +92,13 @@ class PayloadType(Generic[P]):
         if plain is None:
             raise InvalidPayloadError("is null, which the queue stores as {}: give the payload a value")
         text = to_json(plain)
-        if "null" in text and _has_non_finite(self._adapter.dump_python(valid, warnings=False)):
+        if "null" in text and _has(self._adapter.dump_python(valid, warnings=False), _is_non_finite):
             raise InvalidPayloadError("has NaN or an infinity, which JSON has not: pydantic would store null for it")
+        if _MASK in text and _has(self._adapter.dump_python(valid, warnings=False), _is_secret):
+            raise InvalidPayloadError(
+                f"has a secret, for which pydantic would store {_MASK}: a job's payload is plain text in the database; "
+                "if it may hold the secret, give its field a serializer, else a reference to it"
+            )
         try:
             self.load(text)  # a model may have been changed, or leave out what it needs itself
         except InvalidPayloadError as error:
@@ -148,12 +154,20 @@ class PayloadType(Generic[P]):
             return {}  # JSON Schema cannot describe the type: nothing is known about it
 
 
-def _has_non_finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
+def _has(value: Any, test: Callable[[Any], bool]) -> bool:
     if isinstance(value, Mapping):
-        return any(_has_non_finite(item) for item in value.values())
-    return isinstance(value, (list, tuple, set, frozenset)) and any(_has_non_finite(item) for item in value)
+        return any(_has(item, test) for item in value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(_has(item, test) for item in value)
+    return test(value)
+
+
+def _is_non_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, (Secret, SecretStr, SecretBytes))
 
 
 def _problems(error: ValidationError) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PlainSerializer, Secret, SecretBytes, SecretStr
 from typing_extensions import TypedDict
 
 from gw_sqla import InvalidPayloadError, TaskRegistry
@@ -128,6 +128,21 @@ def test_nan_is_not_stored_as_null(value: Any) -> None:
 @pytest.mark.parametrize("value", [None, "null", [None, 1.5]])
 def test_null_in_a_field_is_fine(value: Any) -> None:
     assert PayloadType[Anything](Anything).dump(Anything(value=value)) == {"value": value}
+
+
+@pytest.mark.parametrize("value", [SecretStr("hush"), [{"a": SecretBytes(b"hush")}], Secret[str]("hush")])
+def test_secrets_are_not_stored_as_asterisks(value: Any) -> None:
+    with pytest.raises(InvalidPayloadError, match="has a secret") as caught:
+        PayloadType[Anything](Anything).dump(Anything(value=value))
+    assert "hush" not in str(caught.value)
+
+
+def test_a_secret_with_a_serializer_is_stored() -> None:
+    payload_type = PayloadType[SecretStr](
+        Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
+    )
+    assert payload_type.dump(SecretStr("hush")) == "hush"
+    assert PayloadType[str](str).dump("**********") == "**********"
 
 
 def test_a_batch_task_takes_lists_only() -> None:
