@@ -5,6 +5,10 @@ many jobs may wait there beyond those that run; a claim is due when there is roo
 that it is back before the rest is gone. Jobs that wait longer than ``prefetch_ttl``, because all slots are held up,
 go back for other workers, as from Graphile Worker's local queue; no more are prefetched until a slot ends a job.
 
+On asyncio a cancellation can outlive its job: a handler cancels the task that runs it and returns, or leaves that
+task to somebody who cancels it later. A slot that is not being stopped outlives such a cancellation, too: it would take
+its whole task group, the worker, with it.
+
 A handler that never waits for anything would let one slot run the whole queue while the event loop
 stands still; so a slot lets the others have a turn every few milliseconds, and whenever a claim is due: two
 turns, one for the claimer and one for the call of the driver that it makes.
@@ -12,6 +16,7 @@ turns, one for the claimer and one for the call of the driver that it makes.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
@@ -126,7 +131,13 @@ class Slots:
 
     async def _slot(self) -> None:
         try:
-            await self._run_jobs()
+            while True:
+                try:
+                    return await self._run_jobs()
+                except anyio.get_cancelled_exc_class():
+                    if anyio.current_effective_deadline() == -float("inf"):
+                        raise
+                    _forget_cancellation()
         finally:
             self._left -= 1
             if self._left == 0:
@@ -139,7 +150,11 @@ class Slots:
                     return
                 wake = anyio.Event()
                 self._idle.append(wake)
-                await wake.wait()
+                try:
+                    await wake.wait()
+                finally:
+                    if not wake.is_set():
+                        self._idle.remove(wake)
             if monotonic() - self._turn_began > _TURN:
                 await anyio.lowlevel.checkpoint()
                 await anyio.lowlevel.checkpoint()
@@ -163,3 +178,11 @@ class Slots:
             del self._running[job.id]
             self._stalled = False
             self._finish(outcome)
+
+
+def _forget_cancellation() -> None:
+    """Go on after a cancellation of the asyncio task that no scope of ours asked for."""
+    log.warning("a cancellation reached a slot without a job: did a handler cancel its own task, or pass it on?")
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()

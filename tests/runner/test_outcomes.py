@@ -19,10 +19,12 @@ from gw_sqla import (
     JobState,
     RunCounts,
     Runner,
+    RunnerSettings,
     TaskRegistry,
     async_sessionmaker,
 )
 from tests.runner.conftest import AddJob
+from tests.support.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
 
@@ -238,3 +240,31 @@ async def test_cancelled_error_of_the_handlers_own_fails_one_job(
     await add_job(fail)
     job = await run_failing(engine, tasks, sessions, repo)
     assert job.last_error == "CancelledError: raised by the handler, nothing cancelled it"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_cancellation_that_outlives_its_job_does_not_end_the_worker(
+    engine: AsyncEngine, tasks: TaskRegistry, recorder: Recorder, add_job: AddJob, concurrency: int
+) -> None:
+    slots: list[asyncio.Task[Any]] = []
+
+    @tasks.task("own")
+    async def own() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        slots.append(task)
+        task.cancel()
+
+    @tasks.task("late")
+    async def late() -> None: ...
+
+    settings = RunnerSettings(concurrency=concurrency, poll_interval=timedelta(milliseconds=50))
+    async with Runner(engine, tasks, settings, observers=[recorder]):
+        await add_job(own)
+        await recorder.until(lambda: len(recorder.completed) == 1)
+        slots[0].cancel()  # whoever was given the task of a job that has ended
+        for _ in range(concurrency):
+            await add_job(late)
+        await recorder.until(lambda: len(recorder.completed) == 1 + concurrency)
+        assert slots[0].cancelling() == 0
