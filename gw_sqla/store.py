@@ -110,8 +110,12 @@ class Store:
         return await self._finish(self._writing, finish.complete(self._schema), {"ids": job_ids})
 
     async def fail(self, outcomes: Sequence[Failed]) -> set[int]:
-        """Write failures; return the ids that this pool still had the lock of."""
-        parameters = {
+        """Write failures; return the ids that this pool still had the lock of.
+
+        A database whose encoding is not UTF-8 cannot hold every message: it is given escapes for what is not ASCII,
+        as a write that can never succeed would hold up all others.
+        """
+        parameters: dict[str, Any] = {
             "ids": [outcome.job.id for outcome in outcomes],
             "messages": [outcome.message for outcome in outcomes],
             "delays": [
@@ -120,7 +124,11 @@ class Store:
             "final": [outcome.permanently for outcome in outcomes],
             "payloads": [outcome.payload_text for outcome in outcomes],
         }
-        return await self._finish(self._writing, finish.fail(self._schema), parameters)
+        try:
+            return await self._finish(self._writing, finish.fail(self._schema), parameters)
+        except asyncpg.UntranslatableCharacterError:
+            messages = [message.encode("ascii", "backslashreplace").decode() for message in parameters["messages"]]
+            return await self._finish(self._writing, finish.fail(self._schema), parameters | {"messages": messages})
 
     async def give_back(self, job_ids: Sequence[int]) -> set[int]:
         """Return unstarted jobs; return the ids that this pool still had the lock of."""

@@ -28,7 +28,7 @@ from gw_sqla.driver import database_loop
 from gw_sqla.line import Line
 from tests.runner.conftest import ONLY_NOTIFIED, AddJob
 from tests.support.recorder import Recorder
-from tests.support.server import RestartableServer, execute, restartable_server
+from tests.support.server import RestartableServer, Server, execute, restartable_server
 
 pytestmark = pytest.mark.anyio
 
@@ -225,3 +225,30 @@ async def test_server_that_is_down_at_the_start_is_said_at_once(tasks: TaskRegis
         with pytest.raises(OSError, match=r"refused|failed"):
             await Runner(engine, tasks).run()
         await call_asyncio(engine.dispose)
+
+
+async def test_message_that_the_database_cannot_hold_is_written_with_escapes(
+    server: Server, tasks: TaskRegistry, repo: JobRepository
+) -> None:
+    @tasks.task("fail")
+    async def fail() -> None:
+        raise ValueError("it costs 5 \u20ac")
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    url = await anyio.to_thread.run_sync(server.create_database, None, "LATIN1")
+    async with database_loop():
+        engine = create_async_engine(url)
+        await migrate(engine)
+        async with async_sessionmaker(engine).begin() as session:
+            job = await repo.add_job(session, fail)
+            await repo.add_job(session, note)
+        with anyio.fail_after(60):
+            assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=1)
+        async with async_sessionmaker(engine)() as session:
+            found = await repo.get_job(session, job.id)
+        await call_asyncio(engine.dispose)
+    assert found is not None
+    assert found.last_error == "ValueError: it costs 5 \\u20ac"
+    await anyio.to_thread.run_sync(server.drop_database, url)

@@ -33,10 +33,13 @@ class Server:
     url: URL
     _numbers: Iterator[int]
 
-    def create_database(self, template: str | None = None) -> str:
-        """Create a database, a copy of ``template`` if given, and return its URL."""
+    def create_database(self, template: str | None = None, encoding: str | None = None) -> str:
+        """Create a database, a copy of ``template`` or in ``encoding`` if given, and return its URL."""
         name = f"gw_sqla_test_{os.getpid()}_{next(self._numbers)}"
-        self.execute(f'create database "{name}"' + (f' template "{template}"' if template else ""))
+        options = f' template "{template}"' if template else ""
+        if encoding:
+            options = f" template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"
+        self.execute(f'create database "{name}"{options}')
         return self.url.set(database=name).render_as_string(hide_password=False)
 
     def drop_database(self, url: str) -> None:
