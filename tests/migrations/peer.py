@@ -11,7 +11,10 @@ from gw_sqla.ledger import VERSION_TABLE
 
 
 def peer_environment(url: URL, schema: str = "graphile_worker") -> dict[str, str]:
-    """Return the environment in which node-postgres finds the database."""
+    """Return the environment in which node-postgres finds the database.
+
+    Graphile Worker would prefer DATABASE_URL: a developer's own database must not become the tests'.
+    """
     values = {
         "PGHOST": url.query.get("host", url.host),
         "PGPORT": url.port and str(url.port),
@@ -20,7 +23,8 @@ def peer_environment(url: URL, schema: str = "graphile_worker") -> dict[str, str
         "PGDATABASE": url.database,
         "GRAPHILE_WORKER_SCHEMA": schema,
     }
-    return {**os.environ, **{name: str(value) for name, value in values.items() if value}}
+    inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return {**inherited, **{name: str(value) for name, value in values.items() if value}}
 
 
 async def make_peers(connection: asyncpg.Connection, *, ledger: int = 19, age: str = "1 day") -> None:
