@@ -1,0 +1,179 @@
+"""The measures that are rates: each returns what it saw and the ratios that the project aims at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.contenders import GRAPHILE_BEST, GRAPHILE_DEFAULT, ceiling, graphile, ours_once
+from benchmarks.database import READY, SCHEMA, Database
+from benchmarks.rates import Rate, measure
+
+__all__ = ["Aim", "report"]
+
+FAST = ("--prefetch", "500")
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A ratio that was measured and the bound that it must keep: at least, or at most."""
+
+    name: str
+    ratio: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """Return it for the report."""
+        bound = {"at_least": self.at_least} if self.at_least is not None else {"at_most": self.at_most}
+        reached = self.ratio >= self.at_least if self.at_least is not None else self.ratio <= (self.at_most or 0)
+        return {"ratio": round(self.ratio, 2), **bound, "reached": reached}
+
+
+def report(details: dict[str, Any], *aims: Aim) -> dict[str, Any]:
+    """Return one measure's part of the report."""
+    return {"aims": {aim.name: aim.shown() for aim in aims}, "details": details}
+
+
+def _shown(rates: dict[str, Rate]) -> dict[str, Any]:
+    return {name: rate.shown() for name, rate in rates.items()}
+
+
+def ready(count: int) -> list[str]:
+    """Jobs without a queue, all due."""
+    return [READY.format(count=count)]
+
+
+def one_process(database: Database, runs: int) -> dict[str, Any]:
+    """One process, 24 slots, 500 jobs ahead."""
+    rates = measure(
+        database,
+        {
+            ours_once(*FAST): 200_000,
+            graphile(GRAPHILE_BEST, name="graphile best"): 100_000,
+            ceiling(1): 200_000,
+        },
+        ready,
+        runs=runs,
+    )
+    mine = rates["gw_sqla"].per_second
+    return report(
+        _shown(rates),
+        Aim("to graphile best", mine / rates["graphile best"].per_second, at_least=2.2),
+        Aim("to the ceiling of one connection", mine / rates["ceiling 1"].per_second, at_least=0.85),
+    )
+
+
+def two_processes(database: Database, runs: int) -> dict[str, Any]:
+    """Two processes of ours; of Graphile Worker the best of 1, 2 and 4."""
+    peers = [graphile(GRAPHILE_BEST, name=f"graphile best x {n}", processes=n) for n in (1, 2, 4)]
+    rates = measure(
+        database,
+        {ours_once(*FAST, processes=2): 300_000, **dict.fromkeys(peers, 150_000), ceiling(2): 300_000},
+        ready,
+        runs=runs,
+    )
+    mine = rates["gw_sqla"].per_second
+    best = max(rates[peer.name].per_second for peer in peers)
+    return report(
+        _shown(rates),
+        Aim("to graphile at its best", mine / best, at_least=2.0),
+        Aim("to the ceiling of two connections", mine / rates["ceiling 2"].per_second, at_least=0.8),
+    )
+
+
+def defaults(database: Database, runs: int) -> dict[str, Any]:
+    """Both with their defaults, but 24 slots."""
+    rates = measure(
+        database,
+        {ours_once(): 50_000, graphile(GRAPHILE_DEFAULT, name="graphile defaults"): 10_000},
+        ready,
+        runs=runs,
+    )
+    ratio = rates["gw_sqla"].per_second / rates["graphile defaults"].per_second
+    return report(_shown(rates), Aim("to graphile with defaults", ratio, at_least=4.0))
+
+
+def trio(database: Database, runs: int) -> dict[str, Any]:
+    """The same work on both event loops."""
+    contenders = {
+        ours_once(*FAST, name="asyncio"): 200_000,
+        ours_once(*FAST, "--backend", "trio", name="trio"): 200_000,
+    }
+    rates = measure(database, contenders, ready, runs=runs)
+    return report(
+        _shown(rates), Aim("to asyncio", rates["trio"].per_second / rates["asyncio"].per_second, at_least=0.7)
+    )
+
+
+STUCK = "select 'stuck', '{}'::json, 'stuck ' || (i % 2), now() - interval '1 hour' from generate_series(1, 100000) i"
+SCHEDULED = "select 'stuck', '{}'::json, null::text, now() + interval '1 day' from generate_series(1, 1000000) i"
+FAILED = "select 'stuck', '{}'::json, null::text, now() - interval '1 hour' from generate_series(1, 100000) i"
+
+
+def _beside(
+    database: Database, runs: int, background: Sequence[str], after: str, contenders: Callable[[], Any], jobs: int
+) -> tuple[dict[str, Rate], dict[str, Rate]]:
+    """The rates without and with other rows in the table; what is due is emptied by the contenders themselves."""
+    alone = measure(database, dict.fromkeys(contenders(), jobs), ready, runs=runs)
+    database.empty()
+    database.fill(*background)
+    database.run(after)
+    database.settle()
+    beside = measure(database, dict.fromkeys(contenders(), jobs), ready, runs=runs, empty=lambda: None)
+    database.empty()
+    return alone, beside
+
+
+def stuck(database: Database, runs: int) -> dict[str, Any]:
+    """100,000 jobs behind two locked queues, older than the 50,000 that are ready."""
+
+    def contenders() -> list[Any]:
+        return [ours_once("--prefetch", "500"), graphile(GRAPHILE_BEST, name="graphile best")]
+
+    lock = f"update {SCHEMA}._private_job_queues set locked_at = now(), locked_by = 'pool-elsewhere'"
+    alone, beside = _beside(database, runs, [STUCK], lock, contenders, 50_000)
+    ratios = {name: beside[name].per_second / alone[name].per_second for name in alone}
+    return report(
+        {"alone": _shown(alone), "beside": _shown(beside), "graphile ratio": round(ratios["graphile best"], 2)},
+        Aim("to the rate without them", ratios["gw_sqla"], at_least=0.9),
+    )
+
+
+def scheduled(database: Database, runs: int) -> dict[str, Any]:
+    """1,000,000 jobs of tomorrow and 100,000 that have failed for good, beside 100,000 that are ready."""
+    fail = f"update {SCHEMA}._private_jobs set attempts = max_attempts where run_at < now()"
+    alone, beside = _beside(database, runs, [SCHEDULED, FAILED], fail, lambda: [ours_once(*FAST)], 100_000)
+    ratio = beside["gw_sqla"].per_second / alone["gw_sqla"].per_second
+    return report(
+        {"alone": _shown(alone), "beside": _shown(beside)}, Aim("to the rate without them", ratio, at_least=0.9)
+    )
+
+
+def queues(database: Database, runs: int) -> dict[str, Any]:
+    """2,000 named queues with 4 jobs each, against as many jobs without a queue."""
+
+    def queued(count: int) -> list[str]:
+        return [
+            "select 'trivial', json_build_object('id', i), 'queue ' || (i % 2000), now() "
+            f"from generate_series(1, {count}) i"
+        ]
+
+    rates = measure(database, {ours_once(*FAST): 8_000}, queued, runs=2 * runs)
+    without = measure(database, {ours_once(*FAST): 8_000}, ready, runs=2 * runs)
+    return report(
+        {"queues": _shown(rates), "without": _shown(without)},
+        Aim("to the rate without", rates["gw_sqla"].per_second / without["gw_sqla"].per_second, at_least=0.35),
+    )
+
+
+def empty_queue(database: Database, runs: int) -> dict[str, Any]:
+    """How long a worker with ``--once`` takes on an empty queue."""
+    contenders = {ours_once(): 1, graphile(GRAPHILE_DEFAULT, name="graphile --once"): 1}
+    rates = measure(database, contenders, lambda _: [], runs=3 * runs)
+    seconds = {name: sorted(rate.empty + rate.full)[len(rate.empty)] for name, rate in rates.items()}
+    return report(
+        {name: {"seconds": round(value, 3)} for name, value in seconds.items()},
+        Aim("to graphile", seconds["gw_sqla"] / seconds["graphile --once"], at_most=3.0),
+    )
