@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
+from typing import TextIO, TypedDict
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -38,17 +38,20 @@ from gw_sqla.ledger import (
     require_access,
     require_supported,
 )
-from gw_sqla.statements.sql import quoted
+from gw_sqla.statements.sql import dollar_tag, literal, quoted
 
 __all__ = [
     "OFFLINE_DIALECT",
     "downgrade",
+    "known_revisions",
     "offline_sql",
     "options",
     "run_offline",
     "run_online",
     "scripts_folder",
     "upgrade",
+    "write_downgrade",
+    "write_upgrade",
 ]
 
 log = logging.getLogger(__name__)
@@ -79,7 +82,14 @@ def options(schema: str) -> Options:
 def upgrade(connection: sa.Connection, *, schema: str, revision: str) -> MigrationReport:
     """Upgrade in the caller's transaction; create or adopt the schema where it is not ours yet."""
     script = _scripts()
-    return _run(connection, schema, revision, lambda heads, _: script._upgrade_revs(revision, heads))
+
+    def steps(heads: str, _: MigrationContext) -> list[RevisionStep]:
+        if max(heads, default="") <= HEAD:
+            return script._upgrade_revs(revision, heads)
+        log.warning("schema %r was migrated by a newer gw_sqla: revision %s, here %s", schema, max(heads), HEAD)
+        return []
+
+    return _run(connection, schema, revision, steps)
 
 
 def downgrade(connection: sa.Connection, *, schema: str, revision: str) -> MigrationReport:
@@ -100,15 +110,32 @@ def offline_sql(*, schema: str, adopt: bool) -> str:
     """Return the whole upgrade as text for psql: one transaction that first checks what is there."""
     script = _scripts()
     buffer = io.StringIO()
-    opts = {
-        **options(schema),
-        "as_sql": True,
-        "output_buffer": buffer,
-        "fn": lambda heads, _: script._upgrade_revs("head", heads),
-        "destination_rev": "head",
-    }
-    run_offline(MigrationContext.configure(**OFFLINE_DIALECT, opts=opts), schema, adopt=adopt)
+    run_offline(
+        _offline(schema, "head", lambda heads, _: script._upgrade_revs("head", heads), buffer), schema, adopt=adopt
+    )
     return buffer.getvalue()
+
+
+def write_upgrade(output: TextIO, *, schema: str, start: str | None, revision: str, adopt: bool) -> None:
+    """Write the upgrade from one revision (None: nothing) to another, as a part of somebody's script."""
+    script = _scripts()
+    ctx = _offline(schema, revision, lambda heads, _: script._upgrade_revs(revision, heads), output, start)
+    _write_steps(ctx, schema, adopt=adopt)
+
+
+def write_downgrade(output: TextIO, *, schema: str, start: str, revision: str) -> None:
+    """Write the downgrade from one revision to another or to ``base``, as a part of somebody's script."""
+    script = _scripts()
+    ctx = _offline(schema, revision, lambda heads, _: script._downgrade_revs(revision, heads), output, start)
+    _write_steps(ctx, schema, adopt=False)
+
+
+def _offline(
+    schema: str, destination: str, steps: _Steps, output: TextIO, start: str | None = None
+) -> MigrationContext:
+    opts = {**options(schema), "as_sql": True, "output_buffer": output, "fn": steps}
+    opts |= {"destination_rev": destination, "starting_rev": start}
+    return MigrationContext.configure(**OFFLINE_DIALECT, opts=opts)
 
 
 def run_online(ctx: MigrationContext, schema: str) -> MigrationReport:
@@ -143,16 +170,20 @@ def run_online(ctx: MigrationContext, schema: str) -> MigrationReport:
 
 def run_offline(ctx: MigrationContext, schema: str, *, adopt: bool) -> None:
     """Write what the context was configured for, as one transaction, to its output buffer."""
+    with ctx.begin_transaction():
+        _write_steps(ctx, schema, adopt=adopt)
+
+
+def _write_steps(ctx: MigrationContext, schema: str, *, adopt: bool) -> None:
     run_sql = partial(_write, ctx, schema)
     to_base = ctx.opts.get("destination_rev") == "base"
-    with ctx.begin_transaction():
-        ctx.impl.static_output(f"{lock_sql(schema)};")
-        if not to_base and not ctx.get_current_heads():
-            run_sql("offline_adopt.sql" if adopt else "offline_create.sql")
-            run_sql("schema_create.sql")
-        ctx.run_migrations(run_sql=run_sql, adopt=adopt)
-        if to_base:
-            run_sql("schema_drop.sql")
+    ctx.impl.static_output(f"{lock_sql(schema)};")
+    if not to_base and not ctx.get_current_heads():
+        run_sql("offline_adopt.sql" if adopt else "offline_create.sql")
+        run_sql("schema_create.sql")
+    ctx.run_migrations(run_sql=run_sql, adopt=adopt)
+    if to_base:
+        run_sql("schema_drop.sql")
 
 
 def _require_migratable(state: SchemaState) -> None:
@@ -192,6 +223,11 @@ def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(scripts_folder()))
 
 
+def known_revisions() -> list[str]:
+    """Return the ids of our revisions, oldest first."""
+    return [script.revision for script in reversed(list(_scripts().walk_revisions()))]
+
+
 def lock_sql(schema: str) -> str:
     """Return the statement that makes gw_sqla's migrators of this schema take turns, until the transaction ends."""
     digest = hashlib.sha256(f"gw_sqla migrates {schema}".encode()).digest()
@@ -200,13 +236,7 @@ def lock_sql(schema: str) -> str:
 
 def _statements(file: str, schema: str) -> Collection[str]:
     """Read a file of ``sql/`` as single statements for this schema."""
-    literal = "'" + schema.replace("'", "''") + "'"
-    if "\\" in schema:
-        literal = " E" + literal.replace("\\", "\\\\")
-    tag = "$body$"
-    while tag in schema:
-        tag = f"{tag[:-1]}_$"
-    values = {"__schema__": quoted(schema), "__schema_name__": literal, "$body$": tag}
+    values = {"__schema__": quoted(schema), "__schema_name__": literal(schema), "$body$": dollar_tag(schema)}
     text = (scripts_folder() / "sql" / file).read_text(encoding="utf-8")
     return [
         _TOKEN.sub(lambda token: values[token.group()], statement.strip()) for statement in _STATEMENT.findall(text)

@@ -9,7 +9,18 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.type_api import TypeEngine
 
-__all__ = ["BIGINTS", "EARLIEST", "JOB_COLUMNS", "LATEST", "TEXTS", "TIMESTAMP", "quoted", "statement"]
+__all__ = [
+    "BIGINTS",
+    "EARLIEST",
+    "JOB_COLUMNS",
+    "LATEST",
+    "TEXTS",
+    "TIMESTAMP",
+    "dollar_tag",
+    "literal",
+    "quoted",
+    "statement",
+]
 
 BIGINTS = ARRAY(BigInteger)
 TEXTS = ARRAY(Text)
@@ -40,9 +51,23 @@ JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
 """The columns of `gw_sqla.job.JobRow`, with their types."""
 
 
-def quoted(schema: str) -> str:
-    """Return the schema's name as a quoted SQL identifier."""
-    return '"' + schema.replace('"', '""') + '"'
+def quoted(name: str) -> str:
+    """Return the name of a schema, table or column as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return the text as an SQL string, whatever standard_conforming_strings says."""
+    literal = "'" + text.replace("'", "''") + "'"
+    return " E" + literal.replace("\\", "\\\\") if "\\" in text else literal
+
+
+def dollar_tag(body: str) -> str:
+    """Return a dollar quote that does not occur in the body, so that it can stand around it."""
+    tag = "$body$"
+    while tag in body:
+        tag = f"{tag[:-1]}_$"
+    return tag
 
 
 def statement(template: str, schema: str, **parameters: TypeEngine[Any] | type[TypeEngine[Any]]) -> TextClause:
