@@ -14,6 +14,7 @@ from alembic.autogenerate import render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import UpgradeOps
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.errors import ConfigurationError, GwSqlaError, SchemaError, SchemaTooOldError
@@ -115,7 +116,7 @@ def test_it_is_part_of_the_callers_transaction(empty: Migrator) -> None:
         op.upgrade_job_schema(HEAD)
         op.execute("select nonsense")
 
-    with pytest.raises(sa.exc.DBAPIError, match="nonsense"):
+    with pytest.raises(DBAPIError, match="nonsense"):
         empty.migrate(fail)
     assert catalog(empty.url) == Catalog()
 
@@ -159,7 +160,7 @@ def test_offline_stops_at_a_schema_that_is_there(migrated: Migrator) -> None:
 
 def test_downgrade_refuses_while_there_are_jobs(migrated: Migrator) -> None:
     migrated.execute("select graphile_worker.add_job('a')")
-    with pytest.raises(sa.exc.DBAPIError, match="still holds jobs"):
+    with pytest.raises(DBAPIError, match="still holds jobs"):
         migrated.migrate(lambda op: op.downgrade_job_schema("base", start=HEAD))
 
 
