@@ -86,7 +86,15 @@ def tests_sqlalchemy20(session: nox.Session) -> None:
     """What touches SQLAlchemy, on its series 2.0."""
     install(session, "test")
     session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1")
-    run_tests(session, "tests/models", "tests/repository", "tests/session", "tests/statements", "tests/runner")
+    run_tests(
+        session,
+        "tests/models",
+        "tests/operations",
+        "tests/repository",
+        "tests/session",
+        "tests/statements",
+        "tests/runner",
+    )
 
 
 @nox.session(python="3.11")

@@ -5,7 +5,7 @@
     text                             what the python block before it printed
     console                          its "$ " lines are run by the shell, what follows them is their output
     sql                              is run
-    sh, js, rust                     is not run: what a reader does once, or another language
+    sh, ini, js, rust                is not run: what a reader does once, or another language
 
 Output is compared exactly, but "..." stands for anything. Log lines (standard error) are not compared.
 """
@@ -37,7 +37,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\w+\.py)\n")
 _LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]*))?\)")
-_NOT_RUN = {"sh", "js", "rust"}
+_NOT_RUN = {"sh", "ini", "js", "rust"}
 
 
 @dataclass(frozen=True)
