@@ -63,6 +63,4 @@ def graphile(settings: Mapping[str, object], *, name: str, processes: int = 1) -
 
 def ceiling(connections: int) -> Contender:
     """Bare asyncpg on this many connections of one process."""
-    return Contender(
-        f"ceiling, {connections} connections", (sys.executable, "-m", "benchmarks.ceiling", str(connections))
-    )
+    return Contender(f"ceiling {connections}", (sys.executable, "-m", "benchmarks.ceiling", str(connections)))
