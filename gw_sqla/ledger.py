@@ -2,7 +2,7 @@
 
 The ledger, table ``migrations``, is shared with Graphile Worker for Node.js and for Rust. Ids up to
 19 are known here; a newer one that is not breaking is tolerated, a breaking one is refused. What is
-gw_sqla's alone (an index, so far) is counted by Alembic in its own version table.
+gw_sqla's alone (an index, a table of workers) is counted by Alembic in its own version table.
 
 Reading takes two round trips and no rights but the worker's own: the catalog first, which everybody
 may read, then the two tables, if they are there and readable.
@@ -46,7 +46,7 @@ LEDGER_ID = 19
 """The Graphile Worker schema revision that this version creates and speaks."""
 OLDEST_LEDGER_ID = 18
 """The oldest revision that can be adopted: from here to 19 there is only a marker."""
-HEAD = "0002"
+HEAD = "0003"
 """The newest of our own Alembic revisions; a test compares it with the scripts."""
 VERSION_TABLE = "_private_sqla_alembic_version"
 
@@ -59,6 +59,7 @@ _NEEDED = {
     "_private_jobs": ["SELECT", "UPDATE", "DELETE"],
     "_private_job_queues": ["SELECT", "UPDATE"],
     "_private_tasks": ["SELECT", "INSERT"],
+    "_private_sqla_workers": ["SELECT", "INSERT", "UPDATE", "DELETE"],
 }
 """What every worker does with each table. Adding jobs, cron and clean-up need more; they say so when they run."""
 

@@ -1,7 +1,7 @@
 """WorkerPool: one run of a runner, composed of its rooms and stopped in order.
 
-Three nested scopes: *intake* (listener, claimer) inside *working* (slots) inside *draining*
-(finisher). A stop ends intake first; jobs that were claimed and not started are returned with their
+Three nested scopes: *intake* (listener, claimer, recovery) inside *working* (slots) inside *draining*
+(finisher, heartbeat). A stop ends intake first; jobs that were claimed and not started are returned with their
 attempt. The slots then have the grace period, as a deadline on the working scope; jobs that still
 run are cancelled and failed, their attempt spent, as when Graphile Worker is stopped by force. Last,
 the finisher writes what is left, shielded, with a deadline. A second signal ends the grace period.
@@ -9,11 +9,15 @@ the finisher writes what is left, shielded, with a deadline. A second signal end
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import secrets
 import signal
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import anyio
@@ -27,12 +31,16 @@ from gw_sqla.hooks import Observers
 from gw_sqla.ledger import LEDGER_ID
 from gw_sqla.listener import Listener
 from gw_sqla.migrations import check_schema
+from gw_sqla.register import Register
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.store import Store
 from gw_sqla.task import Task
 from gw_sqla.worker.claimer import Claimer
 from gw_sqla.worker.demand import Demand
 from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.heartbeat import Heartbeat
+from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.slots import Slots
 
 __all__ = ["RunCounts", "WorkerPool"]
@@ -65,6 +73,10 @@ class WorkerPool:
         self._breaking_migration = False
         self._tasks = tasks
         self._store = Store(engine, settings.schema, self.pool_id, claim_lines=2 if settings.prefetch else 1)
+        self._register = register = Register(
+            engine, settings.schema, self.pool_id, threshold=settings.heartbeat_threshold, metadata=self._metadata()
+        )
+        lease = Lease()
         resources = WorkerResources(engine, settings.schema, self.stop_requested)
         executor = Executor(tasks, resources, observers, settings.concurrency)
         self._demand = demand = Demand()
@@ -75,6 +87,8 @@ class WorkerPool:
             prefetch_ttl=settings.prefetch_ttl,
             execute=executor.run,
             finish=self._finisher.add,
+            lost=self._finisher.lost,
+            lease=lease,
             on_free=demand.slot_freed,
             stopping=self.stop_requested,
         )
@@ -87,6 +101,21 @@ class WorkerPool:
             forbidden_flags=settings.forbidden_flags,
             poll_interval=settings.poll_interval,
             most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
+            lease=lease,
+        )
+        self._heartbeat = Heartbeat(
+            register,
+            lease,
+            self._slots,
+            self._finisher,
+            interval=settings.heartbeat_interval,
+            threshold=settings.heartbeat_threshold,
+        )
+        self._recovery = Recovery(
+            register,
+            interval=settings.sweep_interval,
+            delay=settings.recovery_delay,
+            on_unlocked=demand.jobs_may_be_due,
         )
         self._listener = Listener(
             engine,
@@ -96,12 +125,26 @@ class WorkerPool:
             known_migration=LEDGER_ID,
         )
 
+    def _metadata(self) -> str:
+        """Return, as JSON, what people who look at the register want to know of a worker."""
+        facts = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": version("gw-sqla"),
+            "concurrency": self._settings.concurrency,
+            "tasks": sorted(self._tasks),
+        }
+        return json.dumps(facts)
+
     async def run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> RunCounts:
         """Work until stopped, or, with ``once``, until nothing is ready; then stop in order."""
         try:
             await self._store.register_tasks(self._tasks)
+            await self._heartbeat.begin()
             await self._work(task_status, with_signals=with_signals, once=once)
         finally:
+            nothing_forgotten = await self._claimer.end()
+            await self._heartbeat.end(holds_nothing=nothing_forgotten and self._finisher.backlog == 0)
             await self._store.close()
         if self._breaking_migration:
             raise SchemaTooNewError(
@@ -111,7 +154,7 @@ class WorkerPool:
 
     async def _work(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> None:
         async with anyio.create_task_group() as draining:
-            draining.start_soon(self._finisher.run, name="gw_sqla finisher")
+            draining.start_soon(self._drain, name="gw_sqla finisher")
             try:
                 async with anyio.create_task_group() as working:
                     self._slots.start(working)
@@ -129,6 +172,13 @@ class WorkerPool:
                 self._slots.close()
                 self._finisher.close(self._settings.flush_timeout.total_seconds())
 
+    async def _drain(self) -> None:
+        """Write outcomes, and beat for as long as there are any."""
+        async with anyio.create_task_group() as beating:
+            beating.start_soon(self._heartbeat.run, name="gw_sqla heartbeat")
+            await self._finisher.run()
+            beating.cancel_scope.cancel()
+
     async def _take_in(self, task_status: TaskStatus[None], *, once: bool) -> None:
         """Bring jobs in until a stop is asked for."""
         async with anyio.create_task_group() as intake:
@@ -136,10 +186,13 @@ class WorkerPool:
                 intake.start_soon(self._slots.return_stale, name="gw_sqla prefetch")
             if once:
                 intake.start_soon(self._cancel_when_asked, intake, name="gw_sqla stop")
+                await self._recovery.sweep()
+                intake.start_soon(self._recovery.run, name="gw_sqla recovery")
                 await self._claimer.drain()
             else:
                 intake.start_soon(self._listener.run, name="gw_sqla listener")
                 intake.start_soon(self._claimer.run, name="gw_sqla claimer")
+                intake.start_soon(self._recovery.run, name="gw_sqla recovery")
                 slots = self._settings.concurrency
                 log.info("worker %s runs %d tasks in %d slots", self.pool_id, len(self._tasks), slots)
                 task_status.started()

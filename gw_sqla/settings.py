@@ -22,8 +22,8 @@ class RunnerSettings:
 
     concurrency: int = 10
     """How many jobs run at once. Raise it for handlers that mostly wait; sync handlers take a thread
-    each. The engine's pool needs room for the handlers' own sessions; the worker's own three
-    connections (four with ``prefetch``) are kept outside it. Defaults to 10."""
+    each. The engine's pool needs room for the handlers' own sessions; the worker's own four
+    connections (five with ``prefetch``) are kept outside it. Defaults to 10."""
 
     prefetch: int = 0
     """How many jobs are claimed beyond ``concurrency`` and wait in this process until a slot is free. For
@@ -51,6 +51,22 @@ class RunnerSettings:
     """How long the last outcomes may take to be written at the very end of a stop. What is not written
     by then stays locked until recovery. Defaults to 10 s."""
 
+    heartbeat_interval: timedelta = timedelta(seconds=15)
+    """How often the worker says that it is alive. Defaults to 15 s."""
+
+    heartbeat_threshold: timedelta = timedelta(seconds=60)
+    """After how long without a heartbeat other workers take this one for dead and its jobs are run again.
+    Must be two intervals at least. A handler that blocks the event loop for longer than this has it happen
+    to a living worker; raise it if yours do. Defaults to 60 s."""
+
+    sweep_interval: timedelta = timedelta(seconds=20)
+    """How often this worker looks for dead ones; one cheap query. A dead worker's jobs are unlocked within
+    its threshold plus this. Defaults to 20 s."""
+
+    recovery_delay: timedelta = timedelta(seconds=10)
+    """How long the jobs of a dead worker wait once they are unlocked. It gives a worker that was only cut
+    off the time to notice, and spares the next one when a job kills its worker. Defaults to 10 s."""
+
     def __post_init__(self) -> None:
         check_schema_name(self.schema)
         self._check_count("concurrency", least=1)
@@ -59,6 +75,12 @@ class RunnerSettings:
         self._check_duration("poll_interval", least=timedelta(milliseconds=1))
         self._check_duration("grace_period")
         self._check_duration("flush_timeout")
+        self._check_duration("heartbeat_interval", least=timedelta(milliseconds=1))
+        self._check_duration("heartbeat_threshold", least=timedelta(milliseconds=2))
+        self._check_duration("sweep_interval", least=timedelta(milliseconds=1))
+        self._check_duration("recovery_delay")
+        if self.heartbeat_threshold < 2 * self.heartbeat_interval:
+            raise ConfigurationError("heartbeat_threshold: must be twice heartbeat_interval or more")
         if isinstance(self.forbidden_flags, str):
             raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
         if not all(isinstance(flag, str) and "\0" not in flag for flag in self.forbidden_flags):

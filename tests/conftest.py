@@ -55,7 +55,7 @@ def database(server: Server, template: str) -> Iterator[str]:
 @pytest.fixture
 def clean_database(database: str) -> str:
     """The module's database, emptied of what earlier tests left."""
-    tables = ", ".join(f"graphile_worker._private_{name}" for name in ("jobs", "job_queues", "tasks"))
+    tables = ", ".join(f"graphile_worker._private_{name}" for name in ("jobs", "job_queues", "tasks", "sqla_workers"))
     asyncio.run(execute(database, f"truncate {tables}, graphile_worker._private_known_crontabs"))
     return database
 

@@ -7,6 +7,7 @@ share the machine's cores. Two are enough to keep a server process and this one 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,12 +19,18 @@ from gw_sqla.job import ClaimedJob
 from gw_sqla.store import DATABASE_FAULTS, Outage, Store
 from gw_sqla.worker.demand import Demand
 from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.slots import Slots
 
 __all__ = ["Claimer"]
 
+log = logging.getLogger(__name__)
+
 _CLAIM_TIMEOUT = timedelta(seconds=60)
 """How long a claim in flight may hold up a stop: it is shielded, so that no job is locked and forgotten."""
+
+
+_END_SECONDS = 5
 
 
 class Claimer:
@@ -40,6 +47,7 @@ class Claimer:
         forbidden_flags: Sequence[str],
         poll_interval: timedelta,
         most_unwritten: int,
+        lease: Lease,
     ) -> None:
         self._store = store
         self._demand = demand
@@ -49,6 +57,7 @@ class Claimer:
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
         self._most_unwritten = most_unwritten
+        self._lease = lease
         self._may_have_forgotten = False
         self._backlog = False
         self._claims = 0
@@ -97,6 +106,18 @@ class Claimer:
                 self._demand.may_have_more = True  # whatever ends next is a reason to look again
                 await self._demand.wait()
 
+    async def end(self) -> bool:
+        """Return what a claim without an answer may have locked; False where that is not known to be done.
+
+        Shielded, and not longer than some seconds.
+        """
+        with anyio.move_on_after(_END_SECONDS, shield=True):
+            try:
+                await self._give_back_forgotten()
+            except DATABASE_FAULTS as fault:
+                log.debug("returning what may have been claimed: %s", fault)
+        return not self._may_have_forgotten
+
     def _is_idle(self) -> bool:
         return self._slots.is_idle and self._finisher.backlog == 0 and self._claims == 0
 
@@ -108,7 +129,11 @@ class Claimer:
     async def _claim(self, line: int) -> list[ClaimedJob] | None:
         """Claim once; None after a fault, when the backoff is over."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # the claim itself is shielded
+        if not self._lease.is_held:
+            await self._lease.held()
         wanted = self._wanted()
+        if wanted == 0:  # the room was taken while it waited
+            return None
         self._demand.may_have_more = self._backlog and self._store.claim_lines > 1
         self._claims += 1
         self._asked += wanted

@@ -53,6 +53,10 @@ class Finisher:
         self._gathered.append(outcome)
         self._wake.set()
 
+    def lost(self, outcome: Outcome) -> None:
+        """Take an outcome that is not to be written: its job's lock was lost. Observers hear of it."""
+        self._observers.written([outcome], {outcome.job.id})
+
     def close(self, flush_timeout: float) -> None:
         """Let `run` end when all is written, or after ``flush_timeout`` seconds."""
         self._closed = True

@@ -11,7 +11,11 @@ its whole task group, the worker, with it.
 
 A handler that never waits for anything would let one slot run the whole queue while the event loop
 stands still; so a slot lets the others have a turn every few milliseconds, and whenever a claim is due: two
-turns, one for the claimer and one for the call of the driver that it makes.
+turns, one for the claimer and one for the call of the driver that it makes. At its turn it also looks whether
+the pool has its lease: without it no job begins.
+
+Each slot runs inside a cancel scope of its own, so that the handler of a job whose lock was lost can be
+cancelled; the slot then goes on in a new scope. That costs nothing while no lock is lost.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import timedelta
 from itertools import repeat
 from time import monotonic
@@ -29,15 +33,30 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from gw_sqla.job import ClaimedJob, Failed, Outcome, Returned
+from gw_sqla.worker.lease import Lease
 
 __all__ = ["Slots"]
 
 log = logging.getLogger(__name__)
 
 SHUTDOWN_MESSAGE = "the worker was shut down before the job ended"
+LOST_MESSAGE = "the lock of the job was lost while it ran"
 
 _TURN = 0.002
 """Seconds for which slots go on without a turn for the event loop; shorter costs throughput."""
+
+_LOOK_FOR_LEASE = 0.05
+
+
+class _Slot:
+    """One of the tasks: the job that it runs, whether that job's lock was lost, the scope that cancels it."""
+
+    __slots__ = ("job", "lost", "scope")
+    job: ClaimedJob
+    scope: anyio.CancelScope
+
+    def __init__(self) -> None:
+        self.lost = False
 
 
 class Slots:
@@ -45,7 +64,8 @@ class Slots:
 
     An idle slot waits on an Event of its own; giving n jobs wakes n slots at most. ``ended`` is set
     when the last slot has ended. ``on_free`` is called when `wanted` may have grown, and tells whether a
-    claim begins. Once ``stopping`` is set no job begins any more.
+    claim begins. Once ``stopping`` is set no job begins any more. ``lost`` is given the outcomes
+    that must not be written: the lock is not ours.
     """
 
     def __init__(
@@ -56,6 +76,8 @@ class Slots:
         prefetch_ttl: timedelta,
         execute: Callable[[ClaimedJob], Awaitable[Outcome]],
         finish: Callable[[Outcome], None],
+        lost: Callable[[Outcome], None],
+        lease: Lease,
         on_free: Callable[[], bool],
         stopping: anyio.Event,
     ) -> None:
@@ -65,10 +87,12 @@ class Slots:
         self._ttl = prefetch_ttl.total_seconds()
         self._execute = execute
         self._finish = finish
+        self._lost = lost
+        self._lease = lease
         self._on_free = on_free
         self._stopping = stopping
         self._waiting: deque[tuple[float, ClaimedJob]] = deque()  # with the time of the claim
-        self._running: dict[int, ClaimedJob] = {}
+        self._running: dict[int, _Slot] = {}
         self._idle: list[anyio.Event] = []
         self._turn_began = 0.0
         self._stalled = False
@@ -92,19 +116,48 @@ class Slots:
         """The ids of the jobs that wait here or run."""
         return [*self._running, *(job.id for _, job in self._waiting)]
 
+    @property
+    def jobs(self) -> list[ClaimedJob]:
+        """The jobs that wait here or run."""
+        return [*(slot.job for slot in self._running.values()), *(job for _, job in self._waiting)]
+
     def start(self, task_group: TaskGroup) -> None:
         """Start the slots in a task group; cancelling it cancels and fails the jobs that run."""
         for number in range(self._concurrency):
             task_group.start_soon(self._slot, name=f"gw_sqla slot {number}")
 
     def give(self, jobs: Collection[ClaimedJob]) -> None:
-        """Queue jobs for the slots, in this order."""
+        """Queue jobs for the slots, in this order.
+
+        A run of one of them that goes on is cut off: the pool had lost that lock before it took it anew.
+        """
+        if not self._running.keys().isdisjoint(job.id for job in jobs):
+            self.lose([self._running[job.id].job for job in jobs if job.id in self._running])
         now = monotonic()
         if not self._waiting:
             self._turn_began = now
         self._waiting.extend(zip(repeat(now), jobs, strict=False))
         for _ in range(min(len(self._waiting), len(self._idle))):
             self._idle.pop().set()
+
+    def lose(self, jobs: Iterable[ClaimedJob]) -> None:
+        """Cut off these runs of jobs, as far as they are here still: their locks were lost.
+
+        Those that run are cancelled, those that wait are dropped; nothing of them is written.
+        """
+        lost = {id(job) for job in jobs}  # this run of a job, not another one of it
+        if not lost:
+            return
+        for slot in [slot for slot in self._running.values() if id(slot.job) in lost]:
+            log.error("job %d (%s) is cancelled: %s", slot.job.id, slot.job.task_identifier, LOST_MESSAGE)
+            del self._running[slot.job.id]
+            slot.lost = True
+            slot.scope.cancel()
+        dropped = [job for _, job in self._waiting if id(job) in lost]
+        if dropped:
+            self._waiting = deque(entry for entry in self._waiting if id(entry[1]) not in lost)
+            for job in dropped:
+                self._lost(Returned(job))
 
     def close(self) -> None:
         """Let the slots end after the jobs they run; the jobs that were not started are returned."""
@@ -130,10 +183,14 @@ class Slots:
             self._finish(Returned(self._waiting.popleft()[1]))
 
     async def _slot(self) -> None:
+        slot = _Slot()
         try:
-            while True:
+            ended = False
+            while not ended:
+                slot.lost = False
                 try:
-                    return await self._run_jobs()
+                    with anyio.CancelScope() as slot.scope:
+                        ended = await self._run_jobs(slot)
                 except anyio.get_cancelled_exc_class():
                     if anyio.current_effective_deadline() == -float("inf"):
                         raise
@@ -143,11 +200,12 @@ class Slots:
             if self._left == 0:
                 self.ended.set()
 
-    async def _run_jobs(self) -> None:
+    async def _run_jobs(self, slot: _Slot) -> bool:
+        """Run jobs until the slots are closed; False where the slot needs a new scope, after a lost lock."""
         while True:
             while not self._waiting:
                 if self._closed:
-                    return
+                    return True
                 wake = anyio.Event()
                 self._idle.append(wake)
                 try:
@@ -156,28 +214,38 @@ class Slots:
                     if not wake.is_set():
                         self._idle.remove(wake)
             if monotonic() - self._turn_began > _TURN:
-                await anyio.lowlevel.checkpoint()
-                await anyio.lowlevel.checkpoint()
-                self._turn_began = monotonic()
+                if self._lease.is_held:
+                    await anyio.lowlevel.checkpoint()
+                    await anyio.lowlevel.checkpoint()
+                    self._turn_began = monotonic()
+                else:
+                    await anyio.sleep(_LOOK_FOR_LEASE)
                 continue  # the queue may be empty now
             if self._stopping.is_set():
-                return
-            await self._run(self._waiting.popleft()[1])
+                return True
+            await self._run(slot, self._waiting.popleft()[1])
+            if slot.lost:
+                return False
             if len(self._waiting) + self._batch <= self._prefetch + self._concurrency and self._on_free():
                 self._turn_began = 0.0
 
-    async def _run(self, job: ClaimedJob) -> None:
-        self._running[job.id] = job
+    async def _run(self, slot: _Slot, job: ClaimedJob) -> None:
+        slot.job = job
+        self._running[job.id] = slot
         outcome: Outcome | None = None
         try:
             outcome = await self._execute(job)
         finally:
-            if outcome is None:
-                log.warning("job %d (%s) was cancelled: %s", job.id, job.task_identifier, SHUTDOWN_MESSAGE)
-                outcome = Failed(job=job, message=SHUTDOWN_MESSAGE)
-            del self._running[job.id]
             self._stalled = False
-            self._finish(outcome)
+            if slot.lost:
+                self._lost(outcome or Failed(job=job, message=LOST_MESSAGE))
+                self._on_free()
+            else:
+                if outcome is None:
+                    log.warning("job %d (%s) was cancelled: %s", job.id, job.task_identifier, SHUTDOWN_MESSAGE)
+                    outcome = Failed(job=job, message=SHUTDOWN_MESSAGE)
+                del self._running[job.id]
+                self._finish(outcome)
 
 
 def _forget_cancellation() -> None:

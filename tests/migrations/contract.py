@@ -175,17 +175,32 @@ CONTRACT = Catalog(
 
 _VERSION = "_private_sqla_alembic_version"
 
+_WORKERS = "_private_sqla_workers"
+
 OURS = Catalog(
-    relations={_VERSION: "r"},
-    columns={_VERSION: [Column("version_num", "character varying(32)", True)]},
-    constraints={_VERSION: {f"{_VERSION}_pkc": "PRIMARY KEY (version_num)"}},
+    relations={_VERSION: "r", _WORKERS: "r"},
+    columns={
+        _VERSION: [Column("version_num", "character varying(32)", True)],
+        _WORKERS: [
+            Column("pool_id", TEXT, True),
+            Column("started_at", TIME, True, "now()"),
+            Column("last_heartbeat_at", TIME, True, "now()"),
+            Column("heartbeat_threshold", "interval", True),
+            Column("metadata", "jsonb", True, "'{}'::jsonb"),
+        ],
+    },
+    constraints={
+        _VERSION: {f"{_VERSION}_pkc": "PRIMARY KEY (version_num)"},
+        _WORKERS: {f"{_WORKERS}_pkey": "PRIMARY KEY (pool_id)"},
+    },
     indexes={
         f"{_VERSION}_pkc": f"CREATE UNIQUE INDEX {_VERSION}_pkc ON {{s}}.{_VERSION} USING btree (version_num)",
+        f"{_WORKERS}_pkey": f"CREATE UNIQUE INDEX {_WORKERS}_pkey ON {{s}}.{_WORKERS} USING btree (pool_id)",
         "sqla_jobs_queue_index": (
             "CREATE INDEX sqla_jobs_queue_index ON {s}._private_jobs USING btree (job_queue_id, priority, run_at) "
             "WHERE (is_available AND (job_queue_id IS NOT NULL))"
         ),
     },
-    row_security={_VERSION},
+    row_security={_VERSION, _WORKERS},
 )
 """What gw_sqla adds to the contract."""

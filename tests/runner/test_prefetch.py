@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.job import ClaimedJob, Outcome
 from gw_sqla.models import Job
+from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.slots import Slots
 from tests.runner.conftest import AddJob
 from tests.support.recorder import Recorder
@@ -194,12 +195,16 @@ async def test_a_backlog_is_claimed_over_two_lines_at_once(
 )
 async def test_how_many_are_wanted(prefetch: int, held: int, asked: int, wanted: int) -> None:
     """Two slots; what does not run waits, and no claim is due for less than a quarter of the prefetch."""
+    lease = Lease()
+    lease.grant(monotonic(), 60)
     slots = Slots(
         2,
         prefetch=prefetch,
         prefetch_ttl=timedelta(minutes=1),
         execute=run_forever,
         finish=list[Outcome]().append,
+        lost=list[Outcome]().append,
+        lease=lease,
         on_free=lambda: False,
         stopping=anyio.Event(),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.sql.base import Executable
 
-from gw_sqla.statements import claim, finish, functions, queries
+from gw_sqla.statements import claim, finish, functions, queries, workers
 from gw_sqla.types import DEFAULT_SCHEMA, JobState
 from tests.statements.snapshot import FOLDER, check, compiled
 
@@ -25,6 +25,9 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     ),
     "count_by_state": lambda _: queries.count_by_state(),
     "register_tasks": queries.register_tasks,
+    **{name: getattr(workers, name) for name in workers.__all__ if name != "deregister"},
+    "deregister": lambda schema: workers.deregister(schema, beside_rust=False),
+    "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
     **{name: getattr(finish, name) for name in finish.__all__},
     **{name: getattr(functions, name) for name in functions.__all__},
 }
@@ -38,7 +41,7 @@ def test_snapshot(name: str, kind: str) -> None:
 
 
 def test_every_builder_has_a_snapshot() -> None:
-    public = {name for module in (claim, finish, functions, queries) for name in module.__all__}
+    public = {name for module in (claim, finish, functions, queries, workers) for name in module.__all__}
     assert {name.split()[0] for name in BUILDERS} == public
 
 

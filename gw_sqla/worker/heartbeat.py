@@ -1,0 +1,135 @@
+"""Heartbeat: says that the pool is alive, and learns which locks it has lost.
+
+        register -> beat, every interval -> ... -> deregister, when everything is written
+                      |
+                      | its row is gone: a sweep took it for dead
+                      v
+        cut off the runs whose locks are gone, let the finisher write what it has, register again
+
+It beats on the event loop of the handlers, not in a thread. A thread would go on saying "alive" for a
+worker whose event loop stands still, and such a worker neither ends jobs nor writes outcomes. The price:
+a handler that blocks the event loop for longer than the threshold (60 s unless set) is taken for dead,
+and its jobs run again elsewhere. The threshold is four beats wide for that reason; blocking work belongs
+in a sync handler, which has a thread.
+
+A pool that was taken for dead keeps its id. That is safe because of an order: without a lease
+(`gw_sqla.worker.lease`) it claims nothing; before it has one again, each run whose lock is gone is cut
+off, its outcome never written, and the finisher has written what it had, under the guard of locked_by.
+So nothing that was begun under a lost lock can meet a lock that the pool takes later on the same job.
+
+The same answer tells of single locks that were lost (an administrator, a peer's sweep after 4 hours).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from time import monotonic
+
+import anyio
+
+from gw_sqla.job import ClaimedJob
+from gw_sqla.register import Register
+from gw_sqla.store import DATABASE_FAULTS, Outage
+from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.slots import Slots
+
+__all__ = ["Heartbeat"]
+
+log = logging.getLogger(__name__)
+
+_DEREGISTER_SECONDS = 5
+
+
+class Heartbeat:
+    """Keeps a pool registered while it runs."""
+
+    def __init__(
+        self,
+        register: Register,
+        lease: Lease,
+        slots: Slots,
+        finisher: Finisher,
+        *,
+        interval: timedelta,
+        threshold: timedelta,
+    ) -> None:
+        self._register = register
+        self._lease = lease
+        self._slots = slots
+        self._finisher = finisher
+        self._interval = interval.total_seconds()
+        self._threshold = threshold.total_seconds()
+        self._answer_within = max(1.0, min(10.0, self._threshold / 4))
+        self._taken_for_dead = False
+        self._outage = Outage("the heartbeat")
+
+    async def begin(self) -> None:
+        """Register and beat for the first time. Raises database errors as they are."""
+        since = monotonic()
+        await self._register.register()
+        await self._register.beat([])
+        self._lease.grant(since, self._threshold)
+
+    async def run(self) -> None:
+        """Beat until cancelled; a beat that fails is tried again until one is answered."""
+        while True:
+            await anyio.sleep(self._interval)
+            while not await self._beat():
+                pass
+
+    async def end(self, *, holds_nothing: bool) -> None:
+        """Deregister, if the pool holds no lock; one that may hold some is recovered like a dead one.
+
+        Shielded, and not longer than some seconds.
+        """
+        with anyio.move_on_after(_DEREGISTER_SECONDS, shield=True):
+            try:
+                if holds_nothing:
+                    await self._register.deregister()
+            except DATABASE_FAULTS as fault:
+                log.debug("deregistering: %s", fault)
+        await self._register.close()
+
+    async def _beat(self) -> bool:
+        since = monotonic()
+        jobs = self._slots.jobs
+        try:
+            with anyio.fail_after(self._answer_within):
+                answer = await self._register.beat([job.id for job in jobs])
+                held_ids = answer.held_ids if answer.registered else await self._held_by_a_dead_pool(jobs)
+        except DATABASE_FAULTS as fault:  # a TimeoutError too
+            await self._outage.wait(fault)
+            return False
+        self._outage.over()
+        self._slots.lose([job for job in jobs if job.id not in held_ids])
+        if not answer.registered:
+            return await self._rise()
+        self._lease.grant(since, self._threshold)
+        return True
+
+    async def _held_by_a_dead_pool(self, jobs: Iterable[ClaimedJob]) -> set[int]:
+        """Look anew: the beat may have waited for the sweep that it had not seen when it began."""
+        self._lease.revoke()
+        if not self._taken_for_dead:
+            self._taken_for_dead = True
+            log.error("this worker was taken for dead: no heartbeat of it had come for %g s", self._threshold)
+        return await self._register.held_ids([job.id for job in jobs])
+
+    async def _rise(self) -> bool:
+        """Register again, once what was begun under the old locks is dealt with."""
+        while self._finisher.backlog:  # noqa: ASYNC110 - no claim adds to it meanwhile
+            await anyio.sleep(0.05)
+        since = monotonic()
+        try:
+            with anyio.fail_after(self._answer_within):
+                await self._register.register()
+        except DATABASE_FAULTS as fault:
+            await self._outage.wait(fault)
+            return False
+        self._taken_for_dead = False
+        self._lease.grant(since, self._threshold)
+        log.warning("this worker is registered again, and goes on")
+        return True

@@ -1,0 +1,100 @@
+"""Recovery: frees the locks of dead worker pools, and those that nobody has let go for 4 hours.
+
+Every pool sweeps; there is no leader. A sweep is one small query while all are alive, and of any number
+of sweepers one recovers a dead pool (`gw_sqla.statements.workers`). A pool that restarts after a crash
+sweeps at once, but its predecessor is dead only when the threshold has passed.
+
+A recovered job has spent the attempt that its worker died in. So a job that kills its worker fails
+permanently at last, and its last_error says why, instead of killing workers for ever.
+
+Owners that never registered (Graphile Worker for Node.js and for Rust) get the contract's 4 hours. As
+the peers do, that is looked at every 8 to 10 minutes, the first time within one: it reads all jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
+
+import anyio
+
+from gw_sqla.register import Register
+from gw_sqla.store import DATABASE_FAULTS, Outage
+
+__all__ = ["Recovery"]
+
+log = logging.getLogger(__name__)
+
+_ANSWER_WITHIN = timedelta(seconds=45)
+
+
+class Recovery:
+    """Sweeps in the background of a worker pool; ``on_unlocked`` is called when jobs may be due again."""
+
+    def __init__(
+        self,
+        register: Register,
+        *,
+        interval: timedelta,
+        delay: timedelta,
+        on_unlocked: Callable[[], None],
+        stale_within: float = 60,
+    ) -> None:
+        self._register = register
+        self._interval = interval.total_seconds()
+        self._delay = delay
+        self._on_unlocked = on_unlocked
+        self._outage = Outage("the recovery of dead workers")
+        self._next_look_at_stale = monotonic() + _jitter(0, stale_within)
+
+    async def run(self) -> None:
+        """Sweep until cancelled; a sweep that fails is tried again."""
+        while True:
+            if await self.sweep():
+                await anyio.sleep(self._interval * _jitter(0.5, 1))
+
+    async def sweep(self) -> bool:
+        """Sweep once; False after a fault of the database, when the backoff is over."""
+        try:
+            with anyio.fail_after(_ANSWER_WITHIN.total_seconds()):
+                await self._recover_the_dead()
+                if monotonic() >= self._next_look_at_stale:
+                    await self._unlock_stale()
+        except DATABASE_FAULTS as fault:  # a TimeoutError too
+            await self._outage.wait(fault)
+            return False
+        self._outage.over()
+        return True
+
+    async def _recover_the_dead(self) -> None:
+        recovered = await self._register.recover(self._delay)
+        for pool in recovered:
+            log.warning(
+                "dead worker recovered: %s; its %d jobs are unlocked %s",
+                pool.what,
+                len(pool.job_ids),
+                pool.job_ids[:20],
+            )
+            if pool.final_ids:
+                log.error("jobs %s have failed permanently: their worker died at the last attempt", pool.final_ids[:20])
+        if recovered:
+            self._on_unlocked()
+
+    async def _unlock_stale(self) -> None:
+        unlocked = await self._register.unlock_stale()
+        self._next_look_at_stale = monotonic() + _jitter(8 * 60, 10 * 60)
+        if unlocked.owners:
+            log.warning(
+                "%d jobs and %d queues were locked for over 4 hours and are unlocked; their owners: %s",
+                unlocked.jobs,
+                unlocked.queues,
+                ", ".join(unlocked.owners[:20]),
+            )
+            self._on_unlocked()
+
+
+def _jitter(least: float, most: float) -> float:
+    return random.uniform(least, most)  # noqa: S311 - not a secret
