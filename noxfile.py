@@ -41,6 +41,16 @@ def node_trust() -> dict[str, str]:
     return next(({"NODE_EXTRA_CA_CERTS": bundle} for bundle in bundles if bundle and Path(bundle).exists()), {})
 
 
+def install_peer(session: nox.Session) -> dict[str, str]:
+    """Install Graphile Worker from npm; return the environment that says where it is."""
+    peer = Path(session.create_tmp()).resolve()
+    session.run(
+        "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(peer), PEER,
+        env=node_trust(), external=True,
+    )  # fmt: skip
+    return {"GW_SQLA_PEER": str(peer)}
+
+
 @nox.session(python="3.11")
 def lint(session: nox.Session) -> None:
     """Style and common faults, by ruff."""
@@ -101,12 +111,7 @@ def tests_sqlalchemy20(session: nox.Session) -> None:
 def interop(session: nox.Session) -> None:
     """One queue together with Graphile Worker for Node.js, from npm."""
     install(session, "test")
-    peer = Path(session.create_tmp()).resolve()
-    session.run(
-        "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(peer), PEER,
-        env=node_trust(), external=True,
-    )  # fmt: skip
-    session.run("pytest", "-m", "interop", *session.posargs, env={"GW_SQLA_PEER": str(peer)})
+    session.run("pytest", "-m", "interop", *session.posargs, env=install_peer(session))
 
 
 @nox.session(python="3.11")
@@ -117,3 +122,10 @@ def build(session: nox.Session) -> None:
     session.install("build", "pytest", "pytest-timeout")
     session.run("python", "-m", "build", "--outdir", str(dist))
     session.run("pytest", "tests/packaging", "--noconftest", *session.posargs, env={"GW_SQLA_DIST": str(dist)})
+
+
+@nox.session(python="3.11", default=False)
+def bench(session: nox.Session) -> None:
+    """Measure; prints JSON. Arguments are those of ``python -m benchmarks``, such as ``-- latency --runs 3``."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs, env=install_peer(session))
