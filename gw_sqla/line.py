@@ -10,10 +10,15 @@ A queue's table is empty at one moment and holds a hundred thousand jobs at the 
 are wrong most of the time. From them PostgreSQL likes to read and sort the whole table for a claim of 24
 jobs (20,000 jobs, never analyzed: 6.4 ms instead of 0.3). Hence the session's settings: walk the
 indexes, which are made for these statements, and plan them once.
+
+Through a pooler in transaction mode a session is somebody else's after each transaction: ``pooled`` then
+puts each statement, with its settings, in a transaction of its own. (Even in autocommit that would be
+needed: the driver prepares and runs a statement in two steps, and the server may change between them.)
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -35,6 +40,8 @@ set plan_cache_mode = force_generic_plan"""
 STATEMENT_SECONDS = 60.0
 """How long an answer may take. A network that has forgotten a connection lets it wait for ever otherwise."""
 
+_CLOSE_SECONDS = 5
+
 _DIALECT = URL.create("postgresql+asyncpg").get_dialect()()
 
 
@@ -52,9 +59,10 @@ class Line:
     result, so whoever stops using a line closes it, whatever its last call did.
     """
 
-    def __init__(self, engine: AsyncEngine, settings: str = SESSION_SETTINGS) -> None:
+    def __init__(self, engine: AsyncEngine, settings: str = SESSION_SETTINGS, *, pooled: bool = False) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._settings = settings
+        self._pooled = pooled
+        self._settings = settings.replace("set ", "set local ") if pooled else settings
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
 
@@ -69,6 +77,8 @@ class Line:
             if self._connection is None:
                 await self._open()
             arguments = [parameters[name] for name in names]
+            if self._pooled:
+                return await self._fetch_in_transaction(sql, arguments)
             rows: Sequence[Any] = await self._driver.fetch(sql, *arguments, timeout=STATEMENT_SECONDS)
         except TimeoutError:
             if self._driver is not None:
@@ -91,15 +101,28 @@ class Line:
         return self._driver
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
-        connection, self._connection, self._driver = self._connection, None, None
-        if connection is not None:
-            await connection.close()
+        """Close the connection, if there is one; one that does not answer is cut off."""
+        connection, driver = self._connection, self._driver
+        self._connection = self._driver = None
+        if connection is None:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await connection.close()
+        except TimeoutError:
+            if driver is not None:
+                driver.terminate()
+
+    async def _fetch_in_transaction(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        async with self._driver.transaction():
+            await self._driver.execute(self._settings, timeout=STATEMENT_SECONDS)
+            rows: Sequence[Any] = await self._driver.fetch(sql, *values, timeout=STATEMENT_SECONDS)
+        return rows
 
     async def _open(self) -> None:
         self._connection = await self._engine.connect()
         self._driver = (await self._connection.get_raw_connection()).driver_connection
         assert self._connection.sync_connection is not None
         self._connection.sync_connection.detach()
-        if self._settings:
+        if self._settings and not self._pooled:
             await self._driver.execute(self._settings)

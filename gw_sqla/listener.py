@@ -4,12 +4,18 @@ A lost connection is replaced with backoff; every new one calls ``on_connected``
 missed before it listened. Polling goes on meanwhile, so the listener only ever makes things faster. A
 notification is a hint: any payload of ``jobs:insert`` but a count of zero or less wakes the claimer
 (contract, section 3).
+
+The listener proves itself. A connection can look alive and hear nothing: the network dropped it
+silently, or a pooler in transaction mode gave the LISTEN to somebody else. So at first and then every
+half minute, the listener notifies itself, on a channel of its own; unheard, the connection is replaced.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -50,12 +56,18 @@ class Listener:
         on_jobs: Callable[[], None],
         on_breaking_migration: Callable[[], None],
         known_migration: int,
+        probe_interval: timedelta = timedelta(seconds=30),
+        probe_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
         self._line = Line(engine, settings="")
         self._on_connected = on_connected
         self._on_jobs = on_jobs
         self._on_breaking_migration = on_breaking_migration
         self._known_migration = known_migration
+        self._probe_interval = probe_interval.total_seconds()
+        self._probe_timeout = probe_timeout.total_seconds()
+        self._own_channel = f"sqla:{secrets.token_hex(9)}"
+        self._heard = anyio.Event()
 
     async def run(self) -> None:
         """Listen until cancelled; a cancellation closes the connection."""
@@ -70,9 +82,14 @@ class Listener:
         lost = anyio.Event()
         try:
             await call_asyncio(self._open, lost.set)
+            await self._prove()
             outage.over()
             await self._on_connected()
-            await lost.wait()
+            while not lost.is_set():
+                with anyio.move_on_after(self._probe_interval):
+                    await lost.wait()
+                    break
+                await self._prove()
         finally:
             await close_line(self._line)
         raise ConnectionResetError("the connection was closed by the server or the network")
@@ -82,6 +99,25 @@ class Listener:
         driver.add_termination_listener(lambda _: on_lost())
         await driver.add_listener("jobs:insert", self._jobs_inserted)
         await driver.add_listener("worker:migrate", self._migrated)
+        await driver.add_listener(self._own_channel, self._heard_itself)
+
+    async def _prove(self) -> None:
+        self._heard = anyio.Event()
+        with anyio.move_on_after(self._probe_timeout):
+            await call_asyncio(self._notify_itself)
+            await self._heard.wait()
+            return
+        raise ConnectionError(
+            "a notification to itself did not arrive (a pooler in transaction mode? then use transaction_pooler)"
+        )
+
+    async def _notify_itself(self) -> None:
+        driver = await self._line.driver()
+        await driver.execute(f'notify "{self._own_channel}"')
+        await driver.execute('LISTEN "worker:migrate"')  # once more, for people: pg_stat_activity shows the last one
+
+    def _heard_itself(self, *_: object) -> None:
+        self._heard.set()
 
     def _jobs_inserted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         if job_count(str(payload)) > 0:

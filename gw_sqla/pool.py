@@ -17,6 +17,7 @@ import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -33,7 +34,7 @@ from gw_sqla.listener import Listener
 from gw_sqla.migrations import check_schema
 from gw_sqla.register import Register
 from gw_sqla.settings import RunnerSettings
-from gw_sqla.store import Store
+from gw_sqla.store import DATABASE_FAULTS, Store
 from gw_sqla.task import Task
 from gw_sqla.worker.claimer import Claimer
 from gw_sqla.worker.demand import Demand
@@ -50,6 +51,8 @@ log = logging.getLogger(__name__)
 _STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM] + [
     getattr(signal, name) for name in ("SIGHUP", "SIGUSR2") if hasattr(signal, name)
 ]
+
+_LOOK_AT_SCHEMA = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,18 @@ class WorkerPool:
         self._settings = settings
         self._breaking_migration = False
         self._tasks = tasks
-        self._store = Store(engine, settings.schema, self.pool_id, claim_lines=2 if settings.prefetch else 1)
-        self._register = register = Register(
-            engine, settings.schema, self.pool_id, threshold=settings.heartbeat_threshold, metadata=self._metadata()
+        pooled = settings.transaction_pooler
+        clock = _local_time if settings.use_local_time else None
+        self._store = Store(
+            engine, settings.schema, self.pool_id, claim_lines=2 if settings.prefetch else 1, pooled=pooled, clock=clock
+        )
+        register = Register(
+            engine,
+            settings.schema,
+            self.pool_id,
+            threshold=settings.heartbeat_threshold,
+            metadata=self._metadata(),
+            pooled=pooled,
         )
         lease = Lease()
         resources = WorkerResources(engine, settings.schema, self.stop_requested)
@@ -190,7 +202,8 @@ class WorkerPool:
                 intake.start_soon(self._recovery.run, name="gw_sqla recovery")
                 await self._claimer.drain()
             else:
-                intake.start_soon(self._listener.run, name="gw_sqla listener")
+                listen = self._watch_schema if self._settings.transaction_pooler else self._listener.run
+                intake.start_soon(listen, name="gw_sqla listener")
                 intake.start_soon(self._claimer.run, name="gw_sqla claimer")
                 intake.start_soon(self._recovery.run, name="gw_sqla recovery")
                 slots = self._settings.concurrency
@@ -223,6 +236,19 @@ class WorkerPool:
         except SchemaTooNewError:
             self._stop_for_migration()
 
+    async def _watch_schema(self) -> None:
+        """Where nothing can be heard: look every now and then whether a breaking migration has begun."""
+        while True:
+            await anyio.sleep(_LOOK_AT_SCHEMA.total_seconds())
+            try:
+                await self._look_for_what_was_missed()
+            except DATABASE_FAULTS as fault:  # claims meet it too, and say so
+                log.debug("looking at the schema: %s", fault)
+
     def _stop_for_migration(self) -> None:
         self._breaking_migration = True
         self.stop_requested.set()
+
+
+def _local_time() -> datetime:
+    return datetime.now(UTC)

@@ -65,8 +65,17 @@ class Register:
     All methods raise `gw_sqla.store.DATABASE_FAULTS`; a cancellation cancels the statement. They take turns.
     """
 
-    def __init__(self, engine: AsyncEngine, schema: str, pool_id: str, *, threshold: timedelta, metadata: str) -> None:
-        self._line = Line(engine, settings=_SETTINGS)
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        schema: str,
+        pool_id: str,
+        *,
+        threshold: timedelta,
+        metadata: str,
+        pooled: bool = False,
+    ) -> None:
+        self._line = Line(engine, settings=_SETTINGS, pooled=pooled)
         self._schema = schema
         self._pool_id = pool_id
         self._threshold = threshold

@@ -67,6 +67,16 @@ class RunnerSettings:
     """How long the jobs of a dead worker wait once they are unlocked. It gives a worker that was only cut
     off the time to notice, and spares the next one when a job kills its worker. Defaults to 10 s."""
 
+    transaction_pooler: bool = False
+    """Set it where a pooler in transaction mode, such as PgBouncer, is between the worker and PostgreSQL.
+    The worker then keeps nothing in a session, and polls in place of LISTEN, so jobs start up to
+    ``poll_interval`` late. The engine must not cache statements either: see docs/running.md. Defaults to off."""
+
+    use_local_time: bool = False
+    """Take this machine's clock, not the database's, to decide which jobs are due. For tests that move
+    time, or a database whose clock is wrong; Graphile Worker has it as ``useNodeTime``. Locks, retries and
+    recovery go by the database's clock all the same. Defaults to off: database time decides."""
+
     def __post_init__(self) -> None:
         check_schema_name(self.schema)
         self._check_count("concurrency", least=1)
@@ -81,6 +91,9 @@ class RunnerSettings:
         self._check_duration("recovery_delay")
         if self.heartbeat_threshold < 2 * self.heartbeat_interval:
             raise ConfigurationError("heartbeat_threshold: must be twice heartbeat_interval or more")
+        for field in ("transaction_pooler", "use_local_time"):
+            if not isinstance(getattr(self, field), bool):
+                raise ConfigurationError(f"{field}: must be True or False, is {getattr(self, field)!r}")
         if isinstance(self.forbidden_flags, str):
             raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
         if not all(isinstance(flag, str) and "\0" not in flag for flag in self.forbidden_flags):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -45,7 +46,6 @@ _URGENCY = attrgetter("priority", "run_at", "id")
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
-_CLOSE_SECONDS = 5
 
 
 class Outage:
@@ -76,10 +76,21 @@ class Outage:
 class Store:
     """The statements of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels."""
 
-    def __init__(self, engine: AsyncEngine, schema: str, pool_id: str, *, claim_lines: int = 1) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        schema: str,
+        pool_id: str,
+        *,
+        claim_lines: int = 1,
+        pooled: bool = False,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        """``pooled`` as in `Line`; ``clock`` tells which jobs are due, in place of the database's."""
         self.claim_lines = claim_lines
-        self._claiming = [Line(engine) for _ in range(claim_lines)]
-        self._writing = Line(engine)
+        self._claiming = [Line(engine, pooled=pooled) for _ in range(claim_lines)]
+        self._writing = Line(engine, pooled=pooled)
+        self._clock = clock
         self._schema = schema
         self._pool_id = pool_id
 
@@ -100,7 +111,10 @@ class Store:
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
-        statement = claim(self._schema, forbidding_flags=bool(forbidden_flags))
+        if self._clock is not None:
+            parameters["now"] = self._clock()
+        by_clock = self._clock is not None
+        statement = claim(self._schema, forbidding_flags=bool(forbidden_flags), by_clock=by_clock)
         jobs = list(map(ClaimedJob._make, await call_asyncio(self._claiming[line].fetch, statement, parameters)))
         jobs.sort(key=_URGENCY)
         return jobs
@@ -144,8 +158,8 @@ class Store:
 
 
 async def close_line(line: Line) -> None:
-    """Close the connection; shielded, and not longer than some seconds: then it is cut off."""
-    with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+    """Close the connection; shielded, and not longer than some seconds."""
+    with anyio.CancelScope(shield=True):
         try:
             await call_asyncio(line.close)
         except DATABASE_FAULTS as fault:

@@ -21,13 +21,16 @@ _CONNECT_SECONDS = 10
 
 
 @asynccontextmanager
-async def connected(url: URL, **options: Any) -> AsyncIterator[AsyncEngine]:
+async def connected(url: URL, *, transaction_pooler: bool = False, **options: Any) -> AsyncIterator[AsyncEngine]:
     """Yield an engine, with an asyncio loop for its driver open on trio too; dispose of it at the end.
 
-    ``options`` are those of ``create_async_engine``. Raises UnreachableError for faults of the network,
+    ``transaction_pooler``: no statement is kept prepared. ``options`` are those of
+    ``create_async_engine``. Raises UnreachableError for faults of the network,
     LoopError where trio lacks the extra, and what the block raises. A cancellation disposes of the engine.
     """
-    arguments = {"timeout": _CONNECT_SECONDS, "server_settings": {"application_name": "gw_sqla"}}
+    arguments: dict[str, Any] = {"timeout": _CONNECT_SECONDS, "server_settings": {"application_name": "gw_sqla"}}
+    if transaction_pooler:
+        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     engine = create_async_engine(url, connect_args=arguments, **options)
     async with database_loop():
         try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 import click
@@ -23,6 +25,8 @@ from gw_sqla.settings import RunnerSettings
 
 __all__ = ["command"]
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 log = logging.getLogger(__name__)
 
 _DEFAULTS = RunnerSettings()
@@ -34,6 +38,12 @@ def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: float) -> 
         return timedelta(seconds=value)
     except (ValueError, OverflowError) as error:  # nan, inf and the like
         raise click.BadParameter(f"{value} is not a number of seconds that can be waited") from error
+
+
+def _duration(name: str, default: timedelta, text: str) -> Callable[[F], F]:
+    """Declare an option in seconds."""
+    seconds = default.total_seconds()
+    return option(name, type=float, default=seconds, callback=_seconds, metavar="SECONDS", help=text)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -51,22 +61,34 @@ def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: float) -> 
 )
 @option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
 @option("--migrate", "migrate_first", is_flag=True, help="Create, adopt or upgrade the schema first.")
-@option(
-    "--poll-interval",
-    type=float,
-    default=_DEFAULTS.poll_interval.total_seconds(),
-    callback=_seconds,
-    metavar="SECONDS",
-    help="How often to look for due jobs when no notification comes.",
-)
-@option(
+@_duration("--poll-interval", _DEFAULTS.poll_interval, "How often to look for due jobs when no notification comes.")
+@_duration(
     "--grace-period",
-    type=float,
-    default=_DEFAULTS.grace_period.total_seconds(),
-    callback=_seconds,
-    metavar="SECONDS",
-    help="How long running jobs may go on after a signal; then they are cancelled and failed.",
+    _DEFAULTS.grace_period,
+    "How long running jobs may go on after a signal; then they are cancelled and failed.",
 )
+@_duration(
+    "--heartbeat-interval",
+    _DEFAULTS.heartbeat_interval,
+    "How often to say that this worker is alive.",
+)
+@_duration(
+    "--heartbeat-threshold",
+    _DEFAULTS.heartbeat_threshold,
+    "After how long without a heartbeat others take it for dead.",
+)
+@_duration("--sweep-interval", _DEFAULTS.sweep_interval, "How often to look for dead workers.")
+@_duration(
+    "--recovery-delay",
+    _DEFAULTS.recovery_delay,
+    "How long a dead worker's jobs wait before they are run again.",
+)
+@option(
+    "--transaction-pooler",
+    is_flag=True,
+    help="The database is behind a pooler in transaction mode (PgBouncer): poll, keep nothing in sessions.",
+)
+@option("--use-local-time", is_flag=True, help="Let this machine's clock, not the database's, decide what is due.")
 @option(
     "--forbidden-flag",
     "forbidden_flags",
@@ -88,6 +110,12 @@ def command(
     migrate_first: bool,
     poll_interval: timedelta,
     grace_period: timedelta,
+    heartbeat_interval: timedelta,
+    heartbeat_threshold: timedelta,
+    sweep_interval: timedelta,
+    recovery_delay: timedelta,
+    transaction_pooler: bool,
+    use_local_time: bool,
     forbidden_flags: tuple[str, ...],
     log_level: str,
 ) -> None:
@@ -105,6 +133,12 @@ def command(
         prefetch=prefetch,
         poll_interval=poll_interval,
         grace_period=grace_period,
+        heartbeat_interval=heartbeat_interval,
+        heartbeat_threshold=heartbeat_threshold,
+        sweep_interval=sweep_interval,
+        recovery_delay=recovery_delay,
+        transaction_pooler=transaction_pooler,
+        use_local_time=use_local_time,
         forbidden_flags=forbidden_flags,
     )
     work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
@@ -113,7 +147,8 @@ def command(
 
 async def _work(url: URL, tasks: TaskRegistry, settings: RunnerSettings, *, once: bool, migrate_first: bool) -> None:
     # A connection for each job's own session, and room to open the worker's own in.
-    async with connected(url, pool_size=settings.concurrency + 2) as engine:
+    room = settings.concurrency + 2
+    async with connected(url, pool_size=room, transaction_pooler=settings.transaction_pooler) as engine:
         runner = Runner(engine, tasks, settings)
         if migrate_first:
             log.info("%s", await migrate(engine, schema=settings.schema))

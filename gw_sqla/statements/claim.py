@@ -21,15 +21,17 @@ the number of queues, not with the number of jobs.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text
 from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.sql.type_api import TypeEngine
 
 from gw_sqla.statements.sql import EARLIEST, TEXTS, TIMESTAMP, statement
 
 __all__ = ["claim"]
 
-_DUE = """j.is_available = true and j.run_at <= now()
+_DUE = """j.is_available = true and j.run_at <= {now}
       and j.task_id = any (
         array(select t.id from __schema__._private_tasks t where t.identifier = any (:task_identifiers))
       )"""
@@ -103,16 +105,22 @@ returning
 
 
 @lru_cache
-def claim(schema: str, *, forbidding_flags: bool) -> TextualSelect:
+def claim(schema: str, *, forbidding_flags: bool, by_clock: bool = False) -> TextualSelect:
     """Claim up to ``count`` jobs of ``task_identifiers`` for ``pool_id``; the columns of ClaimedJob.
 
-    With ``forbidding_flags``, jobs that have one of ``forbidden_flags`` stay. Rows come back in no
-    promised order.
+    With ``forbidding_flags``, jobs that have one of ``forbidden_flags`` stay. With ``by_clock``, a job is
+    due by the time ``now``, not by the database's; locks have the database's time all the same. Rows come
+    back in no promised order.
     """
-    due = _DUE + _NOT_FORBIDDEN if forbidding_flags else _DUE
-    flags = {"forbidden_flags": TEXTS} if forbidding_flags else {}
+    due = _DUE.format(now=":now" if by_clock else "now()")
+    more: dict[str, TypeEngine[Any]] = {}
+    if forbidding_flags:
+        due += _NOT_FORBIDDEN
+        more["forbidden_flags"] = TEXTS
+    if by_clock:
+        more["now"] = TIMESTAMP
     return statement(
-        _CLAIM.format(due=due, earliest=EARLIEST), schema, task_identifiers=TEXTS, count=Integer, pool_id=Text, **flags
+        _CLAIM.format(due=due, earliest=EARLIEST), schema, task_identifiers=TEXTS, count=Integer, pool_id=Text, **more
     ).columns(
         id=BigInteger,
         task_identifier=Text,

@@ -18,6 +18,7 @@ UNFILTERED = {"task_identifier": None, "queue_name": None, "state": None, "job_k
 BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim": lambda schema: claim.claim(schema, forbidding_flags=False),
     "claim forbidding_flags": lambda schema: claim.claim(schema, forbidding_flags=True),
+    "claim by_clock": lambda schema: claim.claim(schema, forbidding_flags=False, by_clock=True),
     "get_job": lambda _: queries.get_job(7),
     "list_jobs": lambda _: queries.list_jobs(**UNFILTERED, limit=100),
     "list_jobs filtered": lambda _: queries.list_jobs(

@@ -1,0 +1,62 @@
+"""A worker for a pooler in transaction mode: it polls, and leaves nothing behind in a session."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from gw_sqla import JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker, call_asyncio
+from gw_sqla.driver import database_loop
+from gw_sqla.line import Line
+from tests.support.recorder import Recorder
+
+pytestmark = pytest.mark.anyio
+
+NO_STATEMENTS_KEPT = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+
+
+async def test_nothing_is_kept_in_a_session(clean_database: str, anyio_backend: str) -> None:
+    """Each statement has a transaction of its own, its settings are gone afterwards, none stays prepared."""
+    async with database_loop():
+        engine = create_async_engine(clean_database, connect_args=NO_STATEMENTS_KEPT)
+        line = Line(engine, pooled=True)
+        inside = text("select current_setting('enable_seqscan') as setting, pg_current_xact_id() as transaction")
+        first = await call_asyncio(line.fetch, inside, {})
+        second = await call_asyncio(line.fetch, inside, {})
+        assert [row["setting"] for row in (*first, *second)] == ["off", "off"]
+        assert first[0]["transaction"] != second[0]["transaction"]
+        driver = await call_asyncio(line.driver)
+        assert await call_asyncio(driver.fetchval, "show enable_seqscan") == "on"
+        assert await call_asyncio(driver.fetchval, "select count(*) from pg_prepared_statements where name <> ''") == 0
+        await call_asyncio(line.close)
+        await call_asyncio(engine.dispose)
+
+
+async def test_a_worker_polls_and_does_not_listen(
+    clean_database: str, anyio_backend: str, tasks: TaskRegistry, recorder: Recorder
+) -> None:
+    queries: list[str] = []
+
+    @tasks.task("note")
+    async def note(payload: int) -> None:
+        if payload == 2:
+            raise ValueError
+
+    def watch(connection: Any, _record: object) -> None:
+        connection.driver_connection.add_query_logger(lambda query: queries.append(query.query))
+
+    async with database_loop():
+        engine = create_async_engine(clean_database, connect_args=NO_STATEMENTS_KEPT)
+        event.listen(engine.sync_engine, "connect", watch)
+        settings = RunnerSettings(transaction_pooler=True, poll_interval=timedelta(milliseconds=20))
+        async with Runner(engine, tasks, settings, observers=[recorder]):
+            async with async_sessionmaker(engine).begin() as session:
+                await JobRepository().add_jobs(session, [note.spec(number, queue_name="q") for number in range(4)])
+            await recorder.until(lambda: len(recorder.completed) == 3 and recorder.failed)
+        await call_asyncio(engine.dispose)
+    assert any(query.startswith("set local enable_seqscan") for query in queries)
+    assert not any(query.lower().startswith(("listen", "set enable")) for query in queries)

@@ -1,0 +1,75 @@
+-- $1 now
+-- $2 task_identifiers
+-- $3 count
+-- $4 pool_id
+with
+  unqueued as (
+    select j.id, j.priority, j.run_at, j.job_queue_id
+    from "we""ird: 50% Schema"._private_jobs j
+    where j.job_queue_id is null and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
+      and j.task_id = any (
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
+      )
+    order by j.priority, j.run_at
+    limit $3::INTEGER
+    for no key update skip locked
+  ),
+  free_queues as (
+    select q.id
+    from "we""ird: 50% Schema"._private_job_queues q
+    cross join lateral (
+      select j.priority, j.run_at
+      from "we""ird: 50% Schema"._private_jobs j
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
+      and j.task_id = any (
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
+      )
+      order by j.priority, j.run_at
+      limit 1
+    ) head
+    where q.is_available = true
+    order by head.priority, head.run_at
+    limit $3::INTEGER
+    for no key update of q skip locked
+  ),
+  queued as (
+    select head.*
+    from free_queues q
+    cross join lateral (
+      select j.id, j.priority, j.run_at, j.job_queue_id
+      from "we""ird: 50% Schema"._private_jobs j
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
+      and j.task_id = any (
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
+      )
+      order by j.priority, j.run_at
+      limit 1
+      for no key update skip locked
+    ) head
+  ),
+  chosen as (
+    select * from unqueued union all select * from queued
+    order by priority, run_at
+    limit $3::INTEGER
+  ),
+  locked_queues as (
+    update "we""ird: 50% Schema"._private_job_queues q
+    set locked_at = now(), locked_by = $4::VARCHAR
+    from chosen c
+    where q.id = c.job_queue_id
+  )
+update "we""ird: 50% Schema"._private_jobs j
+set attempts = j.attempts + 1, locked_at = now(), locked_by = $4::VARCHAR
+from chosen c
+where j.id = c.id
+returning
+  j.id,
+  (select t.identifier from "we""ird: 50% Schema"._private_tasks t where t.id = j.task_id) as task_identifier,
+  cast(j.payload as text) as payload_text,
+  case when j.job_queue_id is not null then
+    (select q.queue_name from "we""ird: 50% Schema"._private_job_queues q where q.id = j.job_queue_id)
+  end as queue_name,
+  j.priority,
+  greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
+  j.attempts, j.max_attempts, j.key,
+  cast(j.flags as text) as flags_text
