@@ -4,7 +4,8 @@ Three nested scopes: *intake* (listener, claimer, recovery) inside *working* (sl
 (finisher, heartbeat). A stop ends intake first; jobs that were claimed and not started are returned with their
 attempt. The slots then have the grace period, as a deadline on the working scope; jobs that still
 run are cancelled and failed, their attempt spent, as when Graphile Worker is stopped by force. Last,
-the finisher writes what is left, shielded, with a deadline. A second signal ends the grace period.
+the finisher writes what is left, shielded, with a deadline. A second signal ends the grace period; a third
+ends the process, for handlers that ignore their cancellation: recovery then unlocks what they had.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import anyio
@@ -142,7 +143,7 @@ class WorkerPool:
         facts = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "version": version("gw-sqla"),
+            "version": _version(),
             "concurrency": self._settings.concurrency,
             "tasks": sorted(self._tasks),
         }
@@ -222,11 +223,11 @@ class WorkerPool:
         with anyio.open_signal_receiver(*_STOP_SIGNALS) as received:
             async for number in received:
                 if self.stop_requested.is_set():
-                    log.warning("%s again: running jobs are cancelled now", number.name)
+                    log.warning("%s again: running jobs are cancelled now; a third ends the process", number.name)
                     working.cancel_scope.cancel()
-                else:
-                    log.warning("%s: stopping, running jobs have %s", number.name, self._settings.grace_period)
-                    self.stop_requested.set()
+                    return  # signals mean again what they meant before the worker ran
+                log.warning("%s: stopping, running jobs have %s", number.name, self._settings.grace_period)
+                self.stop_requested.set()
 
     async def _look_for_what_was_missed(self) -> None:
         """Nobody heard of jobs, nor of a breaking migration, before the listener was there."""
@@ -248,6 +249,13 @@ class WorkerPool:
     def _stop_for_migration(self) -> None:
         self._breaking_migration = True
         self.stop_requested.set()
+
+
+def _version() -> str | None:
+    try:
+        return version("gw-sqla")
+    except PackageNotFoundError:  # a copy that was not installed
+        return None
 
 
 def _local_time() -> datetime:

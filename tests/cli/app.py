@@ -41,3 +41,11 @@ async def stubborn(ctx: JobContext) -> None:
     """Run until cancelled."""
     ctx.logger.info("the stubborn job runs")
     await anyio.sleep_forever()
+
+
+@tasks.task("deaf")
+async def deaf(ctx: JobContext) -> None:
+    """Run on, whatever happens."""
+    ctx.logger.info("the deaf job runs")
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep_forever()

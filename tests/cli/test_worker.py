@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from datetime import timedelta
 
 import pytest
@@ -70,18 +71,9 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(worker, "Runner", Recorder)
     done = run_here(
         *("worker", "--once", "--app", APP, "--database-url", "postgresql://nobody@127.0.0.1:1/d", "--schema", "s"),
-        *(
-            "--concurrency",
-            "3",
-            "--prefetch",
-            "9",
-            "--poll-interval",
-            "0.5",
-            "--grace-period",
-            "7",
-            "--forbidden-flag",
-            "a",
-        ),
+        *("--concurrency", "3", "--prefetch", "9", "--poll-interval", "0.5", "--grace-period", "7"),
+        *("--heartbeat-interval", "1", "--heartbeat-threshold", "4", "--sweep-interval", "2", "--recovery-delay", "3"),
+        *("--transaction-pooler", "--use-local-time", "--forbidden-flag", "a"),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "completed 1, failed 2\n", "")
     settings = RunnerSettings(
@@ -90,6 +82,12 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
         prefetch=9,
         poll_interval=timedelta(seconds=0.5),
         grace_period=timedelta(seconds=7),
+        heartbeat_interval=timedelta(seconds=1),
+        heartbeat_threshold=timedelta(seconds=4),
+        sweep_interval=timedelta(seconds=2),
+        recovery_delay=timedelta(seconds=3),
+        transaction_pooler=True,
+        use_local_time=True,
         forbidden_flags=("a",),
     )
     assert seen == [(5, tasks, settings)]
@@ -151,6 +149,40 @@ def test_a_second_signal_ends_the_grace_period(clean_database: str) -> None:
         code, log = running.end()
     assert code == 0, log
     assert [job["locked_by"] for job in fetch(clean_database, JOBS)] == [None]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_third_signal_ends_the_process_and_its_job_is_recovered(clean_database: str, backend: str) -> None:
+    """A handler that ignores its cancellation holds up the end; the next worker frees what it had."""
+    add(clean_database, "deaf")
+    options = ("--app", APP, "--backend", backend, "--database-url", clean_database)
+    beats = ("--heartbeat-interval", "0.1", "--heartbeat-threshold", "1")
+    with started("worker", *options, *beats) as running:
+        running.wait_for("the deaf job runs")
+        running.process.terminate()
+        running.wait_for("SIGTERM: stopping")
+        running.process.terminate()
+        running.wait_for("SIGTERM again")
+        while running.process.poll() is None:
+            running.process.terminate()  # the signal's old meaning is back a moment after that line
+            time.sleep(0.05)
+        code, log = running.end()
+    assert code == -signal.SIGTERM, log
+    [job] = fetch(clean_database, JOBS)
+    assert job["locked_by"] is not None
+    with started("worker", *options, "--sweep-interval", "0.1", "--recovery-delay", "3600") as running:
+        running.wait_for("dead worker recovered")
+        running.process.terminate()
+        code, log = running.end()
+    assert code == 0, log
+    [job] = fetch(clean_database, JOBS)
+    assert (job["attempts"], job["locked_by"]) == (1, None)
+    assert job["last_error"].startswith(f"the worker died while it had this job: {job_owner(log)}")
+
+
+def job_owner(log: str) -> str:
+    """Return the pool id of the dead worker in the log."""
+    return log.partition("dead worker recovered: ")[2].partition(" ")[0]
 
 
 def test_a_breaking_migration_ends_it_with_the_peers_exit_code(clean_database: str) -> None:
