@@ -100,6 +100,7 @@ def tests_sqlalchemy20(session: nox.Session) -> None:
         session,
         "tests/models",
         "tests/operations",
+        "tests/orm",
         "tests/repository",
         "tests/session",
         "tests/statements",

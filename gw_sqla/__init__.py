@@ -1,7 +1,7 @@
 """A PostgreSQL job queue for SQLAlchemy, in the Graphile Worker schema, on asyncio and on trio.
 
-Add jobs with `JobRepository` inside your own transaction; declare what runs them in a `TaskRegistry`;
-run them with a `Runner`, or with ``python -m gw_sqla worker``.
+Add jobs with `JobRepository` inside your own transaction (`SyncJobRepository` for a sync Session); declare what runs
+them in a `TaskRegistry`; run them with a `Runner`, or with ``python -m gw_sqla worker``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from gw_sqla.errors import (
     GwSqlaError,
     InvalidJobError,
     InvalidPayloadError,
+    JobNotAddedError,
     LoopError,
     SchemaBehindError,
     SchemaError,
@@ -21,6 +22,7 @@ from gw_sqla.errors import (
     SchemaMissingError,
     SchemaTooNewError,
     SchemaTooOldError,
+    SessionError,
     TaskDefinitionError,
 )
 from gw_sqla.execution.context import JobContext
@@ -33,8 +35,10 @@ from gw_sqla.repository import JobRepository
 from gw_sqla.runner import Runner
 from gw_sqla.session import AsyncSession, async_sessionmaker
 from gw_sqla.settings import RunnerSettings
+from gw_sqla.sync_repository import SyncJobRepository
 from gw_sqla.task import Task
 from gw_sqla.types import JSON, JobKeyMode, JobState
+from gw_sqla.unit_of_work.pending import PendingJob
 from gw_sqla.url import parse_url
 
 __all__ = [
@@ -52,6 +56,7 @@ __all__ = [
     "JobContext",
     "JobDetails",
     "JobKeyMode",
+    "JobNotAddedError",
     "JobRepository",
     "JobRow",
     "JobSpec",
@@ -59,6 +64,7 @@ __all__ = [
     "LoopError",
     "Observer",
     "Outcome",
+    "PendingJob",
     "Returned",
     "RunCounts",
     "Runner",
@@ -69,6 +75,8 @@ __all__ = [
     "SchemaMissingError",
     "SchemaTooNewError",
     "SchemaTooOldError",
+    "SessionError",
+    "SyncJobRepository",
     "Task",
     "TaskDefinitionError",
     "TaskRegistry",

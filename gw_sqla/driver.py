@@ -101,7 +101,8 @@ def _trio_asyncio() -> Any:  # trio-asyncio has no types
 
     Its import makes asyncio.run() everywhere in the process use a trio-based loop that cannot run
     what SQLAlchemy does in greenlets. The factory of loops is put back, so that a process that uses
-    both event loops, in turn or in threads, has asyncio's own.
+    both event loops, in turn or in threads, has asyncio's own. It also replaces ``asyncio.get_running_loop``,
+    of which psycopg keeps a copy if it was imported before: that one is given the replacement too.
     """
     if sys.modules.get("trio_asyncio") is None:
         make_loop = asyncio.new_event_loop
@@ -110,4 +111,6 @@ def _trio_asyncio() -> Any:  # trio-asyncio has no types
         except ImportError as error:
             raise LoopError("database work on trio needs the extra: pip install 'gw-sqla[trio]'") from error
         asyncio.new_event_loop = asyncio.events.new_event_loop = make_loop
+        if psycopg := sys.modules.get("psycopg.waiting"):
+            psycopg.get_running_loop = asyncio.get_running_loop  # type: ignore[attr-defined]
     return sys.modules["trio_asyncio"]

@@ -5,7 +5,9 @@
     ├── TaskDefinitionError       a handler or task that cannot be declared like this
     ├── InvalidJobError           an argument of a job; also a ValueError
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
+    ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LoopError                 database work on trio without an asyncio loop
+    ├── SessionError              a session that cannot do it: closed, read only, aborted, of another database
     ├── AccessError               the database role lacks rights (SQLSTATE 42501, row level security)
     └── SchemaError               the worker schema is not usable as it is
         ├── SchemaMissingError    no Graphile Worker schema there
@@ -27,6 +29,7 @@ __all__ = [
     "GwSqlaError",
     "InvalidJobError",
     "InvalidPayloadError",
+    "JobNotAddedError",
     "LoopError",
     "SchemaBehindError",
     "SchemaError",
@@ -34,6 +37,7 @@ __all__ = [
     "SchemaMissingError",
     "SchemaTooNewError",
     "SchemaTooOldError",
+    "SessionError",
     "TaskDefinitionError",
 ]
 
@@ -70,8 +74,19 @@ class InvalidPayloadError(InvalidJobError):
         super().__init__("payload", problem)
 
 
+class JobNotAddedError(GwSqlaError):
+    """A `gw_sqla.PendingJob` was asked for its job, but its transaction has not committed, or was rolled back."""
+
+
 class LoopError(GwSqlaError):
     """Database work was asked for on trio with no asyncio loop open for the driver."""
+
+
+class SessionError(GwSqlaError):
+    """A session, or its transaction, in which jobs cannot be added or read; the text says what to do.
+
+    Its transaction is as the caller and PostgreSQL left it. The cause is SQLAlchemy's error, where there was one.
+    """
 
 
 class AccessError(GwSqlaError):

@@ -62,9 +62,9 @@ class JobSpec:
         check_flags(self.flags)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as the schema's functions return it: the columns of ``_private_jobs``.
+    """A job as the schema's functions return it; its fields are the columns of ``_private_jobs``, in order.
 
     ``payload_text`` is the JSON as stored, parsed when ``payload`` is asked for: a payload that Python
     cannot parse (nested too deeply, say) does not stand in the way of looking at its job or removing it.
@@ -93,7 +93,7 @@ class JobRow:
         return json.loads(self.payload_text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class JobDetails(JobRow):
     """A job as it was read, with the names of its task and queue and its state.
 

@@ -1,58 +1,54 @@
 """JobRepository: everything an application does with jobs, inside its own transaction.
 
 Every method takes the caller's session first and runs in the transaction that this session is in
-(SQLAlchemy begins one where there is none). None of them begins, commits or rolls back; errors of
+(SQLAlchemy begins one where there is none). None of them begins, commits, rolls back or flushes; errors of
 the database pass through as SQLAlchemy raises them, and the caller's transaction is then in the state
 that PostgreSQL left it in. A cancellation cancels the statement; roll the transaction back then.
 
 The repository holds nothing but the schema's name: make one anywhere, share it or not.
+`gw_sqla.sync_repository` is the same for sync sessions; both only pass `gw_sqla.calls` on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Literal, TypeAlias, TypeVar, Unpack, overload
 
-from sqlalchemy.engine import Row
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.base import Executable
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
-from gw_sqla.arguments import check_ids, check_member, check_run_at, check_schema_name, check_smallint, check_storable
+from gw_sqla.calls import adding, administering, reading
+from gw_sqla.calls.adding import Progress
+from gw_sqla.calls.call import Call
+from gw_sqla.calls.run import run
 from gw_sqla.driver import call_asyncio
-from gw_sqla.errors import InvalidJobError, SchemaError
+from gw_sqla.errors import InvalidJobError
 from gw_sqla.job import JobDetails, JobOptions, JobRow, JobSpec
-from gw_sqla.models import schema_option
-from gw_sqla.specs import spec_to_parameters, specs_to_json
-from gw_sqla.statements import functions, queries
 from gw_sqla.task import Task
-from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode, JobState
+from gw_sqla.types import JobKeyMode, JobState
+from gw_sqla.unit_of_work.on_commit import OnCommit
 
 __all__ = ["JobRepository"]
 
 P = TypeVar("P")
-
-_MOST_LISTED = 1000
-_MOST_ROUNDS = 3
-"""How often a job is added that Graphile Worker's functions left out: they do so when its key's job is claimed
-meanwhile. The second time they take the key from it, as its row is then locked; ours need one round."""
+T = TypeVar("T")
+AnyAsyncSession: TypeAlias = AsyncSession | async_scoped_session[Any]
 
 
-class JobRepository:
-    """Adds, reads and administers jobs through the caller's AsyncSession.
+class JobRepository(OnCommit):
+    """Adds, reads and administers jobs through the caller's AsyncSession (or async_scoped_session).
 
     Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``). Raises
     ConfigurationError for an impossible one.
-    """
 
-    def __init__(self, schema: str = DEFAULT_SCHEMA) -> None:
-        check_schema_name(schema)
-        self.schema = schema
+    Every method raises InvalidJobError for bad arguments, before the database is asked, and SessionError,
+    SchemaMissingError or AccessError for a session in which no job can be added or read.
+    """
 
     @overload
     async def add_job(
         self,
-        session: AsyncSession,
+        session: AnyAsyncSession,
         task: Task[P],
         payload: P,
         *,
@@ -63,7 +59,7 @@ class JobRepository:
     @overload
     async def add_job(
         self,
-        session: AsyncSession,
+        session: AnyAsyncSession,
         task: Task[None],
         payload: None = None,
         *,
@@ -74,7 +70,7 @@ class JobRepository:
     @overload
     async def add_job(
         self,
-        session: AsyncSession,
+        session: AnyAsyncSession,
         task: str,
         payload: Any = None,
         *,
@@ -84,7 +80,7 @@ class JobRepository:
 
     async def add_job(
         self,
-        session: AsyncSession,
+        session: AnyAsyncSession,
         task: Task[Any] | str,
         payload: Any = None,
         *,
@@ -108,85 +104,89 @@ class JobRepository:
         transaction ends, another first use of that same name waits for it. Workers make their tasks
         known when they start, so this concerns new queue names in long transactions.
         """
-        if isinstance(task, Task):
-            spec = task.spec(payload, **options)
-        else:
-            spec = JobSpec(task_identifier=task, payload=payload, **options)
-        mode = None if job_key_mode is None else check_member(JobKeyMode, "job_key_mode", job_key_mode)
-        if mode is not None and spec.job_key is None:
-            raise InvalidJobError("job_key_mode", "has no effect without job_key: give both or neither")
-        parameters = spec_to_parameters(spec, mode)
-        for _ in range(_MOST_ROUNDS):
-            jobs = await self._jobs(session, functions.add_job(self.schema), parameters)
-            if jobs:
-                return jobs[0]
-        raise self._left_out(1, 1)
+        return await _run(session, self.schema, adding.add_job(self.schema, task, payload, job_key_mode, options))
+
+    @overload
+    async def add_jobs(
+        self,
+        session: AnyAsyncSession,
+        specs: Iterable[JobSpec],
+        *,
+        job_key_preserve_run_at: bool = False,
+        on_progress: Progress | None = None,
+        return_rows: Literal[True] = True,
+    ) -> list[JobRow]: ...
+
+    @overload
+    async def add_jobs(
+        self,
+        session: AnyAsyncSession,
+        specs: Iterable[JobSpec],
+        *,
+        job_key_preserve_run_at: bool = False,
+        on_progress: Progress | None = None,
+        return_rows: Literal[False],
+    ) -> int: ...
 
     async def add_jobs(
-        self, session: AsyncSession, specs: Iterable[JobSpec], *, job_key_preserve_run_at: bool = False
-    ) -> list[JobRow]:
-        """Add any number of jobs in one round trip.
+        self,
+        session: AnyAsyncSession,
+        specs: Iterable[JobSpec],
+        *,
+        job_key_preserve_run_at: bool = False,
+        on_progress: Progress | None = None,
+        return_rows: bool = True,
+    ) -> list[JobRow] | int:
+        """Add any number of jobs: up to 50,000, or 16 MiB of JSON, in each round trip.
 
-        Make specs with `gw_sqla.JobSpec`, or with ``task.spec(payload, ...)`` for a checked payload.
+        ``specs`` may be any iterable; it is read as the round trips need it. Make specs with
+        `gw_sqla.JobSpec`, or with ``task.spec(payload, ...)`` for a checked payload.
         ``job_key_preserve_run_at``: keyed jobs that are replaced keep their run_at while no attempt
-        was made. Returns the rows in the order of the specs. (In a schema that Graphile Worker
-        created, rows without a key come in the order in which its function inserted them.)
-        Raises InvalidJobError for a key that occurs twice and for payloads that are not JSON, with
-        the index of the spec.
-        """
-        wanted = list(specs)
-        if not wanted:
-            return []
-        keyed: dict[str, JobRow] = {}
-        plain: list[JobRow] = []
-        left = wanted
-        for _ in range(_MOST_ROUNDS):
-            parameters = {"specs": specs_to_json(left), "job_key_preserve_run_at": job_key_preserve_run_at}
-            rows = await self._jobs(session, functions.add_jobs(self.schema), parameters)
-            keyed |= {row.key: row for row in rows if row.key is not None}
-            plain += [row for row in rows if row.key is None]
-            left = [spec for spec in wanted if spec.job_key is not None and spec.job_key not in keyed]
-            if not left:
-                break
-        if len(keyed) + len(plain) < len(wanted):
-            raise self._left_out(len(wanted) - len(keyed) - len(plain), len(wanted))
-        unkeyed = iter(sorted(plain, key=lambda row: row.id))
-        return [next(unkeyed) if spec.job_key is None else keyed[spec.job_key] for spec in wanted]
+        was made. ``on_progress`` is called after each round trip with the number of jobs added so far.
 
-    async def remove_job(self, session: AsyncSession, job_key: str) -> JobRow | None:
+        Returns the rows in the order of the specs. (In a schema that Graphile Worker created, rows
+        without a key come in the order in which its function inserted them.) With
+        ``return_rows=False`` it fetches none and returns the number of jobs: faster, and however many
+        they are, it holds one round trip's at a time (and every key).
+
+        Raises InvalidJobError for a key that occurs twice and for payloads that are not JSON, with
+        the index of the spec. Whatever it raises, but SchemaError, leaves none of the jobs in the transaction.
+        """
+        if return_rows:
+            rows = adding.add_jobs(self.schema, specs, job_key_preserve_run_at, on_progress)
+            return await _run(session, self.schema, rows)
+        counted = adding.add_jobs_counting(self.schema, specs, job_key_preserve_run_at, on_progress)
+        return await _run(session, self.schema, counted)
+
+    async def remove_job(self, session: AnyAsyncSession, job_key: str) -> JobRow | None:
         """Remove the job with this key, or let it not be tried again if a worker has it.
 
         Returns the job, or None where no job has the key. A locked job (for less than 4 hours) loses
         its key and its further attempts but finishes, as in Graphile Worker.
         """
-        check_storable("job_key", job_key)
-        rows = await self._jobs(session, functions.remove_job(self.schema), {"job_key": job_key})
-        return rows[0] if rows else None
+        return await _run(session, self.schema, administering.remove_job(self.schema, job_key))
 
-    async def complete_jobs(self, session: AsyncSession, job_ids: Iterable[int]) -> list[JobRow]:
+    async def complete_jobs(self, session: AnyAsyncSession, job_ids: Iterable[int]) -> list[JobRow]:
         """Delete jobs as if they had succeeded; jobs that a worker has (for under 4 hours) stay.
 
         Returns the jobs that were deleted.
         """
-        parameters = {"job_ids": check_ids(job_ids)}
-        return await self._jobs(session, functions.complete_jobs(self.schema), parameters)
+        return await _run(session, self.schema, administering.complete_jobs(self.schema, job_ids))
 
     async def permanently_fail_jobs(
-        self, session: AsyncSession, job_ids: Iterable[int], error_message: str | None = None
+        self, session: AnyAsyncSession, job_ids: Iterable[int], error_message: str | None = None
     ) -> list[JobRow]:
         """Fail jobs for good; jobs that a worker has (for under 4 hours) stay as they are.
 
         ``error_message`` becomes last_error (default "Manually marked as failed"). Returns the jobs
         that were failed.
         """
-        if error_message is not None:
-            check_storable("error_message", error_message)
-        parameters = {"job_ids": check_ids(job_ids), "error_message": error_message}
-        return await self._jobs(session, functions.permanently_fail_jobs(self.schema), parameters)
+        call = administering.permanently_fail_jobs(self.schema, job_ids, error_message)
+        return await _run(session, self.schema, call)
 
     async def reschedule_jobs(
         self,
-        session: AsyncSession,
+        session: AnyAsyncSession,
         job_ids: Iterable[int],
         *,
         run_at: datetime | None = None,
@@ -199,38 +199,25 @@ class JobRepository:
         Jobs that a worker has (for under 4 hours) stay as they are. Returns the jobs that were
         changed. No notification is sent: workers see the change at their next poll.
         """
-        check_run_at(run_at)
-        check_smallint("priority", priority)
-        check_smallint("attempts", attempts, least=0)
-        check_smallint("max_attempts", max_attempts, least=1)
-        parameters = {
-            "job_ids": check_ids(job_ids),
-            "run_at": run_at,
-            "priority": priority,
-            "attempts": attempts,
-            "max_attempts": max_attempts,
-        }
-        return await self._jobs(session, functions.reschedule_jobs(self.schema), parameters)
+        call = administering.reschedule_jobs(
+            self.schema, job_ids, run_at=run_at, priority=priority, attempts=attempts, max_attempts=max_attempts
+        )
+        return await _run(session, self.schema, call)
 
-    async def force_unlock_workers(self, session: AsyncSession, worker_ids: Iterable[str]) -> None:
+    async def force_unlock_workers(self, session: AnyAsyncSession, worker_ids: Iterable[str]) -> None:
         """Clear the locks of these worker pools, on jobs and queues: only for pools known to be dead.
 
         A pool that lives would go on with jobs that others now start.
         """
-        ids = [worker_ids] if isinstance(worker_ids, str) else list(worker_ids)
-        for worker_id in ids:
-            check_storable("worker_ids", worker_id)
-        await self._rows(session, functions.force_unlock_workers(self.schema), {"worker_ids": ids})
+        await _run(session, self.schema, administering.force_unlock_workers(self.schema, worker_ids))
 
-    async def get_job(self, session: AsyncSession, job_id: int) -> JobDetails | None:
+    async def get_job(self, session: AnyAsyncSession, job_id: int) -> JobDetails | None:
         """Return the job with this id, or None: completed jobs are deleted."""
-        [job_id] = check_ids([job_id], "job_id")
-        rows = await self._rows(session, queries.get_job(job_id))
-        return _details(rows[0]) if rows else None
+        return await _run(session, self.schema, reading.get_job(job_id))
 
     async def list_jobs(
         self,
-        session: AsyncSession,
+        session: AnyAsyncSession,
         *,
         task: Task[Any] | str | None = None,
         queue_name: str | None = None,
@@ -244,53 +231,20 @@ class JobRepository:
         ``limit`` is 1 to 1000. Filters combine; None does not filter. Raises InvalidJobError for what
         no job can have.
         """
-        identifier = task.identifier if isinstance(task, Task) else task
-        for argument, text in (("task", identifier), ("queue_name", queue_name), ("job_key", job_key)):
-            if text is not None:
-                check_storable(argument, text)
-        if after is not None:
-            [after] = check_ids([after], "after")
-        if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
-            raise InvalidJobError("limit", f"must be an int from 1 to {_MOST_LISTED}, is {limit!r}")
-        query = queries.list_jobs(
-            task_identifier=identifier,
-            queue_name=queue_name,
-            state=None if state is None else check_member(JobState, "state", state),
-            job_key=job_key,
-            after=after,
-            limit=limit,
+        call = reading.list_jobs(
+            task=task, queue_name=queue_name, state=state, job_key=job_key, after=after, limit=limit
         )
-        return [_details(row) for row in await self._rows(session, query)]
+        return await _run(session, self.schema, call)
 
-    async def count_jobs_by_state(self, session: AsyncSession) -> dict[JobState, int]:
+    async def count_jobs_by_state(self, session: AnyAsyncSession) -> dict[JobState, int]:
         """Return the number of jobs in each state, zeros included; reads the whole table."""
-        counts = dict.fromkeys(JobState, 0)
-        for row in await self._rows(session, queries.count_by_state()):
-            counts[JobState(row.state)] = row.jobs
-        return counts
-
-    async def _jobs(self, session: AsyncSession, statement: Executable, parameters: dict[str, Any]) -> list[JobRow]:
-        """Return the jobs; the empty row with which Graphile Worker's functions say "none" is left out."""
-        rows = await self._rows(session, statement, parameters)
-        return [JobRow(**row._mapping) for row in rows if row.id is not None]
-
-    def _left_out(self, count: int, specs: int) -> SchemaError:
-        return SchemaError(
-            self.schema,
-            f"{count} of {specs} jobs were not added: roll the transaction back and try again (where Graphile Worker "
-            f"made the schema, as {self.schema!r}, its functions leave out a job whose key or task changes meanwhile)",
-        )
-
-    async def _rows(
-        self, session: AsyncSession, statement: Executable, parameters: dict[str, Any] | None = None
-    ) -> Sequence[Row[Any]]:
-        if not isinstance(session, AsyncSession):
-            raise InvalidJobError("session", f"must be an AsyncSession, not {type(session).__name__}")
-        result = await call_asyncio(
-            session.execute, statement, parameters, execution_options=schema_option(self.schema)
-        )
-        return result.all()
+        return await _run(session, self.schema, reading.count_jobs_by_state())
 
 
-def _details(row: Row[Any]) -> JobDetails:
-    return JobDetails(**{**row._mapping, "state": JobState(row.state)})
+async def _run(session: AnyAsyncSession, schema: str, call: Call[T]) -> T:
+    if isinstance(session, async_scoped_session):
+        session = session()
+    if not isinstance(session, AsyncSession):
+        kind = type(session).__name__
+        raise InvalidJobError("session", f"must be an AsyncSession, not {kind} (for Session: SyncJobRepository)")
+    return await call_asyncio(AsyncSession.run_sync, session, run, schema, call)

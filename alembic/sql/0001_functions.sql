@@ -61,7 +61,7 @@ begin
       coalesce(spec.max_attempts, 25),
       spec.job_key,
       coalesce(spec.priority, 0),
-      (select jsonb_object_agg(flag, true) from unnest(spec.flags) as flag)
+      case when spec.flags is not null then (select jsonb_object_agg(flag, true) from unnest(spec.flags) as flag) end
     from unnest(todo) with ordinality
       as spec (identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, position)
     left join __schema__._private_tasks as task on task.identifier = spec.identifier

@@ -11,11 +11,13 @@ from functools import lru_cache
 from sqlalchemy import Boolean, Integer, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.sql import BIGINTS, EARLIEST, JOB_COLUMNS, LATEST, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.sql import BIGINTS, FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXTS, TIMESTAMP, statement
 
 __all__ = [
     "add_job",
     "add_jobs",
+    "add_jobs_counting",
+    "add_jobs_deduplicating",
     "complete_jobs",
     "force_unlock_workers",
     "permanently_fail_jobs",
@@ -25,7 +27,7 @@ __all__ = [
 
 _EXPRESSIONS = {
     "payload_text": "cast(j.payload as text) as payload_text",
-    "run_at": f"least(greatest(j.run_at, {EARLIEST}), {LATEST}) as run_at",
+    "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
 }
 _COLUMNS = ",\n  ".join(_EXPRESSIONS.get(name, f"j.{name}") for name in JOB_COLUMNS)
 
@@ -49,15 +51,37 @@ def add_job(schema: str) -> TextualSelect:
     ).columns(**JOB_COLUMNS)
 
 
+_SPECS = "json_populate_recordset(cast(null as __schema__.job_spec), cast(:specs as json)) s"
+_ADD_JOBS = f"__schema__.add_jobs(coalesce((select array_agg(s) from {_SPECS}), '{{}}'), :job_key_preserve_run_at) j"
+
+
 @lru_cache
 def add_jobs(schema: str) -> TextualSelect:
     """``add_jobs``: ``specs`` is a JSON array of objects with the fields of job_spec."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.add_jobs(coalesce((select array_agg(s) from json_populate_recordset("
-        "cast(null as __schema__.job_spec), cast(:specs as json)) s), '{}'), :job_key_preserve_run_at) j",
+        f"select\n  {_COLUMNS}\nfrom {_ADD_JOBS}", schema, specs=Text, job_key_preserve_run_at=Boolean
+    ).columns(**JOB_COLUMNS)
+
+
+@lru_cache
+def add_jobs_counting(schema: str) -> TextualSelect:
+    """``add_jobs``, returning how many were added and their keys, which Graphile Worker's function may leave out."""
+    return statement(
+        f"select count(*) as added, array_agg(j.key) filter (where j.key is not null) as keys\nfrom {_ADD_JOBS}",
         schema,
         specs=Text,
         job_key_preserve_run_at=Boolean,
+    ).columns(added=Integer, keys=TEXTS)
+
+
+@lru_cache
+def add_jobs_deduplicating(schema: str) -> TextualSelect:
+    """``add_job`` in the mode unsafe_dedupe, which ``add_jobs`` does not have, for each of ``specs`` in turn."""
+    return statement(
+        f"select\n  {_COLUMNS}\nfrom {_SPECS}\ncross join lateral __schema__.add_job(s.identifier, s.payload, "
+        "s.queue_name, s.run_at, s.max_attempts, s.job_key, s.priority, s.flags, 'unsafe_dedupe') j",
+        schema,
+        specs=Text,
     ).columns(**JOB_COLUMNS)
 
 

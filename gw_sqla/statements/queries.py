@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_co
 from sqlalchemy.sql.elements import TextClause
 
 from gw_sqla.models import Job, JobQueue, Task
-from gw_sqla.statements.sql import EARLIEST, JOB_COLUMNS, LATEST, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.sql import FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXTS, TIMESTAMP, statement
 from gw_sqla.types import JobState
 
 __all__ = ["count_by_state", "get_job", "list_jobs", "register_tasks"]
@@ -25,7 +25,7 @@ def _state() -> ColumnElement[str]:
 
 
 def _details() -> Select[*tuple[Any, ...]]:
-    run_at = func.least(func.greatest(Job.run_at, literal_column(EARLIEST)), literal_column(LATEST), type_=TIMESTAMP)
+    run_at = func.least(func.greatest(Job.run_at, literal_column(FIRST_DAY)), literal_column(LAST_DAY), type_=TIMESTAMP)
     expressions: dict[str, Any] = {"payload_text": cast(Job.payload, Text), "run_at": run_at}
     columns = [(expressions[name] if name in expressions else getattr(Job, name)).label(name) for name in JOB_COLUMNS]
     return (

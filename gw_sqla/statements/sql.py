@@ -12,8 +12,9 @@ from sqlalchemy.sql.type_api import TypeEngine
 __all__ = [
     "BIGINTS",
     "EARLIEST",
+    "FIRST_DAY",
     "JOB_COLUMNS",
-    "LATEST",
+    "LAST_DAY",
     "TEXTS",
     "TIMESTAMP",
     "dollar_tag",
@@ -27,8 +28,10 @@ TEXTS = ARRAY(Text)
 TIMESTAMP = DateTime(timezone=True)
 
 EARLIEST = "timestamptz '0001-01-01 00:00:00+00'"
-LATEST = "timestamptz '9999-12-31 23:59:59.999999+00'"
-"""The ends of what a Python datetime holds; PostgreSQL's times, infinities included, go beyond them."""
+"""The first time that a Python datetime holds; PostgreSQL's times, infinities included, go beyond them."""
+FIRST_DAY = "timestamptz '0001-01-02 00:00:00+00'"
+LAST_DAY = "timestamptz '9999-12-30 23:59:59.999999+00'"
+"""The first and the last that it holds in every time zone: psycopg's datetimes are in that of the connection."""
 
 JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": BigInteger(),

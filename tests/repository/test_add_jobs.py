@@ -42,7 +42,8 @@ def spec(payload: Any = None, **options: Any) -> JobSpec:
 
 async def add(sessions: Sessions, repo: JobRepository, *specs: JobSpec, **options: Any) -> list[JobRow]:
     async with sessions.begin() as session:
-        return await repo.add_jobs(session, specs, **options)
+        rows: list[JobRow] = await repo.add_jobs(session, specs, **options)
+        return rows
 
 
 @contextmanager

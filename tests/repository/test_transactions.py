@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.asyncio import AsyncSession as PlainSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from gw_sqla import AsyncSession, InvalidJobError, JobRepository, JobSpec, async_sessionmaker
+from gw_sqla import AsyncSession, InvalidJobError, JobRepository, JobSpec, SyncJobRepository, async_sessionmaker
 from tests.repository.look import Look
 
 pytestmark = pytest.mark.anyio
@@ -148,7 +148,12 @@ async def test_sqlalchemys_own_session(
 
 
 async def test_what_is_not_an_async_session(engine: AsyncEngine, repo: JobRepository) -> None:
-    with Session(engine.sync_engine) as sync, pytest.raises(InvalidJobError, match=r"^session: .* not Session$"):
+    with (
+        Session(engine.sync_engine) as sync,
+        pytest.raises(InvalidJobError, match=r"^session: .* not Session \(.*: SyncJobRepository"),
+    ):
         await repo.add_job(sync, "a")  # type: ignore[call-overload] # that is the point
-    with pytest.raises(InvalidJobError, match=r"^session: .* not AsyncEngine$"):
+    with pytest.raises(InvalidJobError, match=r"^session: .* not AsyncSession \(.*: JobRepository"):
+        SyncJobRepository().add_job(AsyncSession(engine), "a")  # type: ignore[call-overload] # that is the point
+    with pytest.raises(InvalidJobError, match=r"^session: .* not AsyncEngine"):
         await repo.count_jobs_by_state(engine)  # type: ignore[arg-type] # that is the point

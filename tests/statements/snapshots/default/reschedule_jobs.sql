@@ -9,7 +9,7 @@ select
   j.job_queue_id,
   cast(j.payload as text) as payload_text,
   j.priority,
-  least(greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00'), timestamptz '9999-12-31 23:59:59.999999+00') as run_at,
+  least(greatest(j.run_at, timestamptz '0001-01-02 00:00:00+00'), timestamptz '9999-12-30 23:59:59.999999+00') as run_at,
   j.attempts,
   j.max_attempts,
   j.last_error,

@@ -1,0 +1,67 @@
+"""Calls that read jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gw_sqla.arguments import check_ids, check_member, check_storable
+from gw_sqla.calls.call import Ask, Call
+from gw_sqla.errors import InvalidJobError
+from gw_sqla.job import JobDetails
+from gw_sqla.statements import queries
+from gw_sqla.task import Task
+from gw_sqla.types import JobState
+
+__all__ = ["count_jobs_by_state", "get_job", "list_jobs"]
+
+_MOST_LISTED = 1000
+
+
+def get_job(job_id: int) -> Call[JobDetails | None]:
+    """Read one job."""
+    [job_id] = check_ids([job_id], "job_id")
+    rows = yield Ask(queries.get_job(job_id))
+    return _details(rows[0]) if rows else None
+
+
+def list_jobs(
+    *,
+    task: Task[Any] | str | None,
+    queue_name: str | None,
+    state: JobState | None,
+    job_key: str | None,
+    after: int | None,
+    limit: int,
+) -> Call[list[JobDetails]]:
+    """Read a page of jobs."""
+    identifier = task.identifier if isinstance(task, Task) else task
+    for argument, value in (("task", identifier), ("queue_name", queue_name), ("job_key", job_key)):
+        if value is not None:
+            check_storable(argument, value)
+    if after is not None:
+        [after] = check_ids([after], "after")
+    if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
+        raise InvalidJobError("limit", f"must be an int from 1 to {_MOST_LISTED}, is {limit!r}")
+    query = queries.list_jobs(
+        task_identifier=identifier,
+        queue_name=queue_name,
+        state=None if state is None else check_member(JobState, "state", state),
+        job_key=job_key,
+        after=after,
+        limit=limit,
+    )
+    return [_details(row) for row in (yield Ask(query))]
+
+
+def count_jobs_by_state() -> Call[dict[JobState, int]]:
+    """Count the jobs in each state."""
+    counts = dict.fromkeys(JobState, 0)
+    for row in (yield Ask(queries.count_by_state())):
+        counts[JobState(row.state)] = row.jobs
+    return counts
+
+
+def _details(row: Any) -> JobDetails:
+    columns = list(row)
+    columns[-1] = JobState(columns[-1])
+    return JobDetails(*columns)

@@ -1,0 +1,1 @@
+"""Jobs that gather in a session and are added when it commits."""

@@ -1,0 +1,122 @@
+"""What the repositories of both kinds of session have in common: the schema, and ``add_job_on_commit``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar, Unpack, overload
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
+
+from gw_sqla.arguments import check_schema_name
+from gw_sqla.calls.adding import check_mode, spec_of
+from gw_sqla.errors import InvalidJobError
+from gw_sqla.job import JobOptions, JobSpec
+from gw_sqla.payload import to_json
+from gw_sqla.task import Task
+from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
+from gw_sqla.unit_of_work.gathering import gather
+from gw_sqla.unit_of_work.pending import PendingJob, Wanted
+
+__all__ = ["AnySession", "OnCommit"]
+
+P = TypeVar("P")
+AnySession: TypeAlias = Session | scoped_session[Any] | AsyncSession | async_scoped_session[Any]
+
+
+class OnCommit:
+    """Adds jobs with the unit of work of any session; the base of both repositories."""
+
+    def __init__(self, schema: str = DEFAULT_SCHEMA) -> None:
+        check_schema_name(schema)
+        self.schema = schema
+
+    @overload
+    def add_job_on_commit(
+        self,
+        session: AnySession,
+        task: Task[P],
+        payload: P | Callable[[], P],
+        *,
+        job_key_mode: JobKeyMode | None = None,
+        **options: Unpack[JobOptions],
+    ) -> PendingJob: ...
+
+    @overload
+    def add_job_on_commit(
+        self,
+        session: AnySession,
+        task: Task[None],
+        payload: None = None,
+        *,
+        job_key_mode: JobKeyMode | None = None,
+        **options: Unpack[JobOptions],
+    ) -> PendingJob: ...
+
+    @overload
+    def add_job_on_commit(
+        self,
+        session: AnySession,
+        task: str,
+        payload: Any = None,
+        *,
+        job_key_mode: JobKeyMode | None = None,
+        **options: Unpack[JobOptions],
+    ) -> PendingJob: ...
+
+    def add_job_on_commit(
+        self,
+        session: AnySession,
+        task: Task[Any] | str,
+        payload: Any = None,
+        *,
+        job_key_mode: JobKeyMode | None = None,
+        **options: Unpack[JobOptions],
+    ) -> PendingJob:
+        """Add one job when the session's transaction commits; a plain call, for either kind of session.
+
+        Nothing is awaited, and the database is not asked now: jobs gather in the session, like the objects
+        that are added to it, and go in one round trip when it commits. So it can be called in ORM
+        events and in sync code under an AsyncSession. The arguments are those of ``add_job``, but ``payload``
+        may also be a function without parameters. It is called once, after the flush before the commit: primary
+        keys and server defaults are known. It may use the session, and add objects and jobs. (It must
+        not await; what it loads lazily is loaded as in ``run_sync``.)
+
+        A rollback drops what was added in the transaction, the rollback of a savepoint what was added in
+        the savepoint, and so does a session that is closed without a commit. The same ``job_key``
+        more than once in a transaction gives one job: the last replaces the others, as if they were
+        added one after another.
+
+        Returns a handle whose ``job`` is there after the commit. Raises InvalidJobError for bad arguments
+        now (for what a function returns, from the commit), SessionError for a session whose transaction
+        cannot be committed any more. What a payload function or the database raises comes out of the
+        commit, which then has not happened: roll back. Begins a transaction, as ``session.add`` does,
+        where the session is in none.
+        """
+        wanted = _wanted(self.schema, task, payload, job_key_mode, options)
+        gather(_sync_session(session), wanted)
+        return wanted.handle
+
+
+def _wanted(
+    schema: str, task: Task[Any] | str, payload: Any, job_key_mode: JobKeyMode | None, options: JobOptions
+) -> Wanted:
+    mode = check_mode(job_key_mode, options.get("job_key"))
+    identifier = task.identifier if isinstance(task, Task) else task
+    if callable(payload):
+        JobSpec(task_identifier=identifier, **options)  # what is wrong with them is told now
+        return Wanted(schema, lambda: spec_of(task, payload(), options), mode)
+    spec = spec_of(task, payload, options)
+    spec = replace(spec, payload=json.loads(to_json(spec.payload)))  # what the caller does to it later changes nothing
+    return Wanted(schema, lambda: spec, mode, is_made=True, spec=spec)
+
+
+def _sync_session(session: AnySession) -> Session:
+    found = session() if isinstance(session, (scoped_session, async_scoped_session)) else session
+    if isinstance(found, AsyncSession):
+        found = found.sync_session
+    if not isinstance(found, Session):
+        raise InvalidJobError("session", f"must be a Session or AsyncSession, not a {type(session).__name__}")
+    return found

@@ -1,0 +1,123 @@
+"""Jobs that are added by the application's own session and mapper events, early or late in a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from gw_sqla import JobRepository
+from tests.orm.application import Order
+from tests.orm.conftest import Run
+from tests.repository.look import Look
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def listening() -> Iterator[Any]:
+    """Like event.listen; what was listened to ends with the test."""
+    listeners: list[tuple[Any, str, Any]] = []
+
+    def listen(target: Any, name: str, listener: Any) -> None:
+        event.listen(target, name, listener)
+        listeners.append((target, name, listener))
+
+    yield listen
+    for one in listeners:
+        event.remove(*one)
+
+
+async def payloads(look: Look) -> list[str]:
+    rows = await look.rows("select payload from {s}._private_jobs order by id")
+    return [row["payload"] for row in rows]
+
+
+async def test_mapper_events_in_the_flush_of_the_commit(
+    run: Run, repo: JobRepository, look: Look, listening: Any
+) -> None:
+    """The session's first job comes when its commit has long begun."""
+
+    def inserted(_mapper: object, _connection: object, order: Order) -> None:
+        session: Any = Session.object_session(order)
+        repo.add_job_on_commit(session, "a", lambda: order.id)
+
+    listening(Order, "after_insert", inserted)
+
+    def body(session: Session) -> None:
+        session.add_all([Order(item="tea"), Order(item="coffee")])
+        session.commit()
+        session.add(Order(item="cocoa"))
+        session.flush()
+        session.commit()
+
+    async with look.notifications() as heard:
+        await run(body)
+    assert await payloads(look) == ["1", "2", "3"]
+    assert [notice["count"] for notice in heard] == [2, 1]
+
+
+@pytest.mark.parametrize("name", ["before_flush", "after_flush", "after_flush_postexec"])
+async def test_flush_events(run: Run, repo: JobRepository, look: Look, listening: Any, name: str) -> None:
+    def flushing(session: Session, *_: object) -> None:
+        repo.add_job_on_commit(session, "a", name)
+
+    def body(session: Session) -> None:
+        listening(session, name, flushing)
+        session.add(Order(item="tea"))
+        session.commit()
+
+    await run(body)
+    assert await payloads(look) == [f'"{name}"']
+
+
+@pytest.mark.parametrize("on", ["class", "session"])
+@pytest.mark.parametrize("first", [True, False])
+async def test_before_commit(run: Run, repo: JobRepository, look: Look, listening: Any, on: str, first: bool) -> None:
+    """Listeners that come after ours, whether or not the session had gathered something by then."""
+
+    def committing(session: Session) -> None:
+        order = Order(item="tea")
+        session.add(order)
+        repo.add_job_on_commit(session, "a", lambda: order.id)
+
+    def body(session: Session) -> None:
+        listening(Session if on == "class" else session, "before_commit", committing)
+        if not first:
+            repo.add_job_on_commit(session, "a", 0)
+        session.commit()
+
+    await run(body)
+    assert await payloads(look) == (["1"] if first else ["0", "1"])
+
+
+async def test_a_listener_that_fails_after_ours(run: Run, repo: JobRepository, look: Look, listening: Any) -> None:
+    """The jobs were sent, and are not sent again; whether they are there is up to the transaction."""
+
+    def body(session: Session) -> None:
+        wrong = [True]
+
+        def committing(_session: Session) -> None:
+            if wrong.pop():
+                raise ZeroDivisionError
+
+        listening(session, "before_commit", committing)
+        dropped = repo.add_job_on_commit(session, "a", "dropped")
+        with pytest.raises(ZeroDivisionError):
+            session.commit()
+        assert not dropped.is_added
+        session.rollback()
+        assert "dropped" in repr(dropped)
+        wrong.extend([False, True])
+        handle = repo.add_job_on_commit(session, "a", "kept")
+        with pytest.raises(ZeroDivisionError):
+            session.commit()
+        assert "waiting" in repr(handle)
+        session.commit()
+        assert "added" in repr(handle)
+
+    await run(body)
+    assert await payloads(look) == ['"kept"']

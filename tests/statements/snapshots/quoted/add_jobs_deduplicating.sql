@@ -1,0 +1,20 @@
+-- $1 specs
+select
+  j.id,
+  j.task_id,
+  j.job_queue_id,
+  cast(j.payload as text) as payload_text,
+  j.priority,
+  least(greatest(j.run_at, timestamptz '0001-01-02 00:00:00+00'), timestamptz '9999-12-30 23:59:59.999999+00') as run_at,
+  j.attempts,
+  j.max_attempts,
+  j.last_error,
+  j.created_at,
+  j.updated_at,
+  j.key,
+  j.locked_at,
+  j.locked_by,
+  j.revision,
+  j.flags
+from json_populate_recordset(cast(null as "we""ird: 50% Schema".job_spec), cast($1::VARCHAR as json)) s
+cross join lateral "we""ird: 50% Schema".add_job(s.identifier, s.payload, s.queue_name, s.run_at, s.max_attempts, s.job_key, s.priority, s.flags, 'unsafe_dedupe') j
