@@ -1,7 +1,7 @@
 """A PostgreSQL job queue for SQLAlchemy, in the Graphile Worker schema, on asyncio and on trio.
 
-Add jobs with `JobRepository` inside your own transaction (`SyncJobRepository` for a sync Session); declare what runs
-them in a `TaskRegistry`; run them with a `Runner`, or with ``python -m gw_sqla worker``.
+Add jobs with `JobRepository` inside your own transaction (`SyncJobRepository` for a sync Session, `ModelJobs` for
+ORM events); declare what runs them in a `TaskRegistry`; run them with a `Runner`, or with ``python -m gw_sqla worker``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from gw_sqla.execution.registry import TaskRegistry
 from gw_sqla.hooks import Observer
 from gw_sqla.job import ClaimedJob, Completed, Failed, JobDetails, JobRow, JobSpec, Outcome, Returned
 from gw_sqla.migrations import migrate
+from gw_sqla.model_jobs import ModelJobs
 from gw_sqla.pool import RunCounts
 from gw_sqla.repository import JobRepository
 from gw_sqla.runner import Runner
@@ -62,6 +63,7 @@ __all__ = [
     "JobSpec",
     "JobState",
     "LoopError",
+    "ModelJobs",
     "Observer",
     "Outcome",
     "PendingJob",

@@ -17,7 +17,7 @@ import gw_sqla
 NAMES = """
 JSON AccessError AsyncSession ClaimedJob Completed ConfigurationError FailPermanently Failed GwSqlaError
 InvalidJobError InvalidPayloadError JobContext JobDetails JobKeyMode JobNotAddedError JobRepository JobRow JobSpec
-JobState LoopError Observer Outcome PendingJob Returned RunCounts Runner RunnerSettings SchemaBehindError
+JobState LoopError ModelJobs Observer Outcome PendingJob Returned RunCounts Runner RunnerSettings SchemaBehindError
 SchemaError SchemaInUseError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError SyncJobRepository
 Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop migrate parse_url
 """

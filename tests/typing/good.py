@@ -9,6 +9,7 @@ from typing import Any, assert_type
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session
 from typing_extensions import TypedDict
 
 from gw_sqla import (
@@ -19,8 +20,11 @@ from gw_sqla import (
     JobRow,
     JobSpec,
     JobState,
+    ModelJobs,
+    PendingJob,
     Runner,
     RunnerSettings,
+    SyncJobRepository,
     Task,
     TaskRegistry,
     async_sessionmaker,
@@ -30,6 +34,7 @@ from gw_sqla.models import Task as TaskModel
 
 tasks = TaskRegistry()
 repo = JobRepository()
+sync_repo = SyncJobRepository()
 
 
 class Email(BaseModel):
@@ -77,8 +82,49 @@ async def add(session: AsyncSession) -> None:
     await repo.add_job(session, import_rows, [1, 2])
     await repo.add_job(session, tick)
     await repo.add_job(session, "task_of_a_node_worker", {"id": 1})
-    await repo.add_jobs(session, [JobSpec(task_identifier="a"), send_email.spec(Email(to="a"))])
+    rows = await repo.add_jobs(session, [JobSpec(task_identifier="a"), send_email.spec(Email(to="a"))])
+    assert_type(rows, list[JobRow])
+    assert_type(await repo.add_jobs(session, [], return_rows=False, on_progress=print), int)
     await repo.list_jobs(session, state=JobState.READY)
+
+
+def add_sync(session: Session, scoped: scoped_session[Session]) -> None:
+    assert_type(sync_repo.add_job(session, send_email, Email(to="a"), queue_name="q"), JobRow)
+    sync_repo.add_job(scoped, make_report, Report(2026), job_key="k", job_key_mode=JobKeyMode.PRESERVE_RUN_AT)
+    sync_repo.add_job(session, tick)
+    sync_repo.add_job(session, "task_of_a_node_worker", {"id": 1})
+    assert_type(sync_repo.add_jobs(session, [send_email.spec(Email(to="a"))]), list[JobRow])
+    assert_type(sync_repo.add_jobs(session, [], return_rows=False), int)
+
+
+def add_on_commit(session: AsyncSession, sync_session: Session) -> None:
+    pending = repo.add_job_on_commit(session, send_email, Email(to="a"), queue_name="q")
+    assert_type(pending, PendingJob)
+    assert_type(pending.job, JobRow)
+    repo.add_job_on_commit(session, send_email, lambda: Email(to="a"))
+    repo.add_job_on_commit(sync_session, tick, priority=1)
+    sync_repo.add_job_on_commit(session, import_rows, lambda: [1, 2])
+    sync_repo.add_job_on_commit(sync_session, "task_of_a_node_worker", lambda: {"id": 1})
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class User(Base):
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str]
+
+
+def declare() -> None:
+    rules = ModelJobs(repo)
+    rules.on_insert(User, send_email, lambda user: Email(to=user.email))
+    rules.on_insert(User, send_email, ["email", User.id], options={"queue_name": "mail"})
+    rules.on_insert(User, tick)
+    rules.on_update(User, "task_of_a_node_worker", lambda user: {"id": user.id}, columns=[User.email])
+    rules.on_delete(User, send_email, ["email"], options=lambda user: {"job_key": f"forget-{user.id}"})
 
 
 async def read(engine: AsyncEngine) -> None:
