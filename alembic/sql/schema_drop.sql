@@ -1,10 +1,13 @@
 -- The end of a downgrade: nothing of ours is left but the version table and perhaps the schema.
 do $body$
 begin
-  if exists (select from __schema__._private_sqla_alembic_version) then
-    return;
+  -- Older versions of Alembic have dropped it already, in a script.
+  if to_regclass(quote_ident(__schema_name__) || '._private_sqla_alembic_version') is not null then
+    if exists (select from __schema__._private_sqla_alembic_version) then
+      return;
+    end if;
+    drop table __schema__._private_sqla_alembic_version;
   end if;
-  drop table __schema__._private_sqla_alembic_version;
   if obj_description(to_regnamespace(quote_ident(__schema_name__)), 'pg_namespace') = 'Made by gw_sqla' then
     begin
       drop schema __schema__;

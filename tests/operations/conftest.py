@@ -18,6 +18,9 @@ from tests.support.server import Server, execute
 
 R = TypeVar("R")
 
+WEIRD = 'We"ird % :schema \\ $body$'
+"""A name that needs quoting everywhere. (With %(a)s in it, psycopg under SQLAlchemy 2.0 could not query its tables.)"""
+
 
 @dataclass(frozen=True)
 class Migrator:

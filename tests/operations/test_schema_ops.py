@@ -23,9 +23,8 @@ from gw_sqla.migrations import MigrationReport, check_schema, migrate
 from gw_sqla.operations import DowngradeJobSchemaOp, UpgradeJobSchemaOp
 from gw_sqla.revisions import known_revisions
 from tests.migrations.catalog import Catalog, read_at
-from tests.migrations.contract import WEIRD
 from tests.migrations.peer import make_peers
-from tests.operations.conftest import Migrator
+from tests.operations.conftest import WEIRD, Migrator
 from tests.support.server import Server, connect
 
 REVISIONS = known_revisions()

@@ -10,10 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from gw_sqla.errors import SchemaMissingError
-from tests.operations.conftest import Migrator
+from tests.operations.conftest import WEIRD, Migrator
 
 ORDERS = "create table orders (id int primary key, item text, total int, updated timestamptz)"
-WEIRD = 'We"ird % :schema \\'
 
 
 @pytest.fixture
@@ -176,7 +175,7 @@ def test_workers_are_notified(shop: Migrator) -> None:
 
 
 def test_weird_names_on_both_sides(empty: Migrator) -> None:
-    quoted = '"We""ird % :schema \\"'
+    quoted = '"We""ird % :schema \\ $body$"'
     column = 'Co"l % :u \\'
 
     def create(op: Any) -> None:
