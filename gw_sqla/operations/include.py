@@ -21,7 +21,7 @@ _RUST = "_private_workers"
 _LEDGER = frozenset({"id", "ts", "breaking"})
 
 
-def include_object(object: Any, name: str | None, type_: str, reflected: bool, compare_to: Any) -> bool:  # noqa: A002
+def include_object(object: Any, name: str | None, type_: str, reflected: bool, compare_to: Any) -> bool:  # noqa: A002, ARG001
     """Tell Alembic whether an object is the application's: ``context.configure(include_object=include_object)``.
 
     Parameters are Alembic's. False for the worker schema's tables in the database, under whatever schema name, and for
@@ -29,9 +29,9 @@ def include_object(object: Any, name: str | None, type_: str, reflected: bool, c
     """
     if type_ != "table" or not isinstance(object, Table):
         return True
-    if not reflected:
+    if not reflected:  # a model; where the database has its table too, Alembic asks once, for the model
         return object.metadata is not WorkerBase.metadata
-    if compare_to is not None or name is None:
+    if name is None:
         return True
     if name == "migrations":
         return frozenset(column.name for column in object.columns) != _LEDGER

@@ -18,7 +18,8 @@ def test_one_for_each_of_our_revisions() -> None:
     config.set_main_option("version_locations", "gw_sqla:branch")
     branch = ScriptDirectory.from_config(config)
     scripts = list(reversed(list(branch.walk_revisions())))
-    assert [script.revision for script in scripts] == [f"gw_sqla_{revision}" for revision in known_revisions()]
+    wanted = [f"gw_sqla_{revision}" for revision in known_revisions()]
+    assert [script.revision for script in scripts] == wanted, "write what is missing, as those in gw_sqla/branch are"
     assert scripts[0].branch_labels == {"gw_sqla"}
     folder = Path(gw_sqla.__file__).parent / "branch"
     assert not list(folder.glob("__init__.py")), "a folder of scripts, not a package"

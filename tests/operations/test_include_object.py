@@ -62,6 +62,9 @@ def test_the_users_tables_are_seen(database: Migrator, path: str) -> None:
     sa.Table("_private_jobs", new, sa.Column("id", sa.Integer))
     seen = differences(database, new, "public", include_schemas=True)
     assert ("add_table", "_private_jobs") in seen, "a model of the user's is the user's, whatever its name"
+    database.execute("create table public._private_jobs (id int)")
+    seen = differences(database, new, "public", include_schemas=True)
+    assert sorted(seen) == [("remove_table", "migrations"), ("remove_table", "old")]
 
 
 def test_without_the_filter_it_would_be_dropped(database: Migrator) -> None:
