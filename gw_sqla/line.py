@@ -19,7 +19,8 @@ needed: the driver prepares and runs a statement in two steps, and the server ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -38,7 +39,8 @@ set jit = off;
 set plan_cache_mode = force_generic_plan"""
 
 STATEMENT_SECONDS = 60.0
-"""How long an answer may take. A network that has forgotten a connection lets it wait for ever otherwise."""
+"""How long an answer may take, and the opening of a connection, which may come from the engine's pool. A network
+that has forgotten a connection lets it wait for ever otherwise."""
 
 _CLOSE_SECONDS = 5
 
@@ -73,13 +75,25 @@ class Line:
         `STATEMENT_SECONDS`; a cancellation cancels the statement. After any of them the connection is closed.
         """
         sql, names = _compiled(statement)
-        try:
-            if self._connection is None:
-                await self._open()
-            arguments = [parameters[name] for name in names]
+        arguments = [parameters[name] for name in names]
+        async with self._closed_on_error():
+            driver = await self._opened()
             if self._pooled:
                 return await self._fetch_in_transaction(sql, arguments)
-            rows: Sequence[Any] = await self._driver.fetch(sql, *arguments, timeout=STATEMENT_SECONDS)
+            rows: Sequence[Any] = await driver.fetch(sql, *arguments)
+        return rows
+
+    async def driver(self) -> Any:
+        """Return the driver's connection, opened if there is none; raises and cancels as `fetch`."""
+        async with self._closed_on_error():
+            return await self._opened()
+
+    @asynccontextmanager
+    async def _closed_on_error(self) -> AsyncIterator[None]:
+        """Bound the block's time; close the connection when anything leaves it."""
+        try:
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                yield
         except TimeoutError:
             if self._driver is not None:
                 self._driver.terminate()  # whoever does not answer does not say goodbye either
@@ -88,17 +102,6 @@ class Line:
         except BaseException:
             await self.close()
             raise
-        return rows
-
-    async def driver(self) -> Any:
-        """Return the driver's connection, opened if there is none; raises and cancels as `fetch`."""
-        try:
-            if self._connection is None:
-                await self._open()
-        except BaseException:
-            await self.close()
-            raise
-        return self._driver
 
     async def close(self) -> None:
         """Close the connection, if there is one; one that does not answer is cut off."""
@@ -115,14 +118,17 @@ class Line:
 
     async def _fetch_in_transaction(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         async with self._driver.transaction():
-            await self._driver.execute(self._settings, timeout=STATEMENT_SECONDS)
-            rows: Sequence[Any] = await self._driver.fetch(sql, *values, timeout=STATEMENT_SECONDS)
+            await self._driver.execute(self._settings)
+            rows: Sequence[Any] = await self._driver.fetch(sql, *values)
         return rows
 
-    async def _open(self) -> None:
+    async def _opened(self) -> Any:
+        if self._connection is not None:
+            return self._driver
         self._connection = await self._engine.connect()
         self._driver = (await self._connection.get_raw_connection()).driver_connection
         assert self._connection.sync_connection is not None
         self._connection.sync_connection.detach()
         if self._settings and not self._pooled:
             await self._driver.execute(self._settings)
+        return self._driver
