@@ -6,10 +6,13 @@ ORM events); declare what runs them in a `TaskRegistry`; run them with a `Runner
 
 from __future__ import annotations
 
+from gw_sqla.crontab import CronItem, parse_crontab, read_crontab, render_crontab
 from gw_sqla.driver import call_asyncio, database_loop
 from gw_sqla.errors import (
     AccessError,
     ConfigurationError,
+    CrontabError,
+    CrontabProblem,
     FailPermanently,
     GwSqlaError,
     InvalidJobError,
@@ -49,6 +52,9 @@ __all__ = [
     "ClaimedJob",
     "Completed",
     "ConfigurationError",
+    "CronItem",
+    "CrontabError",
+    "CrontabProblem",
     "FailPermanently",
     "Failed",
     "GwSqlaError",
@@ -86,5 +92,8 @@ __all__ = [
     "call_asyncio",
     "database_loop",
     "migrate",
+    "parse_crontab",
     "parse_url",
+    "read_crontab",
+    "render_crontab",
 ]

@@ -2,6 +2,7 @@
 
     GwSqlaError
     ├── ConfigurationError        a setting, URL or application that cannot work
+    │   └── CrontabError          a crontab with faults; has them all, with line and column
     ├── TaskDefinitionError       a handler or task that cannot be declared like this
     ├── InvalidJobError           an argument of a job; also a ValueError
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
@@ -22,9 +23,14 @@ Errors of the database itself pass through as SQLAlchemy raises them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 __all__ = [
     "AccessError",
     "ConfigurationError",
+    "CrontabError",
+    "CrontabProblem",
     "FailPermanently",
     "GwSqlaError",
     "InvalidJobError",
@@ -48,6 +54,27 @@ class GwSqlaError(Exception):
 
 class ConfigurationError(GwSqlaError):
     """A setting, URL or application that cannot work; the text names it and the fix."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CrontabProblem:
+    """One fault of a crontab, or a warning: where it is, counted from 1, what it is and what to do."""
+
+    line: int
+    column: int
+    text: str
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.text}"
+
+
+class CrontabError(ConfigurationError):
+    """A crontab with faults; nothing of it is used. ``problems`` are all of them, in the order of the file."""
+
+    def __init__(self, source: str, problems: Sequence[CrontabProblem]) -> None:
+        super().__init__(f"{source}: " + "; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
 
 
 class TaskDefinitionError(GwSqlaError):

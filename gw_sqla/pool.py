@@ -1,6 +1,6 @@
 """WorkerPool: one run of a runner, composed of its rooms and stopped in order.
 
-Three nested scopes: *intake* (listener, claimer, recovery) inside *working* (slots) inside *draining*
+Three nested scopes: *intake* (listener, claimer, cron, recovery) inside *working* (slots) inside *draining*
 (finisher, heartbeat). A stop ends intake first; jobs that were claimed and not started are returned with their
 attempt. The slots then have the grace period, as a deadline on the working scope; jobs that still
 run are cancelled and failed, their attempt spent, as when Graphile Worker is stopped by force. Last,
@@ -16,7 +16,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -26,10 +26,13 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.clock import SystemClock
+from gw_sqla.crontab import CronItem
 from gw_sqla.errors import SchemaTooNewError
 from gw_sqla.execution.context import WorkerResources
 from gw_sqla.execution.executor import Executor
 from gw_sqla.hooks import Observers
+from gw_sqla.known import KnownCrontabs
 from gw_sqla.ledger import LEDGER_ID
 from gw_sqla.listener import Listener
 from gw_sqla.migrations import check_schema
@@ -38,6 +41,7 @@ from gw_sqla.settings import RunnerSettings
 from gw_sqla.store import DATABASE_FAULTS, Store
 from gw_sqla.task import Task
 from gw_sqla.worker.claimer import Claimer
+from gw_sqla.worker.cron import CronScheduler
 from gw_sqla.worker.demand import Demand
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.heartbeat import Heartbeat
@@ -68,7 +72,12 @@ class WorkerPool:
     """One run of a Runner. Must be made inside the event loop."""
 
     def __init__(
-        self, engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, observers: Observers
+        self,
+        engine: AsyncEngine,
+        tasks: Mapping[str, Task[Any]],
+        settings: RunnerSettings,
+        observers: Observers,
+        cron_items: Sequence[CronItem],
     ) -> None:
         self.pool_id = f"pool-{secrets.token_hex(9)}"
         self.stop_requested = anyio.Event()
@@ -76,12 +85,13 @@ class WorkerPool:
         self._settings = settings
         self._breaking_migration = False
         self._tasks = tasks
+        self._cron_items = cron_items
         pooled = settings.transaction_pooler
         clock = _local_time if settings.use_local_time else None
         self._store = Store(
             engine, settings.schema, self.pool_id, claim_lines=2 if settings.prefetch else 1, pooled=pooled, clock=clock
         )
-        register = Register(
+        self._register = register = Register(
             engine,
             settings.schema,
             self.pool_id,
@@ -207,6 +217,8 @@ class WorkerPool:
                 intake.start_soon(listen, name="gw_sqla listener")
                 intake.start_soon(self._claimer.run, name="gw_sqla claimer")
                 intake.start_soon(self._recovery.run, name="gw_sqla recovery")
+                if self._cron_items:
+                    intake.start_soon(self._cron().run, name="gw_sqla cron")
                 slots = self._settings.concurrency
                 log.info("worker %s runs %d tasks in %d slots", self.pool_id, len(self._tasks), slots)
                 task_status.started()
@@ -214,6 +226,14 @@ class WorkerPool:
                 log.info("worker %s stops", self.pool_id)
             intake.cancel_scope.cancel()
         self.stop_requested.set()
+
+    def _cron(self) -> CronScheduler:
+        known = KnownCrontabs(self._engine, self._settings.schema)
+        log.info("worker %s schedules %d cron items", self.pool_id, len(self._cron_items))
+        for item in self._cron_items:
+            if item.task not in self._tasks:
+                log.info("cron item %s: its task %s is none of this worker's", item.identifier, item.task)
+        return CronScheduler(known, self._cron_items, SystemClock(), self._settings.crontab_catch_up)
 
     async def _cancel_when_asked(self, intake: TaskGroup) -> None:
         await self.stop_requested.wait()

@@ -13,8 +13,11 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.crontab import CronItem
 from gw_sqla.driver import call_asyncio, database_loop, needs_loop
 from gw_sqla.errors import ConfigurationError
+from gw_sqla.execution.cron_items import check_items
+from gw_sqla.execution.registry import TaskRegistry
 from gw_sqla.hooks import Observer, Observers
 from gw_sqla.migrations import check_schema
 from gw_sqla.pool import RunCounts, WorkerPool
@@ -32,7 +35,8 @@ class Runner:
 
     Use it as ``await runner.run()``, as ``await task_group.start(runner.run)`` (returns when the
     worker listens), or as ``async with runner:`` (works in the background of the block, stops at its
-    end). Raises ConfigurationError for an engine or registry that cannot work.
+    end). While it works it schedules the cron items of the registry and of the settings. Raises
+    ConfigurationError for an engine, a registry or cron items that cannot work.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Runner:
         self._engine = engine
         self._tasks = tasks
         self._settings = settings or RunnerSettings()
+        check_items(self._cron_items(), tasks)
         self._observers = Observers(observers)
         self._pool: WorkerPool | None = None
         self._background: TaskGroup | None = None
@@ -72,8 +77,8 @@ class Runner:
     async def run_once(self) -> RunCounts:
         """Run what is ready, and what that makes ready, then return the counts.
 
-        Jobs whose run_at lies ahead, retries included, stay. Stops, cancellations and errors as in
-        `run`.
+        Jobs whose run_at lies ahead, retries included, stay. Cron items are left to workers that stay. Stops,
+        cancellations and errors as in `run`.
         """
         return await self._run(TASK_STATUS_IGNORED, with_signals=True, once=True)
 
@@ -100,6 +105,11 @@ class Runner:
         self.stop()
         return await self._background.__aexit__(kind, error, traceback)
 
+    def _cron_items(self) -> list[CronItem]:
+        """What the registry declares, and what the settings add."""
+        declared = self._tasks.cron_items if isinstance(self._tasks, TaskRegistry) else ()
+        return [*declared, *self._settings.crontab]
+
     async def _run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool = False) -> RunCounts:
         if self._pool is not None:
             raise ConfigurationError("this runner runs already: make another Runner for a second pool")
@@ -107,7 +117,9 @@ class Runner:
         async with database_loop():
             try:
                 await check_schema(self._engine, schema=self._settings.schema)
-                self._pool = WorkerPool(self._engine, self._tasks, self._settings, self._observers)
+                items = self._cron_items()
+                check_items(items, self._tasks)
+                self._pool = WorkerPool(self._engine, self._tasks, self._settings, self._observers, items)
                 return await self._pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
             finally:
                 self._pool = None

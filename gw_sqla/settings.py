@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gw_sqla.arguments import check_schema_name
+from gw_sqla.crontab import CronItem
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.types import DEFAULT_SCHEMA
 
@@ -42,6 +43,15 @@ class RunnerSettings:
 
     forbidden_flags: Sequence[str] = ()
     """Jobs that carry one of these flags are left to other workers. Defaults to none."""
+
+    crontab: Sequence[CronItem] = ()
+    """Whose jobs to add when their minutes come, beside what ``@tasks.cron`` declares; `gw_sqla.read_crontab`
+    and `gw_sqla.parse_crontab` make them of a text. Any number of workers may have the same: a job is
+    added once. ``run_once`` adds none. Defaults to none."""
+
+    crontab_catch_up: timedelta = timedelta(hours=1)
+    """How late the job of a cron item is still added, when the worker, its machine or the database had
+    stopped for a while. What is later is left to the item's ``fill``. Defaults to an hour."""
 
     grace_period: timedelta = timedelta(seconds=30)
     """How long running jobs may go on after a stop is asked for. Then they are cancelled and failed,
@@ -83,6 +93,7 @@ class RunnerSettings:
         self._check_count("prefetch")
         self._check_duration("prefetch_ttl", least=timedelta(milliseconds=1))
         self._check_duration("poll_interval", least=timedelta(milliseconds=1))
+        self._check_duration("crontab_catch_up")
         self._check_duration("grace_period")
         self._check_duration("flush_timeout")
         self._check_duration("heartbeat_interval", least=timedelta(milliseconds=1))
@@ -94,6 +105,8 @@ class RunnerSettings:
         for field in ("transaction_pooler", "use_local_time"):
             if not isinstance(getattr(self, field), bool):
                 raise ConfigurationError(f"{field}: must be True or False, is {getattr(self, field)!r}")
+        if not isinstance(self.crontab, Sequence) or not all(isinstance(item, CronItem) for item in self.crontab):
+            raise ConfigurationError("crontab: must be a list of CronItem; parse_crontab makes one of a text")
         if isinstance(self.forbidden_flags, str):
             raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
         if not all(isinstance(flag, str) and "\0" not in flag for flag in self.forbidden_flags):

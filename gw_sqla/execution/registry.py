@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Protocol, TypeVar, Unpack, overload
 
 from pydantic import PydanticUserError
 
 from gw_sqla.arguments import check_text
-from gw_sqla.errors import InvalidJobError, TaskDefinitionError
+from gw_sqla.crontab import CronItem, CronOptions
+from gw_sqla.errors import ConfigurationError, InvalidJobError, TaskDefinitionError
 from gw_sqla.execution.context import JobContext
+from gw_sqla.execution.cron_items import check_fit
 from gw_sqla.execution.signature import read_signature
 from gw_sqla.payload import PayloadType
 from gw_sqla.task import Task
@@ -54,6 +56,12 @@ class TaskRegistry(Mapping[str, Task[Any]]):
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task[Any]] = {}
+        self._cron_items: list[CronItem] = []
+
+    @property
+    def cron_items(self) -> tuple[CronItem, ...]:
+        """What `cron` has declared: a runner of this registry schedules it."""
+        return tuple(self._cron_items)
 
     def task(
         self,
@@ -83,6 +91,34 @@ class TaskRegistry(Mapping[str, Task[Any]]):
             if identifier in self._tasks:
                 raise TaskDefinitionError(f"task {identifier!r} is declared twice in this registry")
             self._tasks[identifier] = task
+            return task
+
+        return declare
+
+    def cron(self, schedule: str, **options: Unpack[CronOptions]) -> Callable[[Task[P]], Task[P]]:
+        """Declare when jobs are added for the decorated task; write it above ``@tasks.task(...)``.
+
+        The parameters are those of `gw_sqla.CronItem`: ``schedule``, five fields such as ``0 4 * * *``, in UTC
+        unless ``tz`` says otherwise; ``payload``, ``fill``, ``id`` and so on. Can be repeated, with another ``id``
+        each.
+        The handler is given the payload with ``_cron`` in it; a type that does not know ``_cron`` fits all the same.
+        Raises TaskDefinitionError, also for a payload that does not fit the task and an identifier that occurs twice.
+        """
+
+        def declare(task: Task[P]) -> Task[P]:
+            if not isinstance(task, Task):
+                raise TaskDefinitionError("@tasks.cron decorates a task: write it above @tasks.task(...)")
+            try:
+                item = CronItem(task.identifier, schedule, **options)
+                check_fit(item, task)
+            except ConfigurationError as error:
+                raise TaskDefinitionError(f"task {task.identifier!r}: {error}") from error
+            if any(item.identifier == other.identifier for other in self._cron_items):
+                raise TaskDefinitionError(
+                    f"task {task.identifier!r}: a cron item {item.identifier!r} is declared already: give this one "
+                    "another id"
+                )
+            self._cron_items.append(item)
             return task
 
         return declare

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.crontab import CronItem
+from gw_sqla.known import KnownCrontabs
 from gw_sqla.migrations import migrate
 from gw_sqla.statements import queries
 from gw_sqla.statements.sql import quoted
@@ -13,6 +17,8 @@ from tests.migrations.contract import WEIRD
 from tests.statements.pool import open_pool
 
 pytestmark = pytest.mark.anyio
+
+NOON = datetime(2030, 5, 17, 12, tzinfo=UTC)
 
 
 async def test_every_statement_of_a_worker(engine: AsyncEngine, db: asyncpg.Connection) -> None:
@@ -30,4 +36,9 @@ async def test_every_statement_of_a_worker(engine: AsyncEngine, db: asyncpg.Conn
         assert await pool.give_back_forgotten() == {claimed[3]}
         await pool.commit()
         assert sorted(job.id for job in await pool.claim()) == claimed[2:]
+    known = KnownCrontabs(engine, WEIRD)
+    assert await known.make_known(["x"], NOON) == {}
+    assert await known.schedule(NOON, [CronItem("a", "* * * * *", id="x")], backfilled=False) == ["x"]
+    assert [entry.last_execution for entry in await known.all()] == [NOON]
+    await known.rest()
     assert await db.fetchval("select count(*) from graphile_worker._private_jobs") == 0

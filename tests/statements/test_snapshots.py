@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.sql.base import Executable
 
-from gw_sqla.statements import claim, finish, functions, queries, workers
+from gw_sqla.statements import claim, crontab, finish, functions, queries, workers
 from gw_sqla.types import DEFAULT_SCHEMA, JobState
 from tests.statements.snapshot import FOLDER, check, compiled
 
@@ -31,6 +31,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
     **{name: getattr(finish, name) for name in finish.__all__},
     **{name: getattr(functions, name) for name in functions.__all__},
+    **{name: getattr(crontab, name) for name in crontab.__all__},
 }
 
 
@@ -42,7 +43,7 @@ def test_snapshot(name: str, kind: str) -> None:
 
 
 def test_every_builder_has_a_snapshot() -> None:
-    public = {name for module in (claim, finish, functions, queries, workers) for name in module.__all__}
+    public = {name for module in (claim, crontab, finish, functions, queries, workers) for name in module.__all__}
     assert {name.split()[0] for name in BUILDERS} == public
 
 
@@ -52,7 +53,7 @@ def test_no_snapshot_is_left_over() -> None:
 
 
 def test_builders_of_text_are_made_once() -> None:
-    for module in (finish, functions):
+    for module in (crontab, finish, functions):
         for name in module.__all__:
             build = getattr(module, name)
             assert build("a") is build("a")

@@ -1,0 +1,88 @@
+"""Known crontabs: what the database remembers of cron items, and adding their jobs.
+
+The table decides which of all workers, of Node.js and Rust too, adds the job of an item for a minute:
+the one whose write moves ``last_execution`` forward to it (contract, section 6).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import BigInteger, Text
+from sqlalchemy.sql.selectable import TextualSelect
+
+from gw_sqla.statements.sql import EARLIEST, LATEST, TEXTS, TIMESTAMP, statement
+
+__all__ = ["known_crontabs", "make_known", "schedule"]
+
+
+@lru_cache
+def known_crontabs(schema: str) -> TextualSelect:
+    """Read all that are known, by identifier."""
+    return statement(
+        f"""select identifier,
+  least(greatest(known_since, {EARLIEST}), {LATEST}) as known_since,
+  case when last_execution is not null then least(greatest(last_execution, {EARLIEST}), {LATEST}) end as last_execution
+from __schema__._private_known_crontabs
+order by identifier""",
+        schema,
+    ).columns(identifier=Text, known_since=TIMESTAMP, last_execution=TIMESTAMP)
+
+
+@lru_cache
+def make_known(schema: str) -> TextualSelect:
+    """Insert those of ``identifiers`` that are not there, known since ``now``; return those that were.
+
+    ``since`` is the last execution, or else since when it has been known.
+    """
+    return statement(
+        f"""with added as (
+  insert into __schema__._private_known_crontabs (identifier, known_since)
+  select i, :now from unnest(:identifiers) as i
+  where not exists (select from __schema__._private_known_crontabs k where k.identifier = i)
+  order by i
+  on conflict (identifier) do nothing
+)
+select identifier, least(greatest(coalesce(last_execution, known_since), {EARLIEST}), {LATEST}) as since
+from __schema__._private_known_crontabs
+where identifier = any (:identifiers)""",
+        schema,
+        identifiers=TEXTS,
+        now=TIMESTAMP,
+    ).columns(identifier=Text, since=TIMESTAMP)
+
+
+@lru_cache
+def schedule(schema: str) -> TextualSelect:
+    """Add the jobs of ``items`` for the minute ``tick`` that no worker has added yet; return whose.
+
+    ``items`` is a JSON array of objects: ``identifier`` of the item, and the arguments of add_job. Rows are
+    written in the order of the identifiers, so that two workers cannot deadlock. Where Graphile Worker's
+    add_job leaves a job out (its key's job was claimed meanwhile) the statement fails as a whole, with a
+    text that says so: the minute is then not taken, and can be tried again.
+    """
+    return statement(
+        """with due as (
+  select * from rows from (json_to_recordset(cast(:items as json)) as (
+    identifier text, task text, payload json, queue_name text, max_attempts int, job_key text, priority int,
+    flags text[], job_key_mode text
+  )) with ordinality as due (
+    identifier, task, payload, queue_name, max_attempts, job_key, priority, flags, job_key_mode, position
+  )
+), won as (
+  insert into __schema__._private_known_crontabs as known (identifier, known_since, last_execution)
+  select identifier, :tick, :tick from due order by identifier
+  on conflict (identifier) do update set last_execution = excluded.last_execution
+  where known.last_execution is null or known.last_execution < excluded.last_execution
+  returning known.identifier
+)
+select d.identifier, cast(coalesce(cast(j.id as text), 'add_job left the job of ' || d.identifier || ' out') as bigint)
+  as job_id
+from (select due.* from due join won on won.identifier = due.identifier order by due.position) d
+cross join lateral __schema__.add_job(
+  d.task, d.payload, d.queue_name, :tick, d.max_attempts, d.job_key, d.priority, d.flags, d.job_key_mode
+) j""",
+        schema,
+        items=Text,
+        tick=TIMESTAMP,
+    ).columns(identifier=Text, job_id=BigInteger)
