@@ -91,7 +91,7 @@ class WorkerPool:
         self._store = Store(
             engine, settings.schema, self.pool_id, claim_lines=2 if settings.prefetch else 1, pooled=pooled, clock=clock
         )
-        self._register = register = Register(
+        register = Register(
             engine,
             settings.schema,
             self.pool_id,

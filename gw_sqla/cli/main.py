@@ -14,7 +14,7 @@ from gw_sqla.cli.options import EXIT_CODES, Invocation, debug_option
 
 __all__ = ["main"]
 
-_COMMANDS = ("worker", "migrate", "downgrade", "revision", "add", "schema", "quickstart")
+_COMMANDS = ("worker", "migrate", "downgrade", "revision", "add", "schema", "crontab", "quickstart")
 
 
 class _Commands(click.Group):

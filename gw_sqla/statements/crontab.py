@@ -57,9 +57,9 @@ def schedule(schema: str) -> TextualSelect:
     """Add the jobs of ``items`` for the minute ``tick`` that no worker has added yet; return whose.
 
     ``items`` is a JSON array of objects: ``identifier`` of the item, and the arguments of add_job. Rows are
-    written in the order of the identifiers, so that two workers cannot deadlock. Where Graphile Worker's
-    add_job leaves a job out (its key's job was claimed meanwhile) the statement fails as a whole, with a
-    text that says so: the minute is then not taken, and can be tried again.
+    written in its order, as by Graphile Worker, so that workers with the same crontab cannot deadlock. Where
+    Graphile Worker's add_job leaves a job out (its key's job was claimed meanwhile) the statement fails as a
+    whole, with a text that says so: the minute is then not taken, and can be tried again.
     """
     return statement(
         """with due as (
@@ -71,7 +71,7 @@ def schedule(schema: str) -> TextualSelect:
   )
 ), won as (
   insert into __schema__._private_known_crontabs as known (identifier, known_since, last_execution)
-  select identifier, :tick, :tick from due order by identifier
+  select identifier, :tick, :tick from due order by position
   on conflict (identifier) do update set last_execution = excluded.last_execution
   where known.last_execution is null or known.last_execution < excluded.last_execution
   returning known.identifier

@@ -14,7 +14,7 @@ from gw_sqla.cli.errors import describe
 from gw_sqla.cli.main import cli
 from tests.cli.command import ROOT, environment, error_line, run, run_here
 
-COMMANDS = ["worker", "migrate", "downgrade", "add", "schema", "quickstart"]
+COMMANDS = ["worker", "migrate", "downgrade", "add", "schema", "crontab", "quickstart"]
 
 
 def test_help_names_the_commands_and_the_exit_codes() -> None:
