@@ -5,6 +5,7 @@
     text                             what the python block before it printed
     console                          its "$ " lines are run by the shell, what follows them is their output
     sql                              is run
+    crontab                          is written to the file crontab
     sh, ini, js, rust                is not run: what a reader does once, or another language
 
 Output is compared exactly, but "..." stands for anything. Log lines (standard error) are not compared.
@@ -79,6 +80,8 @@ class Page:
                 self._run_console(block)
             case "sql":
                 self._runner.run(execute(self._url, block.text))
+            case "crontab":
+                (self._directory / "crontab").write_text(block.text, "utf-8")
             case kind:
                 assert kind in _NOT_RUN, f"{self._path.name}, line {block.line}: a block of kind {kind!r}"
 

@@ -1,4 +1,4 @@
-"""Finds the TaskRegistry that ``--app module:attribute`` names."""
+"""Finds what a worker works by: the TaskRegistry that ``--app module:attribute`` names, and the crontab."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+from gw_sqla.crontab import CronItem, read_crontab
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.registry import TaskRegistry
 
-__all__ = ["load_app"]
+__all__ = ["load_app", "load_crontab"]
+
+_CRONTAB = "crontab"
 
 
 def load_app(text: str) -> TaskRegistry:
@@ -39,6 +42,16 @@ def load_app(text: str) -> TaskRegistry:
             f"--app {text}: {attribute} is of type {kind}, not a gw_sqla.TaskRegistry{_registries(module)}"
         )
     return found
+
+
+def load_crontab(file: str | None) -> list[CronItem]:
+    """Return the items of the file that is named, or else of ``crontab`` in the current directory if it is there.
+
+    Raises ConfigurationError for a file that is named and not there, CrontabError for one with faults.
+    """
+    if file is not None:
+        return read_crontab(file)
+    return read_crontab(_CRONTAB) if Path(_CRONTAB).is_file() else []
 
 
 def _import(name: str) -> ModuleType:

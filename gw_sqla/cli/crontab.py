@@ -12,8 +12,9 @@ import anyio
 import click
 from sqlalchemy import URL
 
+from gw_sqla.cli.app import load_app, load_crontab
 from gw_sqla.cli.database import connected
-from gw_sqla.cli.options import database_url_option, debug_option, option, schema_option
+from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, option, schema_option
 from gw_sqla.clock import SystemClock
 from gw_sqla.crontab import CronItem, agenda, read_crontab, scan_crontab
 from gw_sqla.crontab.parse import read_text
@@ -97,15 +98,18 @@ def upcoming(file: str, *, count: int, start: datetime, as_json: bool) -> None:
 @command.command()
 @database_url_option()
 @schema_option
-@option("--crontab", "file", metavar="FILE", help="The crontab, for the next fire times of its items.")
+@crontab_option
+@option("--app", metavar="MODULE:ATTRIBUTE", help="Where the TaskRegistry is, for the items that it declares.")
 @_json_option
 @debug_option
-def known(database_url: URL, schema: str, *, file: str | None, as_json: bool) -> None:
+def known(database_url: URL, schema: str, *, crontab: str | None, app: str | None, as_json: bool) -> None:
     """Show what the database knows of cron items.
 
-    For each identifier: since when it has been known, the minute of its last job, and, if it is in the file, its next.
+    For each identifier: since when it has been known, the minute of its last job, and, if it is in the crontab or the
+    application, its next.
     """
-    items = {} if file is None else {item.identifier: item for item in read_crontab(file)}
+    declared = () if app is None else load_app(app).cron_items
+    items = {item.identifier: item for item in (*load_crontab(crontab), *declared)}
     now = SystemClock().now()
     rows = [_known(entry, items, now) for entry in anyio.run(_all_known, database_url, schema)]
     if as_json:

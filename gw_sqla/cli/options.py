@@ -12,7 +12,16 @@ from sqlalchemy import URL
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.url import parse_url
 
-__all__ = ["EXIT_CODES", "Invocation", "app_option", "database_url_option", "debug_option", "option", "schema_option"]
+__all__ = [
+    "EXIT_CODES",
+    "Invocation",
+    "app_option",
+    "crontab_option",
+    "database_url_option",
+    "debug_option",
+    "option",
+    "schema_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,6 +83,13 @@ app_option = option(
     required=True,
     metavar="MODULE:ATTRIBUTE",
     help="Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too.",
+)
+
+
+crontab_option = option(
+    "--crontab",
+    metavar="FILE",
+    help="Cron items, beside those of the application. Default: crontab in the current directory, if it is there.",
 )
 
 

@@ -8,17 +8,23 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.app import load_app
+from gw_sqla.cli.app import load_app, load_crontab
 from gw_sqla.cli.database import connected
-from gw_sqla.cli.options import EXIT_CODES, app_option, database_url_option, debug_option, option, schema_option
-from gw_sqla.crontab import CronItem, read_crontab
+from gw_sqla.cli.options import (
+    EXIT_CODES,
+    app_option,
+    crontab_option,
+    database_url_option,
+    debug_option,
+    option,
+    schema_option,
+)
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.registry import TaskRegistry
 from gw_sqla.migrations import migrate
@@ -32,7 +38,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger(__name__)
 
 _DEFAULTS = RunnerSettings()
-_CRONTAB = "crontab"
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -99,12 +104,7 @@ def _duration(name: str, default: timedelta, text: str) -> Callable[[F], F]:
     metavar="FLAG",
     help="Leave jobs with this flag alone; can be repeated (in the variable: separated by spaces).",
 )
-@option(
-    "--crontab",
-    metavar="FILE",
-    help="Cron items to schedule, beside those of the application. Default: the file crontab in the current directory, "
-    "if there is one.",
-)
+@crontab_option
 @option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="info", help="What to log.")
 @debug_option
 def command(
@@ -150,7 +150,7 @@ def command(
         transaction_pooler=transaction_pooler,
         use_local_time=use_local_time,
         forbidden_flags=forbidden_flags,
-        crontab=_read_crontab(crontab),
+        crontab=load_crontab(crontab),
     )
     work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
     anyio.run(work, backend=backend)
@@ -170,13 +170,6 @@ async def _work(url: URL, tasks: TaskRegistry, settings: RunnerSettings, *, once
             click.echo(f"completed {counts.completed}, failed {counts.failed}")
         else:
             await runner.run()
-
-
-def _read_crontab(file: str | None) -> list[CronItem]:
-    """The items of the file that is named, or of the usual one if it is there."""
-    if file is not None:
-        return read_crontab(file)
-    return read_crontab(_CRONTAB) if Path(_CRONTAB).is_file() else []
 
 
 def _start_log(level: str) -> None:

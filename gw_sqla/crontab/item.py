@@ -123,7 +123,7 @@ def check_option(name: str, value: Any) -> Any:
         check_smallint(name, value)
     elif name == "flags":
         check_flags(value)
-        return None if value is None else tuple(value)
+        return tuple(value or ()) or None
     elif name == "job_key_mode" and value is not None:
         return _mode(value)
     elif name == "tz" and value is not None:

@@ -17,7 +17,7 @@ from gw_sqla.crontab.item import CronItem, check_option
 from gw_sqla.crontab.options import read_options
 from gw_sqla.errors import ConfigurationError, CrontabError, CrontabProblem, InvalidJobError
 
-__all__ = ["CrontabReading", "parse_crontab", "read_crontab", "scan_crontab"]
+__all__ = ["CrontabReading", "parse_crontab", "read_crontab", "read_text", "scan_crontab"]
 
 _TASK = re.compile(r"[_a-zA-Z][_a-zA-Z0-9:/-]*")
 

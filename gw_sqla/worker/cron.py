@@ -42,12 +42,11 @@ class CronScheduler:
         self._items = items
         self._clock = clock
         self._catch_up = catch_up
-        self._next = self._seen = clock.now()
         self._outage = Outage("scheduling the crontab")
+        self._start_from(clock.now())
 
     async def run(self) -> None:
         """Schedule until cancelled, whatever the database does. A cancellation closes the connection."""
-        self._start_from(self._clock.now())
         try:
             while True:
                 try:
@@ -67,7 +66,6 @@ class CronScheduler:
         """Make the items known, and make up for what those that were known have missed."""
         now = self._clock.now()
         known = await self._known.make_known([item.identifier for item in self._items], now)
-        self._outage.over()
         added = 0
         for minute, items in backfill(self._items, known, now, self._next):
             added += len(await self._known.schedule(minute, items, backfilled=True))
@@ -80,10 +78,9 @@ class CronScheduler:
             if not await self._is_due(minute):
                 return
             added = await self._known.schedule(minute, items, backfilled=False)
-            self._outage.over()
             log.debug("crontab: jobs of %s added for %s", ", ".join(added) or "no item", minute)
             self._next = minute + _MINUTE
-        await self._rest()
+        await self._relax()
         await anyio.sleep_forever()  # no item fires ever again
 
     async def _is_due(self, minute: datetime) -> bool:
@@ -94,7 +91,7 @@ class CronScheduler:
                 self._start_from(now)
                 return False
             self._seen = now
-            await self._rest()
+            await self._relax()
             await self._clock.sleep(min(minute - now, _MINUTE))
         self._seen = now
         if now - minute > self._catch_up:
@@ -107,6 +104,11 @@ class CronScheduler:
         if now - minute >= _MINUTE:
             log.info("the crontab is %s late: the jobs of %s are added now", now - minute, minute)
         return True
+
+    async def _relax(self) -> None:
+        """All that was due is done, so an outage is over, and the connection is not needed for a while."""
+        self._outage.over()
+        await self._rest()
 
     async def _rest(self) -> None:
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gw_sqla.cli import worker as worker_command
+from gw_sqla.cli.app import load_crontab
 from tests.cli.command import APP, error_line, fetch, run, run_here, started
 
 GOOD = "0 4 * * * clean_up ?fill=1d\n30 2 * * * report ?id=paris&tz=Europe/Paris\n"
@@ -103,7 +103,7 @@ def test_known(clean_database: str, good: str) -> None:
         "a           2026-05-01T07:30:05Z  -                     -",
         "clean_up    2026-05-01T07:30:05Z  2026-05-02T00:00:00Z  -",
     ]
-    rows = json.loads(run("crontab", "known", "--json", "--crontab", good, env=env).stdout)
+    rows = json.loads(run("crontab", "known", "--json", "--crontab", good, "--app", APP, env=env).stdout)
     assert [row["identifier"] for row in rows] == ["a", "clean_up"]
     assert rows[0]["next"] is None
     assert datetime.fromisoformat(rows[1]["next"]).hour == 4
@@ -113,12 +113,12 @@ def test_the_crontab_of_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     named = ["worker", "--app", APP, "--database-url", "postgresql://127.0.0.1:1/d", "--once", "--crontab"]
     assert error_line(run_here(*named, str(tmp_path / "none")), 2).endswith("none: there is no such file")
     assert "line 2, column 3" in error_line(run_here(*named, write(tmp_path, BAD)), 2)
-    items = worker_command._read_crontab(write(tmp_path, GOOD))
+    items = load_crontab(write(tmp_path, GOOD))
     assert [item.identifier for item in items] == ["clean_up", "paris"]
     monkeypatch.chdir(tmp_path)
-    assert worker_command._read_crontab(None) == items
+    assert load_crontab(None) == items
     (tmp_path / "crontab").unlink()
-    assert worker_command._read_crontab(None) == []
+    assert load_crontab(None) == []
 
 
 def test_a_worker_schedules_its_crontab(clean_database: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -93,6 +94,37 @@ async def test_after_an_outage_beyond_the_bound_only_fills_go_back(
         ("a", "13:10", False),
         ("filled", "13:10", False),
     ]
+
+
+async def test_a_fault_that_stays_is_said_once(
+    engine: AsyncEngine,
+    fetch: Fetch,
+    jobs: Jobs,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What makes items known works all the time, what adds jobs does not: no outage ends in between."""
+    tries = 0
+    schedule = KnownCrontabs.schedule
+
+    async def counted(known: KnownCrontabs, *arguments: Any, **options: Any) -> list[str]:
+        nonlocal tries
+        tries += 1
+        return await schedule(known, *arguments, **options)
+
+    monkeypatch.setattr(KnownCrontabs, "schedule", counted)
+    clock = ManualClock(NOON)
+    async with AsyncExitStack() as stack:
+        await fetch("alter function graphile_worker.add_job rename to away")
+        try:
+            await stack.enter_async_context(scheduling(engine, clock))
+            await until(lambda: tries == 4)
+        finally:
+            await fetch("alter function graphile_worker.away rename to add_job")
+        await clock.until_asleep()
+    assert caplog.text.count("scheduling the crontab failed") == 1
+    assert caplog.text.count("scheduling the crontab works again") == 1
+    assert len(await jobs()) == 2
 
 
 async def test_an_outage_at_the_start_is_waited_out(

@@ -60,6 +60,8 @@ async def send_email(payload: Email, ctx: JobContext) -> None:
 def make_report(payload: Report) -> None: ...
 
 
+@tasks.cron("0 4 * * *", fill=timedelta(days=1), payload=Order(number=1), id="nightly")
+@tasks.cron("@hourly", payload={"number": 2})
 @tasks.task("ship_order")
 async def ship_order(payload: Order) -> None: ...
 
