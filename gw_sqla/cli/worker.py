@@ -150,7 +150,7 @@ def command(
         transaction_pooler=transaction_pooler,
         use_local_time=use_local_time,
         forbidden_flags=forbidden_flags,
-        crontab=load_crontab(crontab),
+        crontab=tuple(load_crontab(crontab)),
     )
     work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
     anyio.run(work, backend=backend)

@@ -9,7 +9,7 @@ with due as (
   )
 ), won as (
   insert into "graphile_worker"._private_known_crontabs as known (identifier, known_since, last_execution)
-  select identifier, $2::TIMESTAMP WITH TIME ZONE, $2::TIMESTAMP WITH TIME ZONE from due order by identifier
+  select identifier, $2::TIMESTAMP WITH TIME ZONE, $2::TIMESTAMP WITH TIME ZONE from due order by position
   on conflict (identifier) do update set last_execution = excluded.last_execution
   where known.last_execution is null or known.last_execution < excluded.last_execution
   returning known.identifier
