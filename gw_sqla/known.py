@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -22,9 +21,6 @@ from gw_sqla.line import Line
 from gw_sqla.statements import crontab
 
 __all__ = ["KnownCrontab", "KnownCrontabs"]
-
-_TIMEOUT = 60.0
-"""Seconds for one statement: what waits longer, for a lock on a job key say, is given up and tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +60,7 @@ class KnownCrontabs:
         await call_asyncio(self._line.close)
 
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        with anyio.fail_after(_TIMEOUT):
-            return await call_asyncio(self._line.fetch, statement, parameters)
+        return await call_asyncio(self._line.fetch, statement, parameters)
 
 
 def _job(item: CronItem, minute: datetime, backfilled: bool) -> dict[str, Any]:
