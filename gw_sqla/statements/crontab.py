@@ -11,7 +11,7 @@ from functools import lru_cache
 from sqlalchemy import BigInteger, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.sql import EARLIEST, LATEST, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.sql import FIRST_DAY, LAST_DAY, TEXTS, TIMESTAMP, statement
 
 __all__ = ["known_crontabs", "make_known", "schedule"]
 
@@ -21,8 +21,8 @@ def known_crontabs(schema: str) -> TextualSelect:
     """Read all that are known, by identifier."""
     return statement(
         f"""select identifier,
-  least(greatest(known_since, {EARLIEST}), {LATEST}) as known_since,
-  case when last_execution is not null then least(greatest(last_execution, {EARLIEST}), {LATEST}) end as last_execution
+  least(greatest(known_since, {FIRST_DAY}), {LAST_DAY}) as known_since,
+  case when last_execution is not null then least(greatest(last_execution, {FIRST_DAY}), {LAST_DAY}) end as last_execution
 from __schema__._private_known_crontabs
 order by identifier""",
         schema,
@@ -43,7 +43,7 @@ def make_known(schema: str) -> TextualSelect:
   order by i
   on conflict (identifier) do nothing
 )
-select identifier, least(greatest(coalesce(last_execution, known_since), {EARLIEST}), {LATEST}) as since
+select identifier, least(greatest(coalesce(last_execution, known_since), {FIRST_DAY}), {LAST_DAY}) as since
 from __schema__._private_known_crontabs
 where identifier = any (:identifiers)""",
         schema,

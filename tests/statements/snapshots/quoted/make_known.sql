@@ -7,6 +7,6 @@ with added as (
   order by i
   on conflict (identifier) do nothing
 )
-select identifier, least(greatest(coalesce(last_execution, known_since), timestamptz '0001-01-01 00:00:00+00'), timestamptz '9999-12-31 23:59:59.999999+00') as since
+select identifier, least(greatest(coalesce(last_execution, known_since), timestamptz '0001-01-02 00:00:00+00'), timestamptz '9999-12-30 23:59:59.999999+00') as since
 from "we""ird: 50% Schema"._private_known_crontabs
 where identifier = any ($2::TEXT[])
