@@ -7,6 +7,7 @@
     ├── InvalidJobError           an argument of a job; also a ValueError
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
     ├── JobNotAddedError          the job of a transaction that has not committed
+    ├── LockLostError             a job that this worker does not hold any more
     ├── LoopError                 database work on trio without an asyncio loop
     ├── SessionError              a session that cannot do it: closed, read only, aborted, of another database
     ├── AccessError               the database role lacks rights (SQLSTATE 42501, row level security)
@@ -36,6 +37,7 @@ __all__ = [
     "InvalidJobError",
     "InvalidPayloadError",
     "JobNotAddedError",
+    "LockLostError",
     "LoopError",
     "SchemaBehindError",
     "SchemaError",
@@ -103,6 +105,20 @@ class InvalidPayloadError(InvalidJobError):
 
 class JobNotAddedError(GwSqlaError):
     """A `gw_sqla.PendingJob` was asked for its job, but its transaction has not committed, or was rolled back."""
+
+
+class LockLostError(GwSqlaError):
+    """A job cannot be completed by its handler: this worker does not hold it any more.
+
+    Another worker or an administrator took it over, or it was completed already. Roll the transaction back.
+    """
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(
+            f"job {job_id} is not this worker's any more: its lock was lost, or it was completed already; "
+            "roll the transaction back"
+        )
+        self.job_id = job_id
 
 
 class LoopError(GwSqlaError):

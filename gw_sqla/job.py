@@ -14,7 +14,18 @@ from typing import Any, NamedTuple, TypedDict
 from gw_sqla.arguments import check_flags, check_run_at, check_smallint, check_text
 from gw_sqla.types import JobState
 
-__all__ = ["ClaimedJob", "Completed", "Failed", "JobDetails", "JobOptions", "JobRow", "JobSpec", "Outcome", "Returned"]
+__all__ = [
+    "ClaimedJob",
+    "Completed",
+    "CompletedByHandler",
+    "Failed",
+    "JobDetails",
+    "JobOptions",
+    "JobRow",
+    "JobSpec",
+    "Outcome",
+    "Returned",
+]
 
 
 class JobOptions(TypedDict, total=False):
@@ -142,6 +153,11 @@ class Completed:
     """The handler returned: the job is deleted."""
 
     job: ClaimedJob
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedByHandler(Completed):
+    """The handler's own transaction has deleted the job already: nothing is left to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from gw_sqla.errors import InvalidPayloadError, TaskDefinitionError
 
-__all__ = ["PayloadType", "to_json"]
+__all__ = ["PayloadType", "problems", "to_json"]
 
 P = TypeVar("P")
 
@@ -74,6 +74,7 @@ class PayloadType(Generic[P]):
             self._adapter: TypeAdapter[P] = TypeAdapter(annotation)
         except PydanticUserError as error:
             raise TaskDefinitionError(f"payload type {annotation!r} cannot be used: {error.message}") from error
+        self.annotation = annotation
         self._is_any = annotation is Any
 
     def dump(self, value: P) -> Any:
@@ -84,7 +85,7 @@ class PayloadType(Generic[P]):
             valid = self._adapter.validate_python(value)
             plain = self._adapter.dump_python(valid, mode="json", by_alias=True, warnings=False)
         except ValidationError as error:
-            raise InvalidPayloadError(f"does not fit its task: {_problems(error)}") from error
+            raise InvalidPayloadError(f"does not fit its task: {problems(error)}") from error
         except (PydanticSerializationError, ValueError) as error:  # circular, too deep, not Unicode
             raise InvalidPayloadError(f"is not JSON: {error}") from error
         except RecursionError as error:
@@ -118,11 +119,11 @@ class PayloadType(Generic[P]):
         except ValidationError as error:
             plain = self._without_peers_fields(text)
             if plain is None:
-                raise InvalidPayloadError(f"does not fit its task: {_problems(error)}") from error
+                raise InvalidPayloadError(f"does not fit its task: {problems(error)}") from error
         try:
             return self._adapter.validate_json(plain)
         except ValidationError as error:
-            raise InvalidPayloadError(f"does not fit its task: {_problems(error)}") from error
+            raise InvalidPayloadError(f"does not fit its task: {problems(error)}") from error
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of payloads as they are stored."""
@@ -170,7 +171,7 @@ def _is_secret(value: Any) -> bool:
     return isinstance(value, (Secret, SecretStr, SecretBytes))
 
 
-def _problems(error: ValidationError) -> str:
+def problems(error: ValidationError) -> str:
     """The errors in one line: where and what, without the input, which may be a secret."""
     shown = error.errors(include_input=False, include_url=False, include_context=False)[:5]
     parts = [f"{'.'.join(str(step) for step in item['loc']) or 'value'}: {item['msg']}" for item in shown]

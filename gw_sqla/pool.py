@@ -29,8 +29,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.clock import SystemClock
 from gw_sqla.crontab import CronItem
 from gw_sqla.errors import SchemaTooNewError
-from gw_sqla.execution.context import WorkerResources
+from gw_sqla.execution.context import Workplace
 from gw_sqla.execution.executor import Executor
+from gw_sqla.execution.processes import Processes
+from gw_sqla.execution.resources import open_resources
 from gw_sqla.hooks import Observers
 from gw_sqla.known import KnownCrontabs
 from gw_sqla.ledger import LEDGER_ID
@@ -100,8 +102,9 @@ class WorkerPool:
             pooled=pooled,
         )
         lease = Lease()
-        resources = WorkerResources(engine, settings.schema, self.stop_requested)
-        executor = Executor(tasks, resources, observers, settings.concurrency)
+        self._workplace = Workplace(engine, settings.schema, self.pool_id, self.stop_requested)
+        self._processes = Processes()
+        executor = Executor(tasks, self._workplace, self._processes, observers, settings.concurrency)
         self._demand = demand = Demand()
         self._finisher = Finisher(self._store, observers, demand.outcomes_written)
         self._slots = Slots(
@@ -163,8 +166,9 @@ class WorkerPool:
         """Work until stopped, or, with ``once``, until nothing is ready; then stop in order."""
         try:
             await self._store.register_tasks(self._tasks)
-            await self._heartbeat.begin()
-            await self._work(task_status, with_signals=with_signals, once=once)
+            async with self._processes, open_resources(self._tasks.values()) as self._workplace.made:
+                await self._heartbeat.begin()
+                await self._work(task_status, with_signals=with_signals, once=once)
         finally:
             nothing_forgotten = await self._claimer.end()
             await self._heartbeat.end(holds_nothing=nothing_forgotten and self._finisher.backlog == 0)

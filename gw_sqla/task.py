@@ -1,19 +1,57 @@
-"""A task: an identifier, the function that runs its jobs, and the type of their payload."""
+"""A task: an identifier, the function that runs its jobs, and what this function is given.
+
+All of it is decided when the task is declared; running a job looks nothing up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, Unpack
+from enum import Enum, auto
+from typing import Any, Generic, Literal, TypeVar, Unpack
 
 from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.job import JobOptions, JobSpec
 from gw_sqla.payload import PayloadType
 
-__all__ = ["Task"]
+__all__ = ["Argument", "Resource", "RunIn", "Source", "Task"]
 
 P = TypeVar("P")
+
+RunIn = Literal["loop", "thread", "process"]
+
+
+class Source(Enum):
+    """Where an argument of a handler comes from, if it is not a resource."""
+
+    PAYLOAD = auto()
+    CONTEXT = auto()
+    SESSION = auto()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Resource:
+    """What handlers are given by its type: made when a runner starts, closed when it ends.
+
+    ``make`` is a function or an async generator function that yields once; it is given other resources.
+    """
+
+    type: Any
+    make: Callable[..., Any]
+    arguments: tuple[Argument, ...]
+
+    def __repr__(self) -> str:
+        return f"Resource({getattr(self.make, '__name__', self.make)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """One parameter of a handler and what it is given."""
+
+    name: str
+    source: Source | Resource
+    by_keyword: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -26,11 +64,11 @@ class Task(Generic[P]):
     identifier: str
     handler: Callable[..., Any]
     payload_type: PayloadType[P]
+    arguments: tuple[Argument, ...]
     takes_payload: bool
-    takes_context: bool
-    context_first: bool
-    is_async: bool
+    run_in: RunIn
     batch: bool = False
+    transactional: bool = False
     timeout: timedelta | None = None
     backoff: Callable[[int], timedelta] | None = None
 
@@ -40,6 +78,10 @@ class Task(Generic[P]):
 
     def __repr__(self) -> str:
         return f"Task({self.identifier!r})"
+
+    def takes(self, source: Source) -> bool:
+        """Whether the handler is given this."""
+        return any(argument.source is source for argument in self.arguments)
 
     def spec(
         self,

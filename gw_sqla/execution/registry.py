@@ -1,16 +1,17 @@
 """TaskRegistry: declares which functions run which jobs.
 
-A handler's parameters say what it is given: one annotated `JobContext` gets the context, the other
-gets the payload, whose annotation is the payload's type. Unannotated, the first is the payload (plain
-JSON) and the second the context. Further parameters need a default, and keep it. What cannot work is
-refused when the task is declared.
+A handler's parameters say what it is given: by their annotations a `JobContext`, an ``AsyncSession``, the
+resources declared above it, and the payload, which is the one that is none of these and whose annotation
+is the payload's type. Unannotated, the first is the payload (plain JSON) and the second the context. Further
+parameters need a default, and keep it. What cannot work is refused when the task is declared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Literal, Protocol, TypeVar, Unpack, overload
 
 from pydantic import PydanticUserError
 
@@ -19,13 +20,17 @@ from gw_sqla.crontab import CronItem, CronOptions
 from gw_sqla.errors import ConfigurationError, InvalidJobError, TaskDefinitionError
 from gw_sqla.execution.context import JobContext
 from gw_sqla.execution.cron_items import check_fit
+from gw_sqla.execution.processes import refuse_impossible
+from gw_sqla.execution.resources import read_resource
 from gw_sqla.execution.signature import read_signature
 from gw_sqla.payload import PayloadType
-from gw_sqla.task import Task
+from gw_sqla.session import AsyncSession
+from gw_sqla.task import Resource, Source, Task
 
 __all__ = ["TaskRegistry"]
 
 P = TypeVar("P")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Plain:
@@ -33,22 +38,38 @@ class _Plain:
 
 
 class _Declare(Protocol):
-    """What ``@tasks.task(...)`` returns: turns a handler into a Task of its payload's type."""
+    """What ``@tasks.task(...)`` returns: turns a handler into a Task of its payload's type.
+
+    The payload is what comes first, or after a JobContext and an AsyncSession. A type checker cannot
+    tell a resource from a payload: where there is none, resources are taken by keyword.
+    """
 
     @overload
     def __call__(self, handler: Callable[[], Any], /) -> Task[None]: ...
     @overload
-    def __call__(self, handler: Callable[[_Plain], Any], /) -> Task[Any]: ...
+    def __call__(self, handler: Callable[Concatenate[_Plain, ...], Any], /) -> Task[Any]: ...
     @overload
-    def __call__(self, handler: Callable[[JobContext, _Plain], Any], /) -> Task[Any]: ...
+    def __call__(self, handler: Callable[Concatenate[JobContext, _Plain, ...], Any], /) -> Task[Any]: ...
     @overload
-    def __call__(self, handler: Callable[[JobContext], Any], /) -> Task[None]: ...
+    def __call__(self, handler: Callable[Concatenate[JobContext, AsyncSession, P, ...], Any], /) -> Task[P]: ...
     @overload
-    def __call__(self, handler: Callable[[P], Any], /) -> Task[P]: ...
+    def __call__(self, handler: Callable[Concatenate[AsyncSession, JobContext, P, ...], Any], /) -> Task[P]: ...
     @overload
-    def __call__(self, handler: Callable[[P, JobContext], Any], /) -> Task[P]: ...
+    def __call__(self, handler: Callable[Concatenate[JobContext, AsyncSession, ...], Any], /) -> Task[None]: ...
     @overload
-    def __call__(self, handler: Callable[[JobContext, P], Any], /) -> Task[P]: ...
+    def __call__(self, handler: Callable[Concatenate[AsyncSession, JobContext, ...], Any], /) -> Task[None]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[JobContext, P, ...], Any], /) -> Task[P]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[AsyncSession, P, ...], Any], /) -> Task[P]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[JobContext, ...], Any], /) -> Task[None]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[AsyncSession, ...], Any], /) -> Task[None]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[P, ...], Any], /) -> Task[P]: ...
+    @overload
+    def __call__(self, handler: Callable[..., Any], /) -> Task[None]: ...  # type: ignore[overload-cannot-match]
 
 
 class TaskRegistry(Mapping[str, Task[Any]]):
@@ -62,6 +83,7 @@ class TaskRegistry(Mapping[str, Task[Any]]):
     def cron_items(self) -> tuple[CronItem, ...]:
         """What `cron` has declared: a runner of this registry schedules it."""
         return tuple(self._cron_items)
+        self._resources: dict[Any, Resource] = {}
 
     def task(
         self,
@@ -70,6 +92,8 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         batch: bool = False,
         timeout: timedelta | None = None,
         backoff: Callable[[int], timedelta] | None = None,
+        transactional: bool = False,
+        run_in: Literal["thread", "process"] | None = None,
     ) -> _Declare:
         """Declare the decorated function, async or sync, as the handler of a task.
 
@@ -77,17 +101,25 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         ``batch``: the payload is a list and the handler returns a list with one result for each item;
         an item whose result is an exception is tried again, with the others that failed.
         ``timeout``: how long one attempt may take; it is then cancelled and failed. None is no limit.
-        Not for sync handlers: a thread cannot be stopped.
+        Not for threads, which cannot be stopped.
         ``backoff``: from the number of attempts made to the wait until the next; None is Graphile
         Worker's exp(min(attempts, 10)) seconds.
+        ``transactional``: the transaction of the AsyncSession that the handler takes also completes the job, so that
+        what it writes there is written exactly once.
+        ``run_in``: where a sync handler runs, in a thread (the default) or in a process.
 
-        A sync handler runs in a thread. Raises TaskDefinitionError.
+        Raises TaskDefinitionError.
         """
 
-        _check_options(identifier, batch, timeout, backoff)
+        _check_options(identifier, batch, timeout, backoff, transactional, run_in)
 
         def declare(handler: Callable[..., Any]) -> Task[Any]:
-            task = _task(identifier, handler, batch=batch, timeout=timeout, backoff=backoff)
+            try:
+                task = self._task(identifier, handler, run_in)
+                task = replace(task, batch=batch, timeout=timeout, backoff=backoff, transactional=transactional)
+                _refuse_combination(task)
+            except TaskDefinitionError as error:
+                raise TaskDefinitionError(f"task {identifier!r}: {error}") from error
             if identifier in self._tasks:
                 raise TaskDefinitionError(f"task {identifier!r} is declared twice in this registry")
             self._tasks[identifier] = task
@@ -123,6 +155,28 @@ class TaskRegistry(Mapping[str, Task[Any]]):
 
         return declare
 
+    def resource(self, make: F) -> F:
+        """Declare what handlers are given by its type; return the function as it was.
+
+        The decorated function's return annotation is the type that handlers, and other resources, ask
+        for. It is an async generator function that yields once (``-> AsyncIterator[Client]``), where something
+        is to be closed, or a function, async or not, that returns it. Its parameters are resources
+        declared above it. Each run of a Runner makes those that its tasks ask for, before it claims jobs,
+        and closes them when the last job has ended; errors in that leave the runner. A cancellation of the
+        runner reaches them as it reaches any code.
+
+        Raises TaskDefinitionError.
+        """
+        resource = read_resource(make, self._resources)
+        for identifier, task in self._tasks.items():
+            if task.takes_payload and task.payload_type.annotation == resource.type:
+                raise TaskDefinitionError(
+                    f"{resource} is declared below task {identifier!r}, which takes its type for a payload: "
+                    "declare it above the task"
+                )
+        self._resources[resource.type] = resource
+        return make
+
     def json_schemas(self) -> dict[str, dict[str, Any]]:
         """Return the JSON Schema of each task's payload, for producers in other languages.
 
@@ -138,6 +192,23 @@ class TaskRegistry(Mapping[str, Task[Any]]):
                 ) from error
         return schemas
 
+    def _task(
+        self, identifier: str, handler: Callable[..., Any], run_in: Literal["thread", "process"] | None
+    ) -> Task[Any]:
+        signature = read_signature(handler, self._resources)
+        if run_in == "process":
+            refuse_impossible(handler, signature)
+        elif run_in is not None and signature.is_async:
+            raise TaskDefinitionError("run_in is for sync handlers; an async one runs in the event loop")
+        return Task(
+            identifier=identifier,
+            handler=handler,
+            payload_type=PayloadType(signature.payload),
+            arguments=signature.arguments,
+            takes_payload=signature.takes(Source.PAYLOAD),
+            run_in="loop" if signature.is_async else run_in or "thread",
+        )
+
     def __getitem__(self, identifier: str) -> Task[Any]:
         return self._tasks[identifier]
 
@@ -148,49 +219,35 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         return len(self._tasks)
 
 
-def _task(
-    identifier: str,
-    handler: Callable[..., Any],
-    *,
-    batch: bool,
-    timeout: timedelta | None,
-    backoff: Callable[[int], timedelta] | None,
-) -> Task[Any]:
-    try:
-        signature = read_signature(handler)
-        payload_type: PayloadType[Any] = PayloadType(signature.payload)
-    except TaskDefinitionError as error:
-        raise TaskDefinitionError(f"task {identifier!r}: {error}") from error
-    if timeout is not None and not signature.is_async:
+def _refuse_combination(task: Task[Any]) -> None:
+    """Raise TaskDefinitionError for options that do not go with the handler, or with each other."""
+    if task.timeout is not None and task.run_in == "thread":
         raise TaskDefinitionError(
-            f"task {identifier!r}: a timeout cannot stop the thread of a sync handler; make the handler async, "
+            "a timeout cannot stop the thread of a sync handler; make the handler async, run it in a process, "
             "or bound the time inside it"
         )
-    if batch and not (signature.takes_payload and payload_type.takes_lists):
-        raise TaskDefinitionError(f"task {identifier!r}: a batch handler takes a payload, a list of items")
-    return Task(
-        identifier=identifier,
-        handler=handler,
-        payload_type=payload_type,
-        takes_payload=signature.takes_payload,
-        takes_context=signature.takes_context,
-        context_first=signature.context_first,
-        is_async=signature.is_async,
-        batch=batch,
-        timeout=timeout,
-        backoff=backoff,
-    )
+    if task.batch and not (task.takes_payload and task.payload_type.takes_lists):
+        raise TaskDefinitionError("a batch handler takes a payload, a list of items")
+    if task.transactional and not task.takes(Source.SESSION):
+        raise TaskDefinitionError("a transactional task's handler takes an AsyncSession, in whose transaction it works")
+    if task.transactional and task.batch:
+        raise TaskDefinitionError("a batch, whose items may fail in part, cannot be transactional")
 
 
-def _check_options(identifier: object, batch: object, timeout: object, backoff: object) -> None:
+def _check_options(
+    identifier: object, batch: object, timeout: object, backoff: object, transactional: object, run_in: object
+) -> None:
     if callable(identifier):
         raise TaskDefinitionError('@tasks.task needs the task\'s identifier: write @tasks.task("identifier")')
     try:
         check_text("task_identifier", identifier, 128)
     except InvalidJobError as error:
         raise TaskDefinitionError(f"task identifier {identifier!r} {error.problem}") from error
-    if not isinstance(batch, bool):
-        raise TaskDefinitionError(f"task {identifier!r}: batch must be True or False, not {batch!r}")
+    for option, value in (("batch", batch), ("transactional", transactional)):
+        if not isinstance(value, bool):
+            raise TaskDefinitionError(f"task {identifier!r}: {option} must be True or False, not {value!r}")
+    if run_in not in (None, "thread", "process"):
+        raise TaskDefinitionError(f"task {identifier!r}: run_in must be 'thread' or 'process', not {run_in!r}")
     if timeout is not None and not isinstance(timeout, timedelta):
         raise TaskDefinitionError(f"task {identifier!r}: timeout must be a timedelta, not {timeout!r}")
     if timeout is not None and timeout <= timedelta(0):

@@ -15,7 +15,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.sql import BIGINTS, TEXTS, statement
 
-__all__ = ["complete", "fail", "give_back", "give_back_forgotten"]
+__all__ = ["complete", "fail", "find_settled", "give_back", "give_back_forgotten"]
 
 _UNLOCK_QUEUES = """, unlocked as (
   update __schema__._private_job_queues q
@@ -107,4 +107,12 @@ def give_back_forgotten(schema: str) -> TextualSelect:
         schema,
         ids=BIGINTS,
         pool_id=Text,
+    ).columns(id=BigInteger)
+
+
+@lru_cache
+def find_settled(schema: str) -> TextualSelect:
+    """Return the id of job ``id`` if it is there, once whoever is deleting it has committed or rolled back."""
+    return statement(
+        "select j.id from __schema__._private_jobs j where j.id = :id for update", schema, id=BigInteger
     ).columns(id=BigInteger)

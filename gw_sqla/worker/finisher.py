@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 
 from gw_sqla.hooks import Observers
-from gw_sqla.job import Completed, Failed, Outcome, Returned
+from gw_sqla.job import Completed, CompletedByHandler, Failed, Outcome, Returned
 from gw_sqla.store import DATABASE_FAULTS, Outage, Store
 
 __all__ = ["Finisher"]
@@ -82,7 +82,7 @@ class Finisher:
         )
 
     async def _write(self, batch: Sequence[Outcome]) -> None:
-        completed_ids = [outcome.job.id for outcome in batch if isinstance(outcome, Completed)]
+        completed_ids = [outcome.job.id for outcome in batch if type(outcome) is Completed]
         failed = [outcome for outcome in batch if isinstance(outcome, Failed)]
         returned_ids = [outcome.job.id for outcome in batch if isinstance(outcome, Returned)]
         lost: set[int] = set()
@@ -96,6 +96,7 @@ class Finisher:
         if lost:
             log.error("the locks of jobs %s were lost: their outcomes were not written", sorted(lost)[:20])
         self.completed += len(completed_ids) - len(lost.intersection(completed_ids))
+        self.completed += sum(isinstance(outcome, CompletedByHandler) for outcome in batch)
         self.failed += sum(outcome.job.id not in lost for outcome in failed)
         self._writing = []
         self._observers.written(batch, lost)

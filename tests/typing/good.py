@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
@@ -9,6 +10,7 @@ from typing import Any, assert_type
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session
 from typing_extensions import TypedDict
 
@@ -143,3 +145,50 @@ async def run(engine: AsyncEngine) -> Any:
     runner = Runner(engine, tasks, RunnerSettings(concurrency=2))
     await runner.run()
     return await runner.run_once()
+
+
+class Client:
+    """A resource."""
+
+
+@tasks.resource
+async def client() -> AsyncIterator[Client]:
+    yield Client()
+
+
+@tasks.task("charge", transactional=True)
+async def charge(payload: Email, session: SqlalchemySession) -> None: ...
+
+
+@tasks.task("look")
+async def look(ctx: JobContext, session: AsyncSession, payload: Email, client: Client) -> None: ...
+
+
+@tasks.task("sweep")
+async def sweep(session: AsyncSession, ctx: JobContext) -> None: ...
+
+
+@tasks.task("fetch")
+async def fetch(payload: Email, client: Client, *, other: Client) -> None: ...
+
+
+@tasks.task("ping")
+async def ping(*, client: Client) -> None: ...
+
+
+@tasks.task("ping_in_session")
+async def ping_in_session(session: AsyncSession, *, client: Client) -> None: ...
+
+
+@tasks.task("crunch", run_in="process", timeout=timedelta(seconds=5))
+def crunch(payload: list[int]) -> None: ...
+
+
+def given() -> None:
+    assert_type(charge, Task[Email])
+    assert_type(look, Task[Email])
+    assert_type(sweep, Task[None])
+    assert_type(fetch, Task[Email])
+    assert_type(ping, Task[None])
+    assert_type(ping_in_session, Task[None])
+    assert_type(crunch, Task[list[int]])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gw_sqla import JobContext, TaskDefinitionError, TaskRegistry
+from gw_sqla.task import Source
 
 
 async def plain(payload: int) -> None: ...
@@ -159,5 +160,6 @@ class Handler:
 )
 def test_what_a_handler_takes(handler: Any, is_async: bool, payload: bool, context: bool, context_first: bool) -> None:
     task = TaskRegistry().task("charge")(handler)
-    taken = (task.is_async, task.takes_payload, task.takes_context, task.context_first)
+    sources = [argument.source for argument in task.arguments]
+    taken = (task.run_in == "loop", task.takes_payload, Source.CONTEXT in sources, sources[:1] == [Source.CONTEXT])
     assert taken == (is_async, payload, context, context_first)

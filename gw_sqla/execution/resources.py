@@ -1,0 +1,110 @@
+"""Resources: what handlers are given by its type, made when a runner starts and closed when it ends.
+
+Found by the return annotation of the function that makes them, when it is declared, so that a task which
+asks for what nothing provides is refused. A resource may be given others, those declared above it;
+that makes their order, and no cycle can be written. A runner makes those that its tasks ask for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from inspect import Parameter
+from typing import Any, get_args, get_origin
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gw_sqla.errors import TaskDefinitionError
+from gw_sqla.execution.context import JobContext
+from gw_sqla.execution.signature import read_hints
+from gw_sqla.task import Argument, Resource, Task
+
+__all__ = ["open_resources", "read_resource"]
+
+_STREAMS = (AsyncIterator, AsyncGenerator, AsyncIterable)
+
+
+def read_resource(make: Callable[..., Any], resources: Mapping[Any, Resource]) -> Resource:
+    """Return the resource that a function makes, given the ones declared before; raises TaskDefinitionError."""
+    name = getattr(make, "__name__", repr(make))
+    if not inspect.isroutine(make):
+        raise TaskDefinitionError(f"a resource is made by a function, not by {make!r}")
+    if inspect.isgeneratorfunction(make):
+        raise TaskDefinitionError(f"resource {name}: a generator cannot await what it closes: make it async")
+    if hasattr(make, "__wrapped__"):
+        raise TaskDefinitionError(f"resource {name}: declare the function as it is, without another decorator")
+    try:
+        hints = read_hints(make)
+    except TaskDefinitionError as error:
+        raise TaskDefinitionError(f"resource {name}: {error}") from error
+    arguments = []
+    for parameter in inspect.signature(make).parameters.values():
+        if parameter.default is not Parameter.empty:
+            continue
+        source = resources.get(hints.get(parameter.name))
+        if source is None:
+            raise TaskDefinitionError(
+                f"resource {name}: nothing provides its parameter {parameter.name!r}: it is given other resources, by "
+                "the types of those declared above it"
+            )
+        by_keyword = parameter.kind is Parameter.KEYWORD_ONLY
+        arguments.append(Argument(name=parameter.name, source=source, by_keyword=by_keyword))
+    kind = _provided(name, hints.get("return"), is_generator=inspect.isasyncgenfunction(make))
+    if kind in resources:
+        raise TaskDefinitionError(f"resource {name}: {resources[kind]} provides this type already")
+    return Resource(type=kind, make=make, arguments=tuple(arguments))
+
+
+def _provided(name: str, annotation: Any, *, is_generator: bool) -> Any:
+    """Return the type that the return annotation says."""
+    if is_generator:
+        if get_origin(annotation) not in _STREAMS:
+            raise TaskDefinitionError(
+                f"resource {name}: its return annotation says what it provides: "
+                f"write 'async def {name}(...) -> AsyncIterator[TheType]'"
+            )
+        annotation = get_args(annotation)[0]
+    if annotation in (None, type(None), Any, object):
+        raise TaskDefinitionError(f"resource {name}: its return annotation must be the type that handlers ask for")
+    if annotation is JobContext or (isinstance(annotation, type) and issubclass(annotation, AsyncSession)):
+        raise TaskDefinitionError(f"resource {name}: handlers are given a {annotation.__name__} by the worker itself")
+    try:
+        hash(annotation)
+    except TypeError as error:
+        raise TaskDefinitionError(f"resource {name}: its type {annotation!r} cannot be looked up: {error}") from error
+    return annotation
+
+
+@asynccontextmanager
+async def open_resources(tasks: Iterable[Task[Any]]) -> AsyncIterator[dict[Resource, Any]]:
+    """Make what the tasks ask for; close it in the opposite order at the end of the block.
+
+    What a resource raises passes through, with a note that names it; those made before are closed.
+    """
+    made: dict[Resource, Any] = {}
+    async with AsyncExitStack() as stack:
+        for task in tasks:
+            await _make_all(task.arguments, made, stack)
+        yield made
+
+
+async def _make_all(arguments: Iterable[Argument], made: dict[Resource, Any], stack: AsyncExitStack) -> None:
+    for argument in arguments:
+        resource = argument.source
+        if isinstance(resource, Resource) and resource not in made:
+            await _make_all(resource.arguments, made, stack)
+            try:
+                made[resource] = await _make(resource, made, stack)
+            except BaseException as error:
+                error.add_note(f"while {resource} was made for handlers")
+                raise
+
+
+async def _make(resource: Resource, made: Mapping[Resource, Any], stack: AsyncExitStack) -> Any:
+    positional = [made[a.source] for a in resource.arguments if isinstance(a.source, Resource) and not a.by_keyword]
+    named = {a.name: made[a.source] for a in resource.arguments if isinstance(a.source, Resource) and a.by_keyword}
+    if inspect.isasyncgenfunction(resource.make):
+        return await stack.enter_async_context(asynccontextmanager(resource.make)(*positional, **named))
+    value = resource.make(*positional, **named)
+    return await value if inspect.isawaitable(value) else value

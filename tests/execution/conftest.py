@@ -1,0 +1,44 @@
+"""What the tests of handlers share: a table that they write to, and what the runner's tests have."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from sqlalchemy import text
+
+from gw_sqla import AsyncSession, JobDetails, JobRepository, async_sessionmaker
+from tests.runner.conftest import add_job, recorder, repo, tasks
+
+__all__ = ["Effects", "Jobs", "add_job", "effects", "jobs", "recorder", "repo", "tasks"]
+
+Effects = Callable[[], Awaitable[list[str]]]
+Jobs = Callable[[], Awaitable[list[JobDetails]]]
+
+WRITE = text("insert into effects (note) values (:note)")
+
+
+@pytest.fixture
+async def effects(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[Effects]:
+    """A table that handlers write notes to, and a look at what is committed of it."""
+    async with sessions.begin() as session:
+        await session.execute(text("create table effects (note text unique deferrable initially deferred)"))
+
+    async def look() -> list[str]:
+        async with sessions() as session:
+            return list(await session.scalars(text("select note from effects order by note")))
+
+    yield look
+    async with sessions.begin() as session:
+        await session.execute(text("drop table effects"))
+
+
+@pytest.fixture
+def jobs(sessions: async_sessionmaker[AsyncSession]) -> Jobs:
+    """A look at the jobs that are left."""
+
+    async def look() -> list[JobDetails]:
+        async with sessions() as session:
+            return await JobRepository().list_jobs(session)
+
+    return look

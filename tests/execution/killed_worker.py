@@ -1,0 +1,74 @@
+"""A worker that kills itself with SIGKILL at a chosen point of a transactional job, or runs what is ready.
+
+    python -m tests.execution.killed_worker URL POINT BACKEND
+
+The points are hooks of SQLAlchemy's engine and of an observer; nothing is replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+import anyio
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from gw_sqla import AsyncSession, JobContext, Observer, Runner, RunnerSettings, TaskRegistry
+
+POINTS = ["before the write", "after the write", "at the completion", "at the commit", "after the commit", "nowhere"]
+
+tasks = TaskRegistry()
+wanted = "nowhere"
+
+
+def reached(point: str) -> None:
+    """Die here if this is the point."""
+    if point == wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tasks.task("declared", transactional=True)
+async def declared(payload: int, session: AsyncSession) -> None:
+    await write(payload, session)
+
+
+@tasks.task("by_hand")
+async def by_hand(payload: int, ctx: JobContext) -> None:
+    async with ctx.session() as session:
+        await write(payload, session)
+        await ctx.complete(session)
+    reached("after the commit")
+
+
+async def write(payload: int, session: AsyncSession) -> None:
+    reached("before the write")
+    await session.execute(text("insert into effects (note) values (:note)"), {"note": str(payload)})
+    reached("after the write")
+
+
+class AfterTheCommit(Observer):
+    def job_completed(self, outcome: Any) -> None:
+        reached("after the commit")
+
+
+def watch(engine: AsyncEngine) -> None:
+    def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "delete from" in statement:
+            reached("at the completion")
+
+    event.listen(engine.sync_engine, "before_cursor_execute", executed)
+    event.listen(engine.sync_engine, "commit", lambda _connection: reached("at the commit"))
+
+
+async def main(url: str) -> None:
+    engine = create_async_engine(url)
+    watch(engine)
+    await Runner(engine, tasks, RunnerSettings(concurrency=2), observers=[AfterTheCommit()]).run_once()
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[2]
+    anyio.run(main, sys.argv[1], backend=sys.argv[3])

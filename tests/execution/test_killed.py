@@ -1,0 +1,108 @@
+"""A transactional job's effect on the database happens exactly once, wherever its worker is killed (SIGKILL)."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+from sqlalchemy import text
+
+from gw_sqla import AsyncSession, JobRepository, async_sessionmaker
+from tests.execution import killed_worker
+from tests.execution.conftest import Effects, Jobs
+
+pytestmark = pytest.mark.anyio
+
+Sessions = async_sessionmaker[AsyncSession]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def effects(sessions: Sessions) -> AsyncIterator[Effects]:
+    """A table of notes that may hold one twice, so that a second time would be seen."""
+    async with sessions.begin() as session:
+        await session.execute(text("create table effects (note text)"))
+
+    async def look() -> list[str]:
+        async with sessions() as session:
+            return list(await session.scalars(text("select note from effects order by cast(note as int)")))
+
+    yield look
+    async with sessions.begin() as session:
+        await session.execute(text("drop table effects"))
+
+
+def start(url: str, point: str, backend: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", killed_worker.__name__, url, point, backend], cwd=ROOT)
+
+
+async def run(url: str, point: str, backend: str) -> int:
+    with start(url, point, backend) as process:
+        return await anyio.to_thread.run_sync(process.wait)
+
+
+async def unlock_dead(sessions: Sessions) -> None:
+    """Take the locks of killed workers away once the server has ended their transactions."""
+    with anyio.fail_after(30):
+        while True:
+            async with sessions.begin() as session:
+                left = await session.scalar(
+                    text(
+                        "select count(*) from pg_stat_activity where datname = current_database() "
+                        "and pid <> pg_backend_pid() and state <> 'idle'"
+                    )
+                )
+                if left == 0:
+                    pools = await session.scalars(
+                        text("select distinct locked_by from graphile_worker._private_jobs where locked_by is not null")
+                    )
+                    await JobRepository().force_unlock_workers(session, list(pools))
+                    return
+            await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize("task", ["declared", "by_hand"])
+@pytest.mark.parametrize("point", killed_worker.POINTS)
+async def test_killed_at_a_point(
+    sessions: Sessions, effects: Effects, jobs: Jobs, clean_database: str, anyio_backend: str, task: str, point: str
+) -> None:
+    async with sessions.begin() as session:
+        await JobRepository().add_job(session, task, 1, queue_name="q")
+    code = await run(clean_database, point, anyio_backend)
+    assert code == (0 if point == "nowhere" else -signal.SIGKILL)
+    await unlock_dead(sessions)
+    is_done = point in ("after the commit", "nowhere")
+    assert await effects() == (["1"] if is_done else [])
+    assert [job.attempts for job in await jobs()] == ([] if is_done else [1])
+    assert await run(clean_database, "nowhere", anyio_backend) == 0
+    assert await effects() == ["1"]
+    assert await jobs() == []
+
+
+async def test_killed_again_and_again_at_any_moment(
+    sessions: Sessions, effects: Effects, jobs: Jobs, clean_database: str, anyio_backend: str
+) -> None:
+    count = 150
+    async with sessions.begin() as session:
+        for task in ("declared", "by_hand"):
+            specs = [killed_worker.tasks[task].spec(number) for number in range(count)]
+            await JobRepository().add_jobs(session, specs)
+    for round_ in range(1, 4):
+        with start(clean_database, "nowhere", anyio_backend) as process:
+            with anyio.fail_after(60):
+                while len(await effects()) < round_ * 70 and process.poll() is None:
+                    pass
+            await anyio.sleep(random.uniform(0, 0.01))  # so that each kill hits another moment
+            process.kill()
+        await unlock_dead(sessions)
+    assert await run(clean_database, "nowhere", anyio_backend) == 0
+    assert await effects() == [str(number // 2) for number in range(2 * count)]
+    assert await jobs() == []
