@@ -35,6 +35,8 @@ from gw_sqla.task import Source, Task
 __all__ = ["HandlerFailedError", "Processes", "refuse_impossible"]
 
 _LONGEST_ANSWER = 2**30
+_ENDING_TIMEOUT = 10.0
+"""Seconds for which a process that has closed its streams may take to end, so that it can be said how."""
 
 
 class HandlerFailedError(Exception):
@@ -98,10 +100,10 @@ class Processes:
                 with anyio.fail_after(seconds):
                     answer = await child.ask({"payload": payload_text})
             except BaseException as error:
-                if not isinstance(error, HandlerFailedError) or child.has_ended:
-                    await child.kill()
-                else:
+                if isinstance(error, HandlerFailedError) and not child.is_broken:
                     self._idle.append(child)
+                else:
+                    await child.kill()
                 raise
             self._idle.append(child)
         return [FailedItem(*item) for item in answer["items"]]
@@ -109,7 +111,7 @@ class Processes:
     async def _child(self) -> _Child:
         while self._idle:
             child = self._idle.pop()
-            if not child.has_ended:
+            if not child.is_broken:
                 return child
             await child.kill()
         return await _Child.start()
@@ -124,6 +126,7 @@ class _Child:
         self._process = process
         self._to = process.stdin
         self._from = BufferedByteReceiveStream(process.stdout)
+        self._answers = True
 
     @classmethod
     async def start(cls) -> _Child:
@@ -132,9 +135,9 @@ class _Child:
         return cls(await anyio.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None))
 
     @property
-    def has_ended(self) -> bool:
-        """Whether the process is known to have ended."""
-        return self._process.returncode is not None
+    def is_broken(self) -> bool:
+        """Whether the process is known to have ended, or not to answer any more."""
+        return not self._answers or self._process.returncode is not None
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request and return the answer; raises HandlerFailedError where it tells of an error."""
@@ -142,6 +145,7 @@ class _Child:
             await self._to.send(json.dumps(request).encode() + b"\n")
             answer = json.loads(await self._from.receive_until(b"\n", _LONGEST_ANSWER))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead) as error:
+            self._answers = False
             raise HandlerFailedError(await self._how_it_ended()) from error
         assert isinstance(answer, dict)
         if "error" in answer:
@@ -153,13 +157,12 @@ class _Child:
     async def kill(self) -> None:
         """Kill the process and wait until it is gone; shielded."""
         with anyio.CancelScope(shield=True):
-            if not self.has_ended:
-                with suppress(ProcessLookupError):  # it ended meanwhile
-                    self._process.kill()
+            with suppress(ProcessLookupError):  # it has ended already
+                self._process.kill()
             await self._process.aclose()
 
     async def _how_it_ended(self) -> str:
-        with anyio.move_on_after(5, shield=True):
+        with anyio.move_on_after(_ENDING_TIMEOUT, shield=True):
             await self._process.wait()
         code = self._process.returncode
         if code is None:

@@ -92,8 +92,7 @@ def read_hints(handler: Callable[..., Any]) -> dict[str, Any]:
         return get_type_hints(function, include_extras=True)
     except (NameError, AttributeError, SyntaxError, TypeError) as error:
         raise TaskDefinitionError(
-            f"an annotation of its handler cannot be resolved: {error}; "
-            "the payload's type must be importable where the handler is defined"
+            f"an annotation cannot be resolved: {error}; its types must be importable where the function is defined"
         ) from error
 
 
