@@ -78,12 +78,12 @@ class TaskRegistry(Mapping[str, Task[Any]]):
     def __init__(self) -> None:
         self._tasks: dict[str, Task[Any]] = {}
         self._cron_items: list[CronItem] = []
+        self._resources: dict[Any, Resource] = {}
 
     @property
     def cron_items(self) -> tuple[CronItem, ...]:
         """What `cron` has declared: a runner of this registry schedules it."""
         return tuple(self._cron_items)
-        self._resources: dict[Any, Resource] = {}
 
     def task(
         self,

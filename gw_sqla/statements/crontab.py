@@ -22,7 +22,9 @@ def known_crontabs(schema: str) -> TextualSelect:
     return statement(
         f"""select identifier,
   least(greatest(known_since, {FIRST_DAY}), {LAST_DAY}) as known_since,
-  case when last_execution is not null then least(greatest(last_execution, {FIRST_DAY}), {LAST_DAY}) end as last_execution
+  case when last_execution is not null
+    then least(greatest(last_execution, {FIRST_DAY}), {LAST_DAY})
+  end as last_execution
 from __schema__._private_known_crontabs
 order by identifier""",
         schema,
