@@ -33,6 +33,7 @@ from gw_sqla.execution.context import Workplace
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.processes import Processes
 from gw_sqla.execution.resources import open_resources
+from gw_sqla.execution.watchdog import watch_loop
 from gw_sqla.hooks import Observers
 from gw_sqla.known import KnownCrontabs
 from gw_sqla.ledger import LEDGER_ID
@@ -166,7 +167,11 @@ class WorkerPool:
         """Work until stopped, or, with ``once``, until nothing is ready; then stop in order."""
         try:
             await self._store.register_tasks(self._tasks)
-            async with self._processes, open_resources(self._tasks.values()) as self._workplace.made:
+            async with (
+                watch_loop(self._settings.blocking_threshold),
+                self._processes,
+                open_resources(self._tasks.values()) as self._workplace.made,
+            ):
                 await self._heartbeat.begin()
                 await self._work(task_status, with_signals=with_signals, once=once)
         finally:

@@ -87,6 +87,10 @@ class RunnerSettings:
     time, or a database whose clock is wrong; Graphile Worker has it as ``useNodeTime``. Locks, retries and
     recovery go by the database's clock all the same. Defaults to off: database time decides."""
 
+    blocking_threshold: timedelta | None = timedelta(seconds=1)
+    """How long a handler may block the event loop, and with it all other jobs, until the log says so and names it.
+    Costs a thread and four beats in this time. None is off. Defaults to 1 s."""
+
     def __post_init__(self) -> None:
         check_schema_name(self.schema)
         self._check_count("concurrency", least=1)
@@ -107,6 +111,8 @@ class RunnerSettings:
                 raise ConfigurationError(f"{field}: must be True or False, is {getattr(self, field)!r}")
         if not isinstance(self.crontab, Sequence) or not all(isinstance(item, CronItem) for item in self.crontab):
             raise ConfigurationError("crontab: must be a list of CronItem; parse_crontab makes one of a text")
+        if self.blocking_threshold is not None:
+            self._check_duration("blocking_threshold", least=timedelta(milliseconds=1))
         if isinstance(self.forbidden_flags, str):
             raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
         if not all(isinstance(flag, str) and "\0" not in flag for flag in self.forbidden_flags):

@@ -13,7 +13,6 @@ import queue
 import signal
 import sys
 import threading
-import traceback
 from functools import reduce
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO
 from gw_sqla.errors import FailPermanently, InvalidPayloadError
 from gw_sqla.execution.batch import failed_items
 from gw_sqla.execution.registry import TaskRegistry
-from gw_sqla.execution.text import error_text, hide_values
+from gw_sqla.execution.text import error_text, traceback_text
 from gw_sqla.task import Task
 
 __all__ = ["main"]
@@ -50,10 +49,9 @@ def main() -> None:
                 assert task is not None
                 answer["items"] = _call(task, request["payload"])
         except BaseException as error:  # whatever the handler or its module raises is the job's
-            hide_values(error)
             text = str(error) if isinstance(error, InvalidPayloadError) else error_text(error)
             permanently = isinstance(error, FailPermanently)
-            answer = {"error": text, "permanently": permanently, "traceback": traceback.format_exc()}
+            answer = {"error": text, "permanently": permanently, "traceback": traceback_text(error)}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 

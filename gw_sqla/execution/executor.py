@@ -22,7 +22,7 @@ from gw_sqla.execution.batch import batch_outcome, failed_items
 from gw_sqla.execution.call import TaskTimeoutError, bind
 from gw_sqla.execution.context import Workplace
 from gw_sqla.execution.processes import HandlerFailedError, Processes
-from gw_sqla.execution.text import error_text, hide_values, storable_text
+from gw_sqla.execution.text import error_text, storable_text, traceback_text
 from gw_sqla.hooks import Observers
 from gw_sqla.job import ClaimedJob, Completed, CompletedByHandler, Failed, Outcome
 from gw_sqla.task import Task
@@ -119,8 +119,7 @@ class Executor:
     def _failed(self, task: Task[Any], job: ClaimedJob, message: str, error: BaseException | None = None) -> Failed:
         log.warning("job %d (%s, attempt %d) failed: %s", job.id, job.task_identifier, job.attempts, message)
         if error is not None and log.isEnabledFor(logging.DEBUG):
-            hide_values(error)
-            log.debug("job %d failed", job.id, exc_info=error)
+            log.debug("job %d failed:\n%s", job.id, traceback_text(error))
         return Failed(job=job, message=message, retry_after=_wait(task, job))
 
 

@@ -6,12 +6,15 @@ input. Those are often the payload, which may hold secrets: what is wrong stays,
 
 from __future__ import annotations
 
+import traceback
+
+from asyncpg import PostgresError
 from pydantic import ValidationError
 from sqlalchemy.exc import StatementError
 
 from gw_sqla.payload import problems
 
-__all__ = ["error_text", "hide_values", "storable_text"]
+__all__ = ["error_text", "storable_text", "traceback_text"]
 
 _LONGEST = 4000
 
@@ -34,17 +37,15 @@ def storable_text(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 4] + " ..."
 
 
-def hide_values(error: BaseException | None) -> None:
-    """Let SQLAlchemy's errors in a chain hide their parameters, before its traceback is logged."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, StatementError):
-            error.hide_parameters = True
-        if isinstance(error, BaseExceptionGroup):
-            for part in error.exceptions:
-                hide_values(part)
-        error = error.__cause__ or error.__context__
+def traceback_text(error: BaseException) -> str:
+    """Return the tracebacks of an error, its parts and its causes, for a log; their messages as in `error_text`."""
+    parts = [*traceback.format_tb(error.__traceback__), error_text(error)]
+    if isinstance(error, BaseExceptionGroup):
+        parts += [f"\nin it {traceback_text(part)}" for part in error.exceptions[:5]]
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        parts.append(f"\nafter {traceback_text(cause)}")
+    return "".join(parts)
 
 
 def _message(error: BaseException) -> str:
@@ -53,4 +54,6 @@ def _message(error: BaseException) -> str:
     if isinstance(error, StatementError):
         first_line = str(error.orig or error.args[0]).partition("\n")[0]
         return f"{first_line} [SQL: {error.statement}]" if error.statement else first_line
+    if isinstance(error, PostgresError):
+        return str(error.args[0]) if error.args else ""  # its detail shows rows
     return str(error)

@@ -9,13 +9,13 @@ On asyncio a cancellation can outlive its job: a handler cancels the task that r
 task to somebody who cancels it later. A slot that is not being stopped outlives such a cancellation, too: it would take
 its whole task group, the worker, with it.
 
+For what a handler may leave behind (`gw_sqla.worker.slot`) each slot is two tasks, the outer of which only waits: one
+that a handler has spoiled is given up.
+
 A handler that never waits for anything would let one slot run the whole queue while the event loop
 stands still; so a slot lets the others have a turn every few milliseconds, and whenever a claim is due: two
 turns, one for the claimer and one for the call of the driver that it makes. At its turn it also looks whether
 the pool has its lease: without it no job begins.
-
-Each slot runs inside a cancel scope of its own, so that the handler of a job whose lock was lost can be
-cancelled; the slot then goes on in a new scope. That costs nothing while no lock is lost.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from anyio.abc import TaskGroup
 
 from gw_sqla.job import ClaimedJob, Failed, Outcome, Returned
 from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.slot import Slot, SpoiledError
 
 __all__ = ["Slots"]
 
@@ -46,17 +47,6 @@ _TURN = 0.002
 """Seconds for which slots go on without a turn for the event loop; shorter costs throughput."""
 
 _LOOK_FOR_LEASE = 0.05
-
-
-class _Slot:
-    """One of the tasks: the job that it runs, whether that job's lock was lost, the scope that cancels it."""
-
-    __slots__ = ("job", "lost", "scope")
-    job: ClaimedJob
-    scope: anyio.CancelScope
-
-    def __init__(self) -> None:
-        self.lost = False
 
 
 class Slots:
@@ -92,7 +82,7 @@ class Slots:
         self._on_free = on_free
         self._stopping = stopping
         self._waiting: deque[tuple[float, ClaimedJob]] = deque()  # with the time of the claim
-        self._running: dict[int, _Slot] = {}
+        self._running: dict[int, Slot] = {}
         self._idle: list[anyio.Event] = []
         self._turn_began = 0.0
         self._stalled = False
@@ -183,24 +173,36 @@ class Slots:
             self._finish(Returned(self._waiting.popleft()[1]))
 
     async def _slot(self) -> None:
-        slot = _Slot()
+        """Run jobs in a task of its own, and in a new one after a handler has spoiled that."""
+        name = anyio.get_current_task().name
         try:
-            ended = False
-            while not ended:
-                slot.lost = False
+            while True:
+                slot = Slot()
                 try:
-                    with anyio.CancelScope() as slot.scope:
-                        ended = await self._run_jobs(slot)
-                except anyio.get_cancelled_exc_class():
-                    if anyio.current_effective_deadline() == -float("inf"):
+                    async with anyio.create_task_group() as task_group:
+                        task_group.start_soon(self._keep_running, slot, name=name)
+                    return
+                except BaseException:  # of the event loop, about what the handler left behind
+                    if not slot.is_spoiled:
                         raise
-                    _forget_cancellation()
         finally:
             self._left -= 1
             if self._left == 0:
                 self.ended.set()
 
-    async def _run_jobs(self, slot: _Slot) -> bool:
+    async def _keep_running(self, slot: Slot) -> None:
+        """Run jobs; in a new scope after a lost lock, and after a cancellation that outlived its job."""
+        ended = False
+        while not ended:
+            try:
+                with slot.new_scope():
+                    ended = await self._run_jobs(slot)
+            except anyio.get_cancelled_exc_class():
+                if anyio.current_effective_deadline() == -float("inf"):
+                    raise
+                _forget_cancellation()
+
+    async def _run_jobs(self, slot: Slot) -> bool:
         """Run jobs until the slots are closed; False where the slot needs a new scope, after a lost lock."""
         while True:
             while not self._waiting:
@@ -229,12 +231,15 @@ class Slots:
             if len(self._waiting) + self._batch <= self._prefetch + self._concurrency and self._on_free():
                 self._turn_began = 0.0
 
-    async def _run(self, slot: _Slot, job: ClaimedJob) -> None:
+    async def _run(self, slot: Slot, job: ClaimedJob) -> None:
         slot.job = job
         self._running[job.id] = slot
         outcome: Outcome | None = None
         try:
             outcome = await self._execute(job)
+            if slot.is_left():
+                outcome = slot.spoiled_by(outcome)
+                raise SpoiledError
         finally:
             self._stalled = False
             if slot.lost:

@@ -231,6 +231,8 @@ async def test_engine_and_registry_are_checked(engine: AsyncEngine, tasks: TaskR
         ("poll_interval", 2),
         ("grace_period", timedelta(seconds=-1)),
         ("flush_timeout", timedelta(days=4000)),
+        ("blocking_threshold", timedelta(0)),
+        ("blocking_threshold", 1),
         ("forbidden_flags", "heavy"),
     ],
 )
