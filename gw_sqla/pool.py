@@ -52,11 +52,11 @@ from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.slots import Slots
 
-__all__ = ["RunCounts", "WorkerPool"]
+__all__ = ["STOP_SIGNALS", "RunCounts", "WorkerPool"]
 
 log = logging.getLogger(__name__)
 
-_STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM] + [
+STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM] + [
     getattr(signal, name) for name in ("SIGHUP", "SIGUSR2") if hasattr(signal, name)
 ]
 
@@ -84,6 +84,7 @@ class WorkerPool:
     ) -> None:
         self.pool_id = f"pool-{secrets.token_hex(9)}"
         self.stop_requested = anyio.Event()
+        self.grace_ended = anyio.Event()
         self._engine = engine
         self._settings = settings
         self._breaking_migration = False
@@ -191,8 +192,9 @@ class WorkerPool:
                 async with anyio.create_task_group() as working:
                     self._slots.start(working)
                     async with anyio.create_task_group() as watching:
+                        watching.start_soon(self._cancel_jobs_when_asked, working, name="gw_sqla grace period")
                         if with_signals:
-                            watching.start_soon(self._watch_signals, working, name="gw_sqla signals")
+                            watching.start_soon(self._watch_signals, name="gw_sqla signals")
                         await self._take_in(task_status, once=once)
                         self._slots.close()
                         working.cancel_scope.deadline = (
@@ -248,12 +250,17 @@ class WorkerPool:
         await self.stop_requested.wait()
         intake.cancel_scope.cancel()
 
-    async def _watch_signals(self, working: TaskGroup) -> None:
-        with anyio.open_signal_receiver(*_STOP_SIGNALS) as received:
+    async def _cancel_jobs_when_asked(self, working: TaskGroup) -> None:
+        await self.grace_ended.wait()
+        log.warning("worker %s: running jobs are cancelled now", self.pool_id)
+        working.cancel_scope.cancel()
+
+    async def _watch_signals(self) -> None:
+        with anyio.open_signal_receiver(*STOP_SIGNALS) as received:
             async for number in received:
                 if self.stop_requested.is_set():
-                    log.warning("%s again: running jobs are cancelled now; a third ends the process", number.name)
-                    working.cancel_scope.cancel()
+                    log.warning("%s again; a third ends the process", number.name)
+                    self.grace_ended.set()
                     return  # signals mean again what they meant before the worker ran
                 log.warning("%s: stopping, running jobs have %s", number.name, self._settings.grace_period)
                 self.stop_requested.set()

@@ -82,10 +82,15 @@ class Runner:
         """
         return await self._run(TASK_STATUS_IGNORED, with_signals=True, once=True)
 
-    def stop(self) -> None:
-        """Begin a graceful stop; call it in the event loop's thread. Does nothing where none runs."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Begin a graceful stop; call it in the event loop's thread. Does nothing where none runs.
+
+        With ``at_once`` the grace period is over too, as by a second signal: running jobs are cancelled and failed.
+        """
         if self._pool is not None:
             self._pool.stop_requested.set()
+            if at_once:
+                self._pool.grace_ended.set()
 
     async def __aenter__(self) -> Self:
         self._background = anyio.create_task_group()
@@ -114,18 +119,22 @@ class Runner:
         if self._pool is not None:
             raise ConfigurationError("this runner runs already: make another Runner for a second pool")
         own_loop = needs_loop()
-        async with database_loop():
-            try:
-                await check_schema(self._engine, schema=self._settings.schema)
-                items = self._cron_items()
-                check_items(items, self._tasks)
-                self._pool = WorkerPool(self._engine, self._tasks, self._settings, self._observers, items)
-                return await self._pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
-            finally:
-                self._pool = None
-                if own_loop:  # the pooled connections belong to the loop that ends here
-                    with anyio.CancelScope(shield=True):
-                        await call_asyncio(self._engine.dispose)
+        items = self._cron_items()
+        check_items(items, self._tasks)
+        self._pool = pool = WorkerPool(
+            self._engine, self._tasks, self._settings, self._observers, items
+        )  # to be stopped
+        try:
+            async with database_loop():
+                try:
+                    await check_schema(self._engine, schema=self._settings.schema)
+                    return await pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
+                finally:
+                    if own_loop:  # the pooled connections belong to the loop that ends here
+                        with anyio.CancelScope(shield=True):
+                            await call_asyncio(self._engine.dispose)
+        finally:
+            self._pool = None
 
 
 def _signals_are_free() -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gw_sqla.errors import AccessError, GwSqlaError, SchemaError, SchemaTooNewError
 
-__all__ = ["UnreachableError", "describe", "report"]
+__all__ = ["UnreachableError", "WorkerProcessError", "describe", "is_permanent", "one_line", "report", "show_traceback"]
 
 _USAGE = 2
 _FAULT = 1
@@ -24,13 +24,36 @@ class UnreachableError(Exception):
     """No connection to the database could be made, or it broke; the text says where and why."""
 
 
+class WorkerProcessError(Exception):
+    """What ended a worker process, or all of them, in its own words and with its exit code."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
 def report(error: BaseException, *, debug: bool) -> int:
     """Print the error, with its traceback if ``debug``, and return the exit code. Passwords in URLs are masked."""
     text, code = describe(error)
     if debug:
-        click.echo(_without_passwords("".join(traceback.format_exception(error)).rstrip()), err=True)
-    click.echo(f"Error: {_without_passwords(' '.join(text.split()))}", err=True)
+        show_traceback(error)
+    click.echo(f"Error: {one_line(text)}", err=True)
     return code
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print the traceback to standard error. Passwords in URLs are masked."""
+    click.echo(_without_passwords("".join(traceback.format_exception(error)).rstrip()), err=True)
+
+
+def one_line(text: str) -> str:
+    """Return the text in one line. Passwords in URLs are masked."""
+    return _without_passwords(" ".join(text.split()))
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Tell whether the same command would end like this again until somebody mends something."""
+    return isinstance(_first(error), GwSqlaError)
 
 
 def describe(error: BaseException) -> tuple[str, int]:
@@ -44,7 +67,7 @@ def describe(error: BaseException) -> tuple[str, int]:
             return error.format_message(), error.exit_code
         case click.Abort() | KeyboardInterrupt():
             return "interrupted", _INTERRUPTED
-        case SchemaTooNewError():
+        case SchemaTooNewError() | WorkerProcessError():
             return str(error), error.exit_code
         case SchemaError() | AccessError() | UnreachableError():
             return str(error), _FAULT

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises nothing: errors are printed to standard error, in one line, or with their traceback after
     ``--debug``.
     """
-    invocation = Invocation()
+    invocation = Invocation(tuple(sys.argv[1:] if arguments is None else arguments))
     try:
         code = cli.main(args=arguments, standalone_mode=False, obj=invocation)
         sys.stdout.flush()

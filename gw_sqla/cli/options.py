@@ -37,8 +37,9 @@ Exit codes:
 
 @dataclass
 class Invocation:
-    """What the top of the program must know of a command line once it has failed."""
+    """A command line: as it was given, and what the top of the program must know of it once it has failed."""
 
+    arguments: tuple[str, ...] = ()
     debug: bool = False
 
 

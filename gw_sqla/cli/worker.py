@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -16,8 +17,10 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.app import load_app, load_crontab
 from gw_sqla.cli.database import connected
+from gw_sqla.cli.lifeline import Lifeline
 from gw_sqla.cli.options import (
     EXIT_CODES,
+    Invocation,
     app_option,
     crontab_option,
     database_url_option,
@@ -27,7 +30,8 @@ from gw_sqla.cli.options import (
 )
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.registry import TaskRegistry
-from gw_sqla.migrations import migrate
+from gw_sqla.migrations import check_schema, migrate
+from gw_sqla.pool import RunCounts
 from gw_sqla.runner import Runner
 from gw_sqla.settings import RunnerSettings
 
@@ -66,6 +70,13 @@ def _duration(name: str, default: timedelta, text: str) -> Callable[[F], F]:
     default=_DEFAULTS.prefetch,
     metavar="N",
     help="How many more jobs to claim ahead; for many short jobs, 500 for example.",
+)
+@option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="How many worker processes to run, each with all the options; more than one core needs more than one.",
 )
 @option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
 @option("--migrate", "migrate_first", is_flag=True, help="Create, adopt or upgrade the schema first.")
@@ -107,7 +118,9 @@ def _duration(name: str, default: timedelta, text: str) -> Callable[[F], F]:
 @crontab_option
 @option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="info", help="What to log.")
 @debug_option
+@click.pass_obj
 def command(
+    invocation: Invocation,
     app: str,
     database_url: URL,
     schema: str,
@@ -115,6 +128,7 @@ def command(
     once: bool,
     concurrency: int,
     prefetch: int,
+    processes: int,
     backend: str,
     migrate_first: bool,
     poll_interval: timedelta,
@@ -134,8 +148,11 @@ def command(
     Works until SIGINT, SIGTERM, SIGHUP or SIGUSR2: then no more jobs are claimed, those that run may end
     within the grace period, and the exit code is 0. A second signal ends the grace period. Jobs that fail
     are tried again later and do not change the exit code. Log lines go to standard error.
+
+    With several processes, one that dies is replaced. Signals go to their supervisor, the process that was started.
     """
-    _start_log(log_level)
+    lifeline = Lifeline.inherited()
+    _start_log(log_level, several=processes > 1)
     _require_backend(backend)
     settings = RunnerSettings(
         schema=schema,
@@ -152,29 +169,66 @@ def command(
         forbidden_flags=forbidden_flags,
         crontab=tuple(load_crontab(crontab)),
     )
-    work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
-    anyio.run(work, backend=backend)
+    with nullcontext() if lifeline is None else lifeline.reporting(debug=invocation.debug):
+        if processes > 1 and lifeline is None:
+            _supervise(invocation.arguments, processes, database_url, schema, once=once, migrate_first=migrate_first)
+            return
+        work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
+        anyio.run(partial(work, lifeline=lifeline), backend=backend)
 
 
-async def _work(url: URL, tasks: TaskRegistry, settings: RunnerSettings, *, once: bool, migrate_first: bool) -> None:
+async def _work(
+    url: URL,
+    tasks: TaskRegistry,
+    settings: RunnerSettings,
+    *,
+    once: bool,
+    migrate_first: bool,
+    lifeline: Lifeline | None,
+) -> None:
     # A connection for each job's own session, and room to open the worker's own in.
     room = settings.concurrency + 2
     async with connected(url, pool_size=room, transaction_pooler=settings.transaction_pooler) as engine:
         runner = Runner(engine, tasks, settings)
-        if migrate_first:
+        if migrate_first and lifeline is None:
             log.info("%s", await migrate(engine, schema=settings.schema))
-        if once:
-            if settings.crontab:
-                log.info("the crontab is not scheduled with --once")
-            counts = await runner.run_once()
-            click.echo(f"completed {counts.completed}, failed {counts.failed}")
-        else:
-            await runner.run()
+        async with nullcontext() if lifeline is None else lifeline.obeyed_by(runner):
+            if once:
+                if settings.crontab:
+                    log.info("the crontab is not scheduled with --once")
+                counts = await runner.run_once()
+                _print_counts(counts) if lifeline is None else lifeline.report(counts)
+            else:
+                await runner.run()
 
 
-def _start_log(level: str) -> None:
+def _supervise(arguments: Sequence[str], count: int, url: URL, schema: str, *, once: bool, migrate_first: bool) -> None:
+    from gw_sqla.cli.supervisor import supervise
+
+    anyio.run(_prepare, url, schema, migrate_first)
+    counts, error = anyio.run(partial(supervise, arguments, count, once=once))
+    if once:
+        _print_counts(counts)
+    if error is not None:
+        raise error
+
+
+async def _prepare(url: URL, schema: str, migrate_first: bool) -> None:
+    """Look once for what would stand in every worker process's way."""
+    async with connected(url, pool_size=1) as engine:
+        if migrate_first:
+            log.info("%s", await migrate(engine, schema=schema))
+        await check_schema(engine, schema=schema)
+
+
+def _print_counts(counts: RunCounts) -> None:
+    click.echo(f"completed {counts.completed}, failed {counts.failed}")
+
+
+def _start_log(level: str, *, several: bool) -> None:
+    origin = "[%(process)d] %(name)s" if several else "%(name)s"
     logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+        level=level.upper(), stream=sys.stderr, format=f"%(asctime)s %(levelname)-7s {origin}: %(message)s"
     )
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from pathlib import Path
+
 import anyio
 from pydantic import BaseModel
 
@@ -15,6 +20,19 @@ class Greeting(BaseModel):
     """The payload of ``greet``."""
 
     name: str
+
+
+class Meeting(BaseModel):
+    """The payload of ``meet``."""
+
+    folder: str
+    processes: int
+
+
+class Lingering(BaseModel):
+    """The payload of ``linger``."""
+
+    file: str
 
 
 @tasks.task("greet")
@@ -49,3 +67,26 @@ async def deaf(ctx: JobContext) -> None:
     ctx.logger.info("the deaf job runs")
     with anyio.CancelScope(shield=True):
         await anyio.sleep_forever()
+
+
+@tasks.task("meet")
+def meet(payload: Meeting) -> None:
+    """Run, in a thread, until as many processes as expected run this at once."""
+    folder = Path(payload.folder)
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < payload.processes:
+        time.sleep(0.01)
+
+
+@tasks.task("linger")
+async def linger(payload: Lingering, ctx: JobContext) -> None:
+    """Run until there is a file."""
+    ctx.logger.info("the lingering job runs")
+    while not await anyio.Path(payload.file).exists():  # noqa: ASYNC110 - another process makes it
+        await anyio.sleep(0.01)
+
+
+@tasks.task("die")
+async def die() -> None:
+    """Take the process along, as when memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -79,13 +79,13 @@ class Started:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
-    def wait_for(self, text: str, stream: str = "stderr") -> None:
-        """Read lines until one has the text; fail if the command ends before."""
+    def wait_for(self, text: str, stream: str = "stderr") -> str:
+        """Read lines until one has the text, and return it; fail if the command ends before."""
         seen = []
         for line in getattr(self.process, stream):
             seen.append(line)
             if text in line:
-                return
+                return str(line)
         raise AssertionError(f"{text!r} did not appear in: {''.join(seen)}")
 
     def end(self) -> tuple[int, str]:

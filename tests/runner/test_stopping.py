@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import anyio
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import (
@@ -70,6 +70,35 @@ async def test_grace_period_over_cancels_and_fails(
     [job] = await jobs(sessions)
     assert (job.last_error, job.attempts, job.state) == (SHUTDOWN, 1, JobState.SCHEDULED)
     assert [outcome.message for outcome in recorder.failed] == [SHUTDOWN]
+
+
+async def test_a_stop_at_once_cancels_and_counts(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, add_job: AddJob
+) -> None:
+    runner: Runner
+
+    @tasks.task("stubborn")
+    async def stubborn() -> None:
+        runner.stop(at_once=True)
+        await anyio.sleep_forever()
+
+    await add_job(stubborn)
+    runner = Runner(engine, tasks, RunnerSettings(grace_period=timedelta(hours=1)))
+    assert await runner.run_once() == RunCounts(completed=0, failed=1)
+    assert [(job.last_error, job.locked_at) for job in await jobs(sessions)] == [(SHUTDOWN, None)]
+
+
+async def test_a_stop_while_it_starts_is_not_lost(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, add_job: AddJob
+) -> None:
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    await add_job(note)
+    runner = Runner(engine, tasks)
+    event.listen(engine.sync_engine, "checkout", lambda *_: runner.stop(), once=True)  # the first connection it uses
+    await runner.run()
+    assert [(job.attempts, job.locked_at) for job in await jobs(sessions)] == [(0, None)]
 
 
 async def test_cancellation_from_outside_fails_what_runs_and_leaves_nothing_locked(
