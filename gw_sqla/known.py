@@ -33,10 +33,13 @@ class KnownCrontab:
 
 
 class KnownCrontabs:
-    """Each method is one statement in autocommit, and raises `gw_sqla.store.DATABASE_FAULTS`; cancellation cancels."""
+    """Each method is one statement in autocommit, and raises `gw_sqla.store.DATABASE_FAULTS`; cancellation cancels.
 
-    def __init__(self, engine: AsyncEngine, schema: str) -> None:
-        self._line = Line(engine)
+    ``pooled``: a pooler in transaction mode may be between us and PostgreSQL.
+    """
+
+    def __init__(self, engine: AsyncEngine, schema: str, *, pooled: bool = False) -> None:
+        self._line = Line(engine, pooled=pooled)
         self._schema = schema
 
     async def all(self) -> list[KnownCrontab]:

@@ -239,7 +239,7 @@ class WorkerPool:
         self.stop_requested.set()
 
     def _cron(self) -> CronScheduler:
-        known = KnownCrontabs(self._engine, self._settings.schema)
+        known = KnownCrontabs(self._engine, self._settings.schema, pooled=self._settings.transaction_pooler)
         log.info("worker %s schedules %d cron items", self.pool_id, len(self._cron_items))
         for item in self._cron_items:
             if item.task not in self._tasks:

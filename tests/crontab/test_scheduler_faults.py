@@ -95,6 +95,24 @@ async def test_after_an_outage_beyond_the_bound_only_fills_go_back(
     ]
 
 
+async def test_after_a_fault_it_goes_on_where_it_was_not_where_it_began(
+    engine: AsyncEngine, fetch: Fetch, jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its first minute is by then further back than the bound, which is about what is left to do."""
+    clock = ManualClock(NOON - 3 * HOUR)
+    async with scheduling(engine, clock):
+        await clock.until_asleep()
+        for _ in range(18 * 10 - 1):
+            clock.advance(MINUTE)
+            await clock.until_asleep()
+        async with broken(fetch):
+            clock.advance(MINUTE)
+            await until(lambda: "scheduling the crontab failed" in caplog.text)
+        await clock.until_asleep()
+    assert " late" not in caplog.text
+    assert (await jobs())[-2:] == [("a", "2030-05-17T12:00", False), ("filled", "2030-05-17T12:00", False)]
+
+
 async def test_a_fault_that_stays_is_said_once(
     engine: AsyncEngine,
     fetch: Fetch,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from gw_sqla import JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker, call_asyncio
+from gw_sqla import CronItem, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker, call_asyncio
 from gw_sqla.driver import database_loop
 from gw_sqla.line import Line
 from tests.support.recorder import Recorder
@@ -52,11 +54,15 @@ async def test_a_worker_polls_and_does_not_listen(
     async with database_loop():
         engine = create_async_engine(clean_database, connect_args=NO_STATEMENTS_KEPT)
         event.listen(engine.sync_engine, "connect", watch)
-        settings = RunnerSettings(transaction_pooler=True, poll_interval=timedelta(milliseconds=20))
+        crontab = [CronItem("other", "* * * * *")]
+        settings = RunnerSettings(transaction_pooler=True, poll_interval=timedelta(milliseconds=20), crontab=crontab)
         async with Runner(engine, tasks, settings, observers=[recorder]):
             async with async_sessionmaker(engine).begin() as session:
                 await JobRepository().add_jobs(session, [note.spec(number, queue_name="q") for number in range(4)])
             await recorder.until(lambda: len(recorder.completed) == 3 and recorder.failed)
+            with anyio.fail_after(30):
+                while not any("_private_known_crontabs" in query for query in queries):
+                    await anyio.lowlevel.checkpoint()
         await call_asyncio(engine.dispose)
     assert any(query.startswith("set local enable_seqscan") for query in queries)
     assert not any(query.lower().startswith(("listen", "set enable")) for query in queries)
