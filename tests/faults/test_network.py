@@ -1,0 +1,134 @@
+"""Faults of the network between a worker and its database: it goes on, and loses nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import anyio
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
+from tests.support.log import Log
+from tests.support.proxy import Proxy
+from tests.support.recorder import Recorder
+
+pytestmark = pytest.mark.anyio
+
+Sessions = async_sessionmaker[AsyncSession]
+
+SETTINGS = RunnerSettings(concurrency=4, poll_interval=timedelta(milliseconds=50))
+JOBS = 300
+
+
+@pytest.fixture
+async def ran(tasks: TaskRegistry, sessions: Sessions, repo: JobRepository) -> list[int]:
+    """The payloads of the jobs that ran so far; `JOBS` jobs are there, every other one in a named queue."""
+    ran: list[int] = []
+
+    @tasks.task("note")
+    async def note(payload: int) -> None:
+        ran.append(payload)
+
+    async with sessions.begin() as session:
+        specs = [note.spec(n, queue_name=f"q{n % 7}" if n % 2 else None) for n in range(JOBS)]
+        await repo.add_jobs(session, specs)
+    return ran
+
+
+async def assert_nothing_is_left(sessions: Sessions, repo: JobRepository) -> None:
+    async with sessions() as session:
+        assert await repo.count_jobs_by_state(session) == dict.fromkeys(JobState, 0)
+        locked = text("select count(*) from graphile_worker._private_job_queues where locked_at is not null")
+        assert await session.scalar(locked) == 0
+
+
+@pytest.mark.parametrize("fault", ["cut", "half-closed to the worker", "half-closed to the server"])
+async def test_connections_that_end_again_and_again(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    repo: JobRepository,
+    proxy: Proxy,
+    ran: list[int],
+    fault: str,
+) -> None:
+    async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]):
+        for round_ in range(1, 5):
+            await recorder.until(lambda least=round_ * 50: len(set(ran)) >= least)  # type: ignore[misc]
+            if fault == "cut":
+                proxy.cut()
+            else:
+                proxy.half_close(to="client" if fault.endswith("worker") else "server")
+        await recorder.until(lambda: len(set(ran)) == JOBS, seconds=60)
+    await assert_nothing_is_left(sessions, repo)
+    assert recorder.lost == []
+
+
+async def test_slow_network(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    repo: JobRepository,
+    proxy: Proxy,
+    ran: list[int],
+    log: Log,
+) -> None:
+    proxy.delay = 0.02
+    async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]):
+        await recorder.until(lambda: len(ran) >= 40, seconds=60)
+    assert len(set(ran)) == len(ran)  # slow is not lost: nothing was run twice
+    async with sessions() as session:
+        counts = await repo.count_jobs_by_state(session)
+    assert counts[JobState.LOCKED] == 0
+    assert counts[JobState.READY] == JOBS - len(ran)
+    assert log.lines == []
+
+
+async def test_failover_is_waited_out_and_said_once(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    repo: JobRepository,
+    proxy: Proxy,
+    ran: list[int],
+    log: Log,
+) -> None:
+    async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]):
+        await recorder.until(lambda: len(ran) >= 50)
+        proxy.refuse()
+        await log.until(lambda: log.about("claiming jobs") or log.about("writing what became of jobs"))
+        await anyio.sleep(4)  # how long the failover takes
+        proxy.listen()
+        await recorder.until(lambda: len(set(ran)) == JOBS, seconds=60)
+        await log.until(lambda: len(log.about("listening for new jobs")) == 2)
+    await assert_nothing_is_left(sessions, repo)
+    assert recorder.lost == []
+    log.assert_said_once("listening for new jobs")
+    for doing in ("claiming jobs", "writing what became of jobs"):
+        if log.about(doing):  # this part may have had nothing to do meanwhile
+            log.assert_said_once(doing)
+
+
+async def test_silence_that_ends(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    repo: JobRepository,
+    proxy: Proxy,
+    ran: list[int],
+) -> None:
+    async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]):
+        await recorder.until(lambda: len(ran) >= 50)
+        proxy.hold()
+        await anyio.sleep(2)  # how long the network is silent
+        proxy.flow()
+        await recorder.until(lambda: len(set(ran)) == JOBS, seconds=60)
+    await assert_nothing_is_left(sessions, repo)
+    assert len(ran) == JOBS  # nothing was cut off, so nothing was run twice
+    assert recorder.lost == []
