@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -24,41 +24,20 @@ from sqlalchemy.sql.elements import TextClause
 
 from gw_sqla.statements.sql import quoted
 from tests.faults.model import EXPIRED, Model, ModelJob, Spec
-from tests.statements.pool import Pool
-
-TASKS = ["a", "b"]
-POOLS = ["pool-1", "pool-2"]
-KEYS = ["k1", "k2"]
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-RECENTLY = datetime(2020, 1, 1, tzinfo=UTC)
-FAR_AHEAD = datetime(2124, 1, 1, tzinfo=UTC)
-
-times = st.sampled_from([None, None, LONG_AGO, RECENTLY, FAR_AHEAD])
-payloads = st.none() | st.sampled_from([{"n": 1}, 7, "text", False, [], [1], [{"n": 2}, None], {"deep": [[]]}])
-specs = st.builds(
-    Spec,
-    task=st.sampled_from(TASKS),
-    payload=payloads,
-    queue=st.sampled_from([None, "q1", "q1", "q2"]),
-    run_at=times,
-    max_attempts=st.sampled_from([None, None, 1, 3]),
-    key=st.none() | st.sampled_from(KEYS),
-    priority=st.none() | st.sampled_from([-3, 0, 5]),
-    flags=st.none() | st.lists(st.sampled_from(["f", "g"]), max_size=3).map(tuple),
+from tests.faults.worlds import (
+    KEYS,
+    POOLS,
+    RECENTLY,
+    REFUSED,
+    TASKS,
+    arguments,
+    fields,
+    keyed_apart,
+    picks,
+    specs,
+    times,
 )
-keyed_apart = st.lists(specs, max_size=6, unique_by=lambda spec: spec.key or object())
-picks = st.lists(st.sampled_from([0, 0, 1, 1, 2, 3, 4, 99]), max_size=3, unique=True)
-"""Which of the jobs that are there, by their place in an order; a place that is not taken is an unknown id."""
-
-REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
-    "no attempts": ("23514", {"max_attempts": 0}),
-    "an empty key": ("23514", {"key": ""}),
-    "a long name": ("23514", {"task": "t" * 129}),
-    "no name": ("23502", {"task": None}),
-    "a large priority": ("22003", {"priority": 2**15}),
-    "an unknown mode": ("GWBKM", {"key": "k1", "mode": "another"}),
-}
-"""Arguments of add_job that must be refused, and with which SQLSTATE."""
+from tests.statements.pool import Pool
 
 _ROWS = """select j.id, t.identifier as task, j.payload, q.queue_name as queue, j.run_at, j.max_attempts, j.key,
   j.priority, (select array_agg(flag order by flag) from jsonb_object_keys(j.flags) as flag) as flags, j.attempts,
@@ -123,13 +102,13 @@ class SchemaMachine(RuleBasedStateMachine):
 
     @rule(spec=specs, mode=st.sampled_from([None, "replace", "preserve_run_at", "unsafe_dedupe"]))
     def add_job(self, spec: Spec, mode: str | None) -> None:
-        (row,) = self.rows(_ADD, **_arguments(spec), mode=mode)
+        (row,) = self.rows(_ADD, **arguments(spec), mode=mode)
         dedupe = mode == "unsafe_dedupe" and spec.key is not None
         assert row.id == self.model.add(spec, row.id, preserve_run_at=mode == "preserve_run_at", dedupe=dedupe)
         assert (row.key, row.revision) == (spec.key, self.model.jobs[row.id].revision)
 
     def add_jobs(self, many: list[Spec], preserve: bool) -> None:
-        added = self.rows(_ADD_MANY, specs=json.dumps([_fields(spec) for spec in many]), preserve=preserve)
+        added = self.rows(_ADD_MANY, specs=json.dumps([fields(spec) for spec in many]), preserve=preserve)
         assert len(added) == len(many)
         ids = {row.key: row.id for row in added if row.key is not None}
         plain = {row.id for row in added if row.key is None}
@@ -154,9 +133,9 @@ class SchemaMachine(RuleBasedStateMachine):
 
     @rule(spec=specs, change=st.sampled_from(list(REFUSED)))
     def add_what_is_refused(self, spec: Spec, change: str) -> None:
-        sqlstate, arguments = REFUSED[change]
-        self.refused(sqlstate, _ADD, **{**_arguments(spec), "mode": None, **arguments})
-        twice = json.dumps([{**_fields(spec), "job_key": "k1"}] * 2)
+        sqlstate, bad = REFUSED[change]
+        self.refused(sqlstate, _ADD, **{**arguments(spec), "mode": None, **bad})
+        twice = json.dumps([{**fields(spec), "job_key": "k1"}] * 2)
         self.refused("21000", _ADD_MANY, specs=twice, preserve=False)
 
     @rule(key=st.sampled_from(KEYS))
@@ -292,26 +271,3 @@ def _differences(row: Any, job: ModelJob) -> dict[str, tuple[object, object]]:
     if abs(row.run_at - job.run_at) <= timedelta(microseconds=2):  # exp() rounds otherwise in Python
         has["run_at"] = job.run_at
     return {name: (has[name], value) for name, value in vars(job).items() if name != "id" and has[name] != value}
-
-
-def _arguments(spec: Spec) -> dict[str, Any]:
-    return {
-        **vars(spec),
-        "payload": None if spec.payload is None else json.dumps(spec.payload),
-        "flags": None if spec.flags is None else list(spec.flags),
-    }
-
-
-def _fields(spec: Spec) -> dict[str, Any]:
-    """The spec as a JSON object with the names of job_spec."""
-    fields = {
-        "identifier": spec.task,
-        "payload": spec.payload,
-        "queue_name": spec.queue,
-        "run_at": spec.run_at and spec.run_at.isoformat(),
-        "max_attempts": spec.max_attempts,
-        "job_key": spec.key,
-        "priority": spec.priority,
-        "flags": None if spec.flags is None else list(spec.flags),
-    }
-    return {name: value for name, value in fields.items() if value is not None}
