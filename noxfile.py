@@ -115,6 +115,13 @@ def interop(session: nox.Session) -> None:
     session.run("pytest", "-m", "interop", *session.posargs, env=install_peer(session))
 
 
+@nox.session(python="3.11", default=False)
+def storm(session: nox.Session) -> None:
+    """Minutes of workers killed and PostgreSQL crashed; prints figures. ``nox -s storm -- --help`` for how bad."""
+    install(session, "test")
+    session.run("python", "-m", "tests.faults.storm", *session.posargs)
+
+
 @nox.session(python="3.11")
 def build(session: nox.Session) -> None:
     """Build the distributions; a wheel alone in a bare environment migrates a database and runs a job."""
