@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
 import re
 import subprocess
@@ -24,11 +23,11 @@ import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import AsyncSession, JobRepository, JobSpec, migrate
+from tests.cli.command import ROOT, environment
+from tests.faults.storm_app import RUNS, WORKER
 from tests.faults.storm_judge import Aftermath, Death, Run
-from tests.faults.storm_worker import RUNS
 from tests.support.server import RestartableServer, connect, execute, restartable_server
 
-ROOT = Path(__file__).parents[2]
 _POOL = re.compile(r"worker (pool-[0-9a-f]+) runs")
 _HELD = """select locked_by from graphile_worker._private_jobs where locked_by is not null
 union select locked_by from graphile_worker._private_job_queues where locked_by is not null"""
@@ -47,11 +46,12 @@ class Plan:
     seed: int
     patience: float = 120
     """Seconds after the storm in which all jobs have to be done."""
-    slack: float = 10
+    slack: float = 15
     """Seconds that a recovery may take longer, for a loaded machine and a server that is just restarting."""
     interval: float = 0.5
-    threshold: float = 2
+    threshold: float = 5
     sweep: float = 1
+    delay: float = 1
 
 
 class Worker:
@@ -60,15 +60,30 @@ class Worker:
     def __init__(self, url: str, number: int, plan: Plan, directory: Path) -> None:
         self.number = number
         self._log = directory / f"worker-{number}.log"
-        settings = {"concurrency": 4, "prefetch": 8 if number % 3 == 0 else 0, "poll_interval": 0.2}
-        backend = "trio" if number % 2 else "asyncio"
-        command = ["-m", "tests.faults.storm_worker", url, str(number), backend, json.dumps(settings)]
+        options: dict[str, object] = {
+            "--app": "tests.faults.storm_app:tasks",
+            "--backend": "trio" if number % 2 else "asyncio",
+            "--concurrency": 4,
+            "--prefetch": 8 if number % 3 == 0 else 0,
+            "--poll-interval": 0.2,
+            "--heartbeat-interval": plan.interval,
+            "--heartbeat-threshold": plan.threshold,
+            "--sweep-interval": plan.sweep,
+            "--recovery-delay": plan.delay,
+        }
+        command = [sys.executable, "-m", "gw_sqla", "worker", *(str(word) for pair in options.items() for word in pair)]
+        env = environment({"DATABASE_URL": url, WORKER: str(number)})
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=log, stdin=subprocess.DEVNULL)
 
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
+
+    @property
+    def was_taken_for_dead(self) -> bool:
+        """Whether it lived, but could not say so in time: the machine or the server stood still for so long."""
+        return "taken for dead" in self.log
 
     @property
     def pool_id(self) -> str | None:
@@ -127,7 +142,7 @@ class Storm:
         self._random = random.Random(plan.seed)
         self._workers: list[Worker] = []
         self._dead: list[tuple[Worker, datetime]] = []
-        self._started = 0
+        self._all: list[Worker] = []
         self._restarts = 0
 
     def run(self) -> Aftermath:
@@ -162,6 +177,7 @@ class Storm:
             left=left,
             locked=self._fetch(_LOCKED)[0][0],
             exit_codes=exit_codes,
+            mistaken={worker.number for worker in self._all if worker.was_taken_for_dead},
             longest_recovery=self._plan.threshold + self._plan.sweep + self._plan.slack,
         )
 
@@ -179,8 +195,9 @@ class Storm:
         await engine.dispose()
 
     def _start(self) -> None:
-        self._workers.append(Worker(self._url, self._started, self._plan, self._directory))
-        self._started += 1
+        worker = Worker(self._url, len(self._all), self._plan, self._directory)
+        self._all.append(worker)
+        self._workers.append(worker)
 
     def _until_at_work(self, least: int) -> list[Worker]:
         """Wait until so many workers work, which takes them some time; return those that do."""
@@ -212,7 +229,6 @@ class Storm:
         self._dead.append((worker, datetime.now(UTC)))
         self._workers.remove(worker)
         self._start()
-        self._unlock_by_hand()
 
     def _until_done(self, deadline: float) -> int:
         """Wait until no job is left; return how many are."""
@@ -220,14 +236,8 @@ class Storm:
             left: int = self._fetch("select count(*) from graphile_worker._private_jobs")[0][0]
             if left == 0 or time.monotonic() > deadline:
                 return left
-            self._unlock_by_hand()
             self._until_at_work(0)
             time.sleep(0.2)
-
-    def _unlock_by_hand(self) -> None:
-        """What an operator does who knows that these pools are dead."""
-        pools = ", ".join(f"'{worker.pool_id}'" for worker, _ in self._dead)
-        self._fetch(f"select graphile_worker.force_unlock_workers(array[{pools}]::text[])")
 
     def _stop(self) -> list[int]:
         for worker in self._workers:

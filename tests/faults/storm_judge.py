@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -48,6 +48,8 @@ class Aftermath:
     """Jobs and queues that are locked."""
     exit_codes: Sequence[int]
     """Of the workers that were stopped in the end."""
+    mistaken: Set[int]
+    """Workers that lived and were taken for dead, because they could not say in time that they lived."""
     longest_recovery: float
     """Seconds within which a dead pool's locks have to be gone."""
 
@@ -59,7 +61,7 @@ class Aftermath:
             found.append(f"{len(missing)} jobs never ran, such as {sorted(missing)[:5]}")
         if self.left or self.locked:
             found.append(f"{self.left} jobs are left, {self.locked} jobs and queues are locked")
-        found += overlaps(self.runs, {death.worker: death.at for death in self.deaths})
+        found += overlaps(self.runs, {death.worker: death.at for death in self.deaths}, self.mistaken)
         for death in self.deaths:
             if death.unlocked is None or _seconds(death) > self.longest_recovery:
                 found.append(f"{death.pool_id} died at {death.at}, and held its locks until {death.unlocked}")
@@ -77,7 +79,7 @@ class Aftermath:
             [
                 f"{self.jobs} jobs in {self.seconds:.0f} s: {len(self.runs)} runs, {queued} of them in named queues",
                 f"{len(self.deaths)} workers killed, {len(times)} of them holding locks; "
-                f"{self.restarts} immediate restarts of PostgreSQL",
+                f"{self.restarts} immediate restarts of PostgreSQL; {len(self.mistaken)} taken for dead that lived",
                 f"{cut_off} runs cut off by a kill, {again} runs of a job that had run before",
                 f"from death to unlocked: {recovery}; allowed {self.longest_recovery:.1f} s",
                 f"left over: {self.left} jobs, {self.locked} locks; exit codes {list(self.exit_codes)}",
@@ -85,11 +87,12 @@ class Aftermath:
         )
 
 
-def overlaps(runs: Sequence[Run], deaths: Mapping[int, datetime]) -> list[str]:
+def overlaps(runs: Sequence[Run], deaths: Mapping[int, datetime], mistaken: Set[int] = frozenset()) -> list[str]:
     """Return where two runs of one queue overlapped.
 
     A run lasts until the end that its handler recorded; without one, until its process was seen dead (the
-    handler repeats its writes until they are committed, so only a kill leaves no end).
+    handler repeats its writes until they are committed, so only a kill leaves no end). A worker that was taken
+    for dead learns of it at its next heartbeat: what it runs until then may meet its successor.
     """
     found = []
     lanes: dict[str, list[Run]] = {}
@@ -99,7 +102,7 @@ def overlaps(runs: Sequence[Run], deaths: Mapping[int, datetime]) -> list[str]:
     for name, lane in lanes.items():
         for first, second in pairwise(sorted(lane, key=lambda run: run.began)):
             end = first.ended or deaths.get(first.worker)
-            if end is None or second.began < end:
+            if first.worker not in mistaken and (end is None or second.began < end):
                 found.append(f"queue {name}: {first} and {second} overlapped")
     return found
 

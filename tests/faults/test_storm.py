@@ -32,3 +32,4 @@ def test_overlaps_are_seen() -> None:
     assert overlaps([ran(1, 0, None), ran(2, 5, 6)], death) == []
     assert len(overlaps([ran(1, 0, None), ran(2, 4, 6)], death)) == 1
     assert len(overlaps([ran(2, 0, None), ran(1, 4, 6)], death)) == 1  # no end, though nobody killed it
+    assert overlaps([ran(2, 0, None), ran(1, 4, 6)], death, {2}) == []
