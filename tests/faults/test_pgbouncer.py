@@ -1,17 +1,17 @@
-"""Behind PgBouncer: the worker in session mode, what adds jobs in transaction mode too."""
+"""Behind PgBouncer: workers and what adds jobs, in session mode and in transaction mode."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import NullPool
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import (
     AsyncSession,
+    JobContext,
     JobRepository,
     JobState,
     Runner,
@@ -20,7 +20,8 @@ from gw_sqla import (
     async_sessionmaker,
     call_asyncio,
 )
-from gw_sqla.driver import database_loop
+from gw_sqla.cli.database import connected
+from tests.support.log import Log
 from tests.support.pgbouncer import find_pgbouncer, start_pgbouncer
 from tests.support.recorder import Recorder
 
@@ -42,16 +43,9 @@ def session_mode(pgbouncer: str, clean_database: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def transaction_mode(pgbouncer: str, clean_database: str, anyio_backend: str) -> AsyncIterator[AsyncEngine]:
-    """An engine as SQLAlchemy's manual says for PgBouncer in transaction mode."""
+def transaction_mode(pgbouncer: str, clean_database: str) -> Iterator[str]:
     with start_pgbouncer(pgbouncer, clean_database, "transaction") as url:
-        async with database_loop():
-            arguments = {"statement_cache_size": 0, "prepared_statement_name_func": lambda: f"gw_sqla_{uuid4().hex}"}
-            engine = create_async_engine(
-                url, poolclass=NullPool, connect_args={**arguments, "prepared_statement_cache_size": 0}
-            )
-            yield engine
-            await call_asyncio(engine.dispose)
+        yield url
 
 
 async def test_worker_in_session_mode(
@@ -75,11 +69,32 @@ async def test_worker_in_session_mode(
     assert recorder.lost == recorder.failed == []
 
 
-async def test_adding_jobs_in_transaction_mode(transaction_mode: AsyncEngine, repo: JobRepository) -> None:
-    sessions = async_sessionmaker(transaction_mode)
-    for n in range(20):
-        async with sessions.begin() as session:
-            job = await repo.add_job(session, "note", n, job_key=f"k{n % 7}")
-            assert job.payload == n
-    async with sessions() as session:
-        assert (await repo.count_jobs_by_state(session))[JobState.READY] == 7
+async def test_workers_in_transaction_mode(
+    transaction_mode: str, tasks: TaskRegistry, recorder: Recorder, repo: JobRepository, log: Log
+) -> None:
+    """Two workers, more clients than connections to the server, handlers with sessions of their own."""
+
+    @tasks.task("note")
+    async def note(payload: int, ctx: JobContext) -> None:
+        async with ctx.session() as session:
+            assert await session.scalar(text("select :n * 2"), {"n": payload}) == payload * 2
+        if payload % 5 == 0 and ctx.job.attempts == 1:
+            raise ValueError
+
+    settings = RunnerSettings(transaction_pooler=True, poll_interval=timedelta(milliseconds=50), concurrency=5)
+    url = make_url(transaction_mode)
+    async with connected(url, transaction_pooler=True) as first, connected(url, transaction_pooler=True) as second:
+        for n in range(40):
+            async with async_sessionmaker(first).begin() as session:
+                await repo.add_job(session, note, n, queue_name=f"q{n % 7}" if n % 2 else None, job_key=f"k{n}")
+        async with (
+            Runner(first, tasks, settings, observers=[recorder]),
+            Runner(second, tasks, settings, observers=[recorder]),
+        ):
+            await recorder.until(lambda: len(recorder.completed) == 32 and len(recorder.failed) == 8, seconds=60)
+        async with async_sessionmaker(first)() as session:
+            counts = await repo.count_jobs_by_state(session)
+    assert counts[JobState.SCHEDULED] + counts[JobState.READY] == 8
+    assert counts[JobState.LOCKED] == counts[JobState.FAILED] == 0
+    assert all("failed: ValueError" in line for line in log.lines), log.lines
+    assert recorder.lost == []
