@@ -166,6 +166,25 @@ class Model:
             if owner == pool:
                 self.queues[name] = EXPIRED + pool
 
+    def recover(self, pool: str, delay: timedelta, message: str) -> set[int]:
+        """A pool is dead: free what it has; its jobs wait, and keep the attempt as spent."""
+        freed = {job.id for job in self.jobs.values() if (job.locked_by or "").removeprefix(EXPIRED) == pool}
+        for job_id in freed:
+            self.jobs[job_id].run_at = max(self.jobs[job_id].run_at, self.now + delay)
+            self.jobs[job_id].last_error = message
+        self.unlock([pool])
+        return freed
+
+    def unlock_expired(self) -> int:
+        """Free what an owner that never registered has held for more than four hours; return how many jobs."""
+        expired = [job for job in self.jobs.values() if (job.locked_by or "").startswith(EXPIRED)]
+        for job in expired:
+            job.locked_by = None
+            job.run_at = max(job.run_at, self.now)
+        for name, owner in self.queues.items():
+            self.queues[name] = None if (owner or "").startswith(EXPIRED) else owner
+        return len(expired)
+
     def claim(self, pool: str, claimed: Sequence[int], count: int, tasks: Collection[str], flags: set[str]) -> None:
         """Check that a claim took what it had to take, and lock that."""
         lanes: dict[object, list[ModelJob]] = {}

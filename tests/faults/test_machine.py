@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+from sqlalchemy.sql.selectable import TextualSelect
+
+from gw_sqla.statements import workers
 from tests.faults.machine import SchemaMachine
+from tests.faults.worlds import POOLS
 
 MACHINE = settings(  # without shrinking, which takes longer than a test may
     max_examples=30,
@@ -17,8 +25,34 @@ MACHINE = settings(  # without shrinking, which takes longer than a test may
 )
 
 
+class RecoveringMachine(SchemaMachine):
+    """The machine with what needs a table of ours: recovery of dead pools, and of locks that are hours old."""
+
+    @rule(pool=st.sampled_from(POOLS), delay=st.sampled_from([timedelta(0), timedelta(seconds=10)]))
+    def die_and_be_recovered(self, pool: str, delay: timedelta) -> None:
+        self.rows(
+            "insert into __schema__._private_sqla_workers values "
+            """(:pool, now(), now() - interval '61 s', '60 s', '{"pid": 7, "host": "here"}')""",
+            pool=pool,
+        )
+        [dead] = self.loop.run(self._execute(workers.recover(self.schema), {"delay": delay}))
+        assert dead.what == f"{pool} (process 7 on here) sent no heartbeat for 60 s"
+        message = f"the worker died while it had this job: {dead.what}"
+        assert set(dead.job_ids) == self.model.recover(pool, delay, message)
+        jobs = [self.model.jobs[job_id] for job_id in dead.job_ids]
+        assert dead.final_ids == [job.id for job in jobs if job.attempts >= job.max_attempts]
+
+    @rule()
+    def unlock_stale(self) -> None:
+        [row] = self.loop.run(self._execute(workers.unlock_stale(self.schema), {}))
+        assert row.jobs == self.model.unlock_expired()
+
+    async def _execute(self, statement: TextualSelect, parameters: dict[str, Any]) -> Sequence[Any]:
+        return (await self.connection.execute(statement, parameters)).all()
+
+
 def test_the_schema_is_the_models(database: str) -> None:
-    class Ours(SchemaMachine):
+    class Ours(RecoveringMachine):
         url = database
 
     run_state_machine_as_test(Ours, settings=MACHINE)
