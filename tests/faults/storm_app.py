@@ -31,6 +31,26 @@ tasks = TaskRegistry()
 @tasks.task("storm")
 async def storm(payload: int, ctx: JobContext) -> None:
     """Record the beginning, work, record the end."""
+    await record(payload, ctx, lambda: anyio.sleep(_WORK))
+
+
+@tasks.task("wait")
+async def wait(payload: int, ctx: JobContext) -> None:
+    """Record the beginning, wait until there is a run with the number -1, record the end."""
+
+    async def permitted() -> bool:
+        async with ctx.session() as session:
+            return bool(await session.scalar(text("select exists (select from storm_runs where n = -1)")))
+
+    async def until_permitted() -> None:
+        while not await permitted():  # noqa: ASYNC110 - another process says so
+            await anyio.sleep(0.1)
+
+    await record(payload, ctx, until_permitted)
+
+
+async def record(payload: int, ctx: JobContext, work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work between two records of this run."""
     run = {"id": uuid4(), "n": payload, "job_id": ctx.job.id, "queue_name": ctx.job.queue_name}
     run |= {"worker": int(os.environ[WORKER]), "attempt": ctx.job.attempts}
 
@@ -39,7 +59,7 @@ async def storm(payload: int, ctx: JobContext) -> None:
             await session.execute(statement, parameters)
 
     await until_done(lambda: write(_BEGIN, run))
-    await anyio.sleep(_WORK)
+    await work()
     await until_done(lambda: write(_END, {"id": run["id"]}))
 
 
