@@ -214,10 +214,11 @@ class Storm:
             time.sleep(0.1)
 
     def _rage(self, until: float) -> None:
+        """Kill and crash; the oldest worker is spared, because recovery takes somebody who lives."""
         while time.monotonic() < until:
             time.sleep(self._random.uniform(0.3, 1.5))
             if self._random.random() < 0.7:
-                self._kill(self._random.choice(self._until_at_work(1)))
+                self._kill(self._random.choice(self._until_at_work(2)[1:]))
             else:
                 self._server.stop("immediate")
                 self._server.start()
