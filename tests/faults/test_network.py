@@ -9,7 +9,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
+from gw_sqla import (
+    AsyncSession,
+    JobRepository,
+    JobState,
+    Runner,
+    RunnerSettings,
+    TaskRegistry,
+    async_sessionmaker,
+    line,
+)
 from tests.support.log import Log
 from tests.support.proxy import Proxy
 from tests.support.recorder import Recorder
@@ -131,4 +140,24 @@ async def test_silence_that_ends(
         await recorder.until(lambda: len(set(ran)) == JOBS, seconds=60)
     await assert_nothing_is_left(sessions, repo)
     assert len(ran) == JOBS  # nothing was cut off, so nothing was run twice
+    assert recorder.lost == []
+
+
+async def test_silence_that_never_ends(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    repo: JobRepository,
+    proxy: Proxy,
+    ran: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other end is gone without a word, as behind a firewall that forgot: the connections are given up."""
+    monkeypatch.setattr(line, "STATEMENT_SECONDS", 1.0)
+    async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]):
+        await recorder.until(lambda: len(ran) >= 50)
+        proxy.forget()
+        await recorder.until(lambda: len(set(ran)) == JOBS, seconds=60)
+    await assert_nothing_is_left(sessions, repo)
     assert recorder.lost == []
