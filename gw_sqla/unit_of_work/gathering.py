@@ -65,9 +65,9 @@ def gather(session: Session, wanted: Wanted) -> None:
     if gathered is None:
         gathered = session.info[_KEY] = _Gathered()
     gathered.waiting.setdefault(transaction, []).append(wanted)
-    if gathered.is_sent and not gathered.is_flushing and not transaction.nested:
+    if gathered.is_sent and not (gathered.is_flushing or gathered.is_sending or transaction.nested):
         try:
-            _send(session, gathered)
+            _send(session, gathered, flush=True)
         except BaseException:
             gathered.waiting[transaction].remove(wanted)
             raise
@@ -95,17 +95,21 @@ def _innermost(session: Session) -> SessionTransaction:
     return transaction
 
 
-def _send(session: Session, gathered: _Gathered) -> None:
-    """Flush, decide and add, until nothing is left to add."""
+def _send(session: Session, gathered: _Gathered, *, flush: bool) -> None:
+    """Flush, unless a flush is going on, decide and add, until nothing is left to add."""
     gathered.is_sending = True
     try:
         for _ in range(_MOST_ROUNDS):
-            session.flush()
+            if flush:
+                session.flush()
+                gathered.is_flushing = False
             if not _decide(session, gathered):
                 break
         else:
             raise SessionError(f"payload functions have added jobs for {_MOST_ROUNDS} rounds: let them end")
-        _send_decided(session, gathered)
+        if wanted := gathered.waiting.get(_root(session)):
+            send(session, wanted)
+            gathered.sent += gathered.waiting.pop(_root(session))
     finally:
         gathered.is_sending = False
 
@@ -116,12 +120,6 @@ def _decide(session: Session, gathered: _Gathered) -> bool:
     for wanted in undecided:
         wanted.decide()
     return bool(undecided)
-
-
-def _send_decided(session: Session, gathered: _Gathered) -> None:
-    if wanted := gathered.waiting.get(_root(session)):
-        send(session, wanted)
-        gathered.sent += gathered.waiting.pop(_root(session))
 
 
 def _root(session: Session) -> SessionTransaction:
@@ -136,7 +134,7 @@ def _is_flush(transaction: SessionTransaction) -> bool:
 
 def _commit_begins(session: Session, gathered: _Gathered) -> None:
     if gathered.waiting.get(_root(session)):
-        _send(session, gathered)
+        _send(session, gathered, flush=True)
     gathered.is_sent = True
 
 
@@ -163,20 +161,13 @@ def _before_flush(session: Session, _context: object, _instances: object) -> Non
 def _after_flush(session: Session, _context: object) -> None:
     gathered: _Gathered | None = session.info.get(_KEY)
     if gathered is not None and gathered.is_sent:
-        _send_flushed(session, gathered)
+        _send(session, gathered, flush=False)
 
 
 def _flush_ends(session: Session, gathered: _Gathered) -> None:
     gathered.is_flushing = False
     if gathered.is_sent and session.is_active:  # what other listeners of after_flush_postexec have added
-        _send_flushed(session, gathered)
-
-
-def _send_flushed(session: Session, gathered: _Gathered) -> None:
-    for _ in range(_MOST_ROUNDS):
-        if not _decide(session, gathered):
-            break
-    _send_decided(session, gathered)
+        _send(session, gathered, flush=False)
 
 
 @event.listens_for(Session, "after_commit")
