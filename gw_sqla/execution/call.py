@@ -157,6 +157,7 @@ async def _commit(task: Task[Any], job: ClaimedJob, session: AsyncSession, workp
 
 def _bounded(call: Call, timeout: timedelta) -> Call:
     async def bounded(job: ClaimedJob) -> Any:
+        result: Any = None
         with anyio.move_on_after(timeout.total_seconds()) as scope:
             result = await call(job)
         if scope.cancel_called:  # also where the handler ignored it
