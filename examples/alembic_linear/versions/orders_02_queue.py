@@ -1,4 +1,4 @@
-"""worker schema at 0003 of gw_sqla"""
+"""worker schema at 0002 of gw_sqla"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,8 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.upgrade_job_schema("0003")
+    op.upgrade_job_schema("0002")
 
 
 def downgrade() -> None:
-    op.downgrade_job_schema("base", start="0003")
+    op.downgrade_job_schema("base", start="0002")
