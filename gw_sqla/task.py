@@ -5,6 +5,7 @@ All of it is decided when the task is declared; running a job looks nothing up.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,6 +76,15 @@ class Task(Generic[P]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the handler itself."""
         return self.handler(*args, **kwargs)
+
+    def call_sync(self, *args: Any, **kwargs: Any) -> Any:
+        """Call a sync handler; raises TypeError where it returns an awaitable, which nobody would await."""
+        result = self.handler(*args, **kwargs)
+        if not inspect.isawaitable(result):
+            return result
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(f"the handler of {self!r} is no async function, but returned an awaitable: make it async def")
 
     def __repr__(self) -> str:
         return f"Task({self.identifier!r})"

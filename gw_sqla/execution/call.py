@@ -174,7 +174,7 @@ def _in_thread(
 
     def in_thread(positional: list[Any], named: dict[str, Any]) -> Any:
         try:
-            return task.handler(*positional, **named)
+            return task.call_sync(*positional, **named)
         except StopIteration as error:  # cannot pass through a future
             raise RuntimeError(f"the handler raised {error_text(error)}") from error
 

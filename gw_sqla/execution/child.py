@@ -91,7 +91,7 @@ def _find(request: dict[str, Any]) -> Task[Any]:
 
 def _call(task: Task[Any], payload_text: str) -> list[Any]:
     arguments = [task.payload_type.load(payload_text)] if task.takes_payload else []
-    results = task.handler(*arguments)
+    results = task.call_sync(*arguments)
     return failed_items(results, len(json.loads(payload_text))) if task.batch else []
 
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
+import asyncpg
 
 from gw_sqla.hooks import Observers
 from gw_sqla.job import Completed, CompletedByHandler, Failed, Outcome, Returned
@@ -20,6 +21,11 @@ from gw_sqla.store import DATABASE_FAULTS, Outage, Store
 __all__ = ["Finisher"]
 
 log = logging.getLogger(__name__)
+
+UNWRITABLE = "the job failed, and its outcome cannot be written as it is"
+
+_REFUSALS = ("22", "54")
+"""Classes of SQLSTATE of a value that will be refused again: data exceptions, and limits such as nesting."""
 
 
 class Finisher:
@@ -89,8 +95,7 @@ class Finisher:
         if completed_ids:
             lost |= await self._until_known(completed_ids, lambda: self._store.complete(completed_ids))
         if failed:
-            ids = [outcome.job.id for outcome in failed]
-            lost |= await self._until_known(ids, lambda: self._store.fail(failed))
+            lost |= await self._fail(failed)
         if returned_ids:
             lost |= await self._until_known(returned_ids, lambda: self._store.give_back(returned_ids))
         if lost:
@@ -102,16 +107,30 @@ class Finisher:
         self._observers.written(batch, lost)
         self._on_written(batch)
 
+    async def _fail(self, failed: Sequence[Failed]) -> set[int]:
+        """Write failures; where the database refuses a value of one, each by itself and that one in our words."""
+        ids = [outcome.job.id for outcome in failed]
+        try:
+            return await self._until_known(ids, lambda: self._store.fail(failed))
+        except asyncpg.PostgresError as refusal:
+            if len(failed) > 1:
+                return {job_id for outcome in failed for job_id in await self._fail([outcome])}
+            log.error("job %d: what it failed with cannot be written: %s", ids[0], refusal)
+            plain = Failed(job=failed[0].job, message=f"{UNWRITABLE}: {refusal}", permanently=failed[0].permanently)
+        return await self._until_known(ids, lambda: self._store.fail([plain]))
+
     async def _until_known(self, ids: Sequence[int], write: Callable[[], Awaitable[set[int]]]) -> set[int]:
         """Repeat the write until it is answered; return the ids whose locks were lost.
 
         After a fault an earlier try may have been committed although its answer was lost: a missing
-        id then says nothing, and is not called lost.
+        id then says nothing, and is not called lost. Raises what the database will never take.
         """
         while True:
             try:
                 written = await write()
             except DATABASE_FAULTS as fault:
+                if isinstance(fault, asyncpg.PostgresError) and str(fault.sqlstate)[:2] in _REFUSALS:
+                    raise
                 await self._outage.wait(fault)
             else:
                 return set() if self._outage.over() else set(ids) - written
