@@ -169,9 +169,9 @@ class WorkerPool:
         try:
             await self._store.register_tasks(self._tasks)
             async with (
-                watch_loop(self._settings.blocking_threshold),
                 self._processes,
                 open_resources(self._tasks.values()) as self._workplace.made,
+                watch_loop(self._settings.blocking_threshold),
             ):
                 await self._heartbeat.begin()
                 await self._work(task_status, with_signals=with_signals, once=once)
