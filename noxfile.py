@@ -26,7 +26,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project as developers have it, with dependency groups."""
     needed = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("-e", ".[trio,embedded]", *(name for name in needed if not name.startswith("gw-sqla")))
+    session.install("-e", ".[trio,embedded,uvloop]", *(name for name in needed if not name.startswith("gw-sqla")))
 
 
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:

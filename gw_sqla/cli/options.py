@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from sqlalchemy import URL
 
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.url import parse_url
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 __all__ = [
     "EXIT_CODES",
@@ -59,7 +60,11 @@ def _note_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def _parse_url(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> URL | None:
-    return None if value is None else parse_url(value)
+    if value is None:
+        return None
+    from gw_sqla.url import parse_url
+
+    return parse_url(value)
 
 
 debug_option = option(

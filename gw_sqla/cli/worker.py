@@ -79,6 +79,7 @@ def _duration(name: str, default: timedelta, text: str) -> Callable[[F], F]:
     help="How many worker processes to run, each with all the options; more than one core needs more than one.",
 )
 @option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
+@option("--uvloop", is_flag=True, help="Run asyncio on uvloop, of the extra gw-sqla[uvloop].")
 @option("--migrate", "migrate_first", is_flag=True, help="Create, adopt or upgrade the schema first.")
 @_duration("--poll-interval", _DEFAULTS.poll_interval, "How often to look for due jobs when no notification comes.")
 @_duration(
@@ -130,6 +131,7 @@ def command(
     prefetch: int,
     processes: int,
     backend: str,
+    uvloop: bool,
     migrate_first: bool,
     poll_interval: timedelta,
     grace_period: timedelta,
@@ -153,7 +155,7 @@ def command(
     """
     lifeline = Lifeline.inherited()
     _start_log(log_level, several=processes > 1)
-    _require_backend(backend)
+    _require_backend(backend, uvloop=uvloop)
     settings = RunnerSettings(
         schema=schema,
         concurrency=concurrency,
@@ -174,7 +176,9 @@ def command(
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migrate_first=migrate_first)
             return
         work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
-        anyio.run(partial(work, lifeline=lifeline), backend=backend)
+        anyio.run(
+            partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
+        )
 
 
 async def _work(
@@ -232,6 +236,10 @@ def _start_log(level: str, *, several: bool) -> None:
     )
 
 
-def _require_backend(backend: str) -> None:
+def _require_backend(backend: str, *, uvloop: bool) -> None:
     if backend == "trio" and not (importlib.util.find_spec("trio") and importlib.util.find_spec("trio_asyncio")):
         raise ConfigurationError("--backend trio needs the extra: pip install 'gw-sqla[trio]'")
+    if uvloop and backend == "trio":
+        raise ConfigurationError("--uvloop is an event loop of asyncio: leave it out with --backend trio")
+    if uvloop and not importlib.util.find_spec("uvloop"):
+        raise ConfigurationError("--uvloop needs the extra: pip install 'gw-sqla[uvloop]'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -90,3 +91,9 @@ async def linger(payload: Lingering, ctx: JobContext) -> None:
 async def die() -> None:
     """Take the process along, as when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tasks.task("event_loop")
+async def event_loop(ctx: JobContext) -> None:
+    """Log whose event loop this is; on asyncio."""
+    ctx.logger.info("the event loop is of %s", type(asyncio.get_running_loop()).__module__)
