@@ -49,7 +49,8 @@ TEXT = (
 )
 """What can be an argument or in a variable: no NUL, and Unicode."""
 
-slow_is_fine = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
+slow_is_fine = settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 
 
 def assert_ended_in_order(arguments: list[str]) -> None:

@@ -18,7 +18,8 @@ from gw_sqla import RunCounts, Runner, RunnerSettings, TaskRegistry, call_asynci
 from tests.support.recorder import Recorder
 from tests.support.server import connect
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=SLOW)
 
 TEXT = st.text(max_size=12)
 VALUES = st.recursive(
