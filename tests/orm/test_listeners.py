@@ -126,3 +126,49 @@ async def test_a_listener_that_fails_after_ours(run: Run, repo: JobRepository, l
 
     await run(body)
     assert await payloads(look) == ['"kept"']
+
+
+async def test_a_payload_function_of_a_late_listener_adds_jobs(
+    run: Run, repo: JobRepository, look: Look, listening: Any
+) -> None:
+    """With nothing to flush, it is called at once, and only once."""
+
+    def payload() -> str:
+        repo.add_job_on_commit(session_of[0], "a", "inner")
+        return "outer"
+
+    def committing(session: Session) -> None:
+        session_of.append(session)
+        repo.add_job_on_commit(session, "a", payload)
+
+    def body(session: Session) -> None:
+        listening(session, "before_commit", committing)
+        session.commit()
+
+    session_of: list[Session] = []
+    await run(body)
+    assert await payloads(look) == ['"outer"', '"inner"']
+
+
+async def test_a_payload_function_that_fails_in_the_flush_of_the_commit(
+    run: Run, repo: JobRepository, look: Look, listening: Any
+) -> None:
+    """Its own error comes out, and the session is as after any flush that failed."""
+
+    def inserted(_mapper: object, _connection: object, order: Order) -> None:
+        session: Any = Session.object_session(order)
+        repo.add_job_on_commit(session, "a", lambda: 1 / 0)
+
+    listening(Order, "after_insert", inserted)
+
+    def body(session: Session) -> None:
+        session.add(Order(item="tea"))
+        with pytest.raises(ZeroDivisionError):
+            session.commit()
+        session.rollback()
+        repo.add_job_on_commit(session, "a", "again")
+        session.commit()
+
+    await run(body)
+    assert await payloads(look) == ['"again"']
+    assert await look.value("select count(*) from orders") == 0
