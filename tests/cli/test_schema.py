@@ -12,7 +12,7 @@ def test_it_prints_the_schema_of_each_payload() -> None:
     done = run("schema", "--app", APP)
     assert (done.returncode, done.stderr) == (0, "")
     schemas = json.loads(done.stdout)
-    assert list(schemas) == ["greet", "fail", "polite", "stubborn", "meet", "linger", "die", "event_loop"]
+    assert list(schemas) == ["greet", "fail", "polite", "stubborn", "deaf", "meet", "linger", "die", "event_loop"]
     assert schemas["greet"]["properties"] == {"name": {"title": "Name", "type": "string"}}
     assert schemas["greet"]["required"] == ["name"]
     assert schemas["fail"] == {}
