@@ -14,7 +14,7 @@ from gw_sqla import async_sessionmaker
 from gw_sqla.driver import call_asyncio, database_loop
 from gw_sqla.migrations import migrate
 from gw_sqla.session import AsyncSession
-from tests.support.server import Server, execute, start_server
+from tests.support.server import Server, assert_no_open_transaction, execute, start_server
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -53,11 +53,18 @@ def database(server: Server, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def clean_database(database: str) -> str:
+def settled_database(database: str) -> Iterator[str]:
+    """The module's database as it is; after the test and its other fixtures no transaction may be open in it."""
+    yield database
+    asyncio.run(assert_no_open_transaction(database))
+
+
+@pytest.fixture
+def clean_database(settled_database: str) -> str:
     """The module's database, emptied of what earlier tests left."""
     tables = ", ".join(f"graphile_worker._private_{name}" for name in ("jobs", "job_queues", "tasks", "sqla_workers"))
-    asyncio.run(execute(database, f"truncate {tables}, graphile_worker._private_known_crontabs"))
-    return database
+    asyncio.run(execute(settled_database, f"truncate {tables}, graphile_worker._private_known_crontabs"))
+    return settled_database
 
 
 @pytest.fixture

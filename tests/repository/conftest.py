@@ -35,11 +35,11 @@ def template(server: Server, template: str) -> str:
 
 
 @pytest.fixture
-def clean_database(database: str) -> str:
+def clean_database(settled_database: str) -> str:
     """The module's database, emptied of what earlier tests left in both schemas."""
     tables = [f"{quoted(schema)}.{table}" for schema in (DEFAULT_SCHEMA, WEIRD) for table in TABLES]
-    asyncio.run(execute(database, f"truncate orders, {', '.join(tables)}"))
-    return database
+    asyncio.run(execute(settled_database, f"truncate orders, {', '.join(tables)}"))
+    return settled_database
 
 
 @pytest.fixture(params=[DEFAULT_SCHEMA, WEIRD], ids=["default", "weird"])

@@ -13,11 +13,11 @@ from tests.support.server import execute
 
 
 @pytest.fixture
-def clean_database(database: str) -> str:
+def clean_database(settled_database: str) -> str:
     """The module's database with an empty table of notes."""
     sql = "create table if not exists notes (id integer primary key, text text not null); truncate notes"
-    asyncio.run(execute(database, sql))
-    return database
+    asyncio.run(execute(settled_database, sql))
+    return settled_database
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from sqlalchemy import URL, make_url
 
 from gw_sqla.embedded import embedded_postgres
 
+_OPEN_TRANSACTIONS = """select count(*) from pg_stat_activity
+where datname = current_database() and state like 'idle in transaction%'"""
 _SPEED = "-c fsync=off -c full_page_writes=off -c max_connections=300"
 
 
@@ -69,6 +71,19 @@ async def execute(url: URL | str, sql: str) -> None:
     connection = await connect(url)
     try:
         await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+async def assert_no_open_transaction(url: URL | str) -> None:
+    """Fail if a connection keeps a transaction open for five seconds while it does nothing."""
+    connection = await connect(url)
+    try:
+        async with asyncio.timeout(5):
+            while await connection.fetchval(_OPEN_TRANSACTIONS):
+                await connection.execute("select pg_sleep(0.01)")
+    except TimeoutError:
+        raise AssertionError("a transaction was left open") from None
     finally:
         await connection.close()
 
