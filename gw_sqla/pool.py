@@ -194,7 +194,7 @@ class WorkerPool:
                     async with anyio.create_task_group() as watching:
                         watching.start_soon(self._cancel_jobs_when_asked, working, name="gw_sqla grace period")
                         if with_signals:
-                            watching.start_soon(self._watch_signals, name="gw_sqla signals")
+                            await watching.start(self._watch_signals, name="gw_sqla signals")
                         await self._take_in(task_status, once=once)
                         self._slots.close()
                         working.cancel_scope.deadline = (
@@ -255,8 +255,9 @@ class WorkerPool:
         log.warning("worker %s: running jobs are cancelled now", self.pool_id)
         working.cancel_scope.cancel()
 
-    async def _watch_signals(self) -> None:
+    async def _watch_signals(self, *, task_status: TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(*STOP_SIGNALS) as received:
+            task_status.started()
             async for number in received:
                 if self.stop_requested.is_set():
                     log.warning("%s again; a third ends the process", number.name)

@@ -11,7 +11,6 @@ from typing import Any
 import anyio
 import click
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.cli.database import connected
@@ -105,8 +104,8 @@ async def _add(url: URL, schema: str, task_identifier: str, **options: Any) -> N
         try:
             async with async_sessionmaker(engine).begin() as session:
                 job: JobRow = await JobRepository(schema).add_job(session, task_identifier, **options)
-        except DBAPIError as error:
-            if lacking is not None and getattr(error.orig, "sqlstate", None) == "42501":
+        except AccessError as error:
+            if lacking is not None:
                 raise lacking from error
             raise
     click.echo(job.id)

@@ -242,6 +242,10 @@ class Storm:
 
     def _stop(self) -> list[int]:
         for worker in self._workers:
+            while (
+                worker.pool_id is None and worker.process.poll() is None
+            ):  # a signal ends it before it listens for any
+                time.sleep(0.01)
             worker.process.terminate()
         return [worker.process.wait(60) for worker in self._workers]
 
