@@ -10,16 +10,12 @@ ends the process, for handlers that ignore their cancellation: recovery then unl
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import secrets
 import signal
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import anyio
@@ -39,7 +35,7 @@ from gw_sqla.known import KnownCrontabs
 from gw_sqla.ledger import LEDGER_ID
 from gw_sqla.listener import Listener
 from gw_sqla.migrations import check_schema
-from gw_sqla.register import Register
+from gw_sqla.register import Register, worker_facts
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.store import DATABASE_FAULTS, Store
 from gw_sqla.task import Task
@@ -100,12 +96,18 @@ class WorkerPool:
             settings.schema,
             self.pool_id,
             threshold=settings.heartbeat_threshold,
-            metadata=self._metadata(),
+            metadata=worker_facts(settings.concurrency, tasks),
             pooled=pooled,
         )
         lease = Lease()
         self._workplace = Workplace(engine, settings.schema, self.pool_id, self.stop_requested)
         self._processes = Processes()
+        self._make_flow(observers, lease)
+        self._make_services(register, lease)
+
+    def _make_flow(self, observers: Observers, lease: Lease) -> None:
+        """The rooms that a job flows through: claimer, slots, finisher."""
+        settings, tasks = self._settings, self._tasks
         executor = Executor(tasks, self._workplace, self._processes, observers, settings.concurrency)
         self._demand = demand = Demand()
         self._finisher = Finisher(self._store, observers, demand.outcomes_written)
@@ -131,6 +133,10 @@ class WorkerPool:
             most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
             lease=lease,
         )
+
+    def _make_services(self, register: Register, lease: Lease) -> None:
+        """What watches over the flow: heartbeat, recovery, listener."""
+        settings = self._settings
         self._heartbeat = Heartbeat(
             register,
             lease,
@@ -143,26 +149,15 @@ class WorkerPool:
             register,
             interval=settings.sweep_interval,
             delay=settings.recovery_delay,
-            on_unlocked=demand.jobs_may_be_due,
+            on_unlocked=self._demand.jobs_may_be_due,
         )
         self._listener = Listener(
-            engine,
+            self._engine,
             on_connected=self._look_for_what_was_missed,
-            on_jobs=demand.jobs_may_be_due,
+            on_jobs=self._demand.jobs_may_be_due,
             on_breaking_migration=self._stop_for_migration,
             known_migration=LEDGER_ID,
         )
-
-    def _metadata(self) -> str:
-        """Return, as JSON, what people who look at the register want to know of a worker."""
-        facts = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": _version(),
-            "concurrency": self._settings.concurrency,
-            "tasks": sorted(self._tasks),
-        }
-        return json.dumps(facts)
 
     async def run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> RunCounts:
         """Work until stopped, or, with ``once``, until nothing is ready; then stop in order."""
@@ -286,13 +281,6 @@ class WorkerPool:
     def _stop_for_migration(self) -> None:
         self._breaking_migration = True
         self.stop_requested.set()
-
-
-def _version() -> str | None:
-    try:
-        return version("gw-sqla")
-    except PackageNotFoundError:  # a copy that was not installed
-        return None
 
 
 def _local_time() -> datetime:

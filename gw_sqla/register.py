@@ -9,10 +9,14 @@ dead. The pool beats there too; the table is never made, and a fault of it is sa
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import socket
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import anyio
@@ -26,7 +30,7 @@ from gw_sqla.statements import workers
 from gw_sqla.statements.sql import quoted
 from gw_sqla.store import close_line
 
-__all__ = ["Beat", "Recovered", "Register", "Unlocked"]
+__all__ = ["Beat", "Recovered", "Register", "Unlocked", "worker_facts"]
 
 log = logging.getLogger(__name__)
 
@@ -138,3 +142,19 @@ class Register:
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Any:
         async with self._turn:
             return await call_asyncio(self._line.fetch, statement, parameters)
+
+
+def worker_facts(concurrency: int, tasks: Collection[str]) -> str:
+    """Return, as JSON, what people who look at the register want to know of a worker of this process."""
+    try:
+        installed = version("gw-sqla")
+    except PackageNotFoundError:  # a copy that was not installed
+        installed = None
+    facts = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": installed,
+        "concurrency": concurrency,
+        "tasks": sorted(tasks),
+    }
+    return json.dumps(facts)
