@@ -26,7 +26,7 @@ class _Stopwatch(Observer):
 
     began: float | None = None
 
-    def job_started(self, _job: object) -> None:
+    def job_started(self, job: object) -> None:  # noqa: ARG002 - the observer's signature
         if self.began is None:
             self.began = time.perf_counter()
 
