@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gw_sqla.arguments import check_ids, check_run_at, check_smallint, check_storable
 from gw_sqla.calls.call import Ask, Call, job_rows
+from gw_sqla.errors import InvalidJobError
 from gw_sqla.job import JobRow
 from gw_sqla.statements import functions
 
@@ -59,6 +60,8 @@ def reschedule_jobs(
 
 def force_unlock_workers(schema: str, worker_ids: Iterable[str]) -> Call[None]:
     """Clear the locks of worker pools."""
+    if not isinstance(worker_ids, Iterable):
+        raise InvalidJobError("worker_ids", f"must be a list of ids, not a {type(worker_ids).__name__}")
     ids = [worker_ids] if isinstance(worker_ids, str) else list(worker_ids)
     for worker_id in ids:
         check_storable("worker_ids", worker_id)

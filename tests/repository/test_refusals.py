@@ -200,6 +200,7 @@ async def test_ids_that_no_job_has(sessions: Sessions, repo: JobRepository, meth
         ("remove_job", "job_key", 5),
         ("force_unlock_workers", "worker_ids", ["a\0b"]),
         ("force_unlock_workers", "worker_ids", [5]),
+        ("force_unlock_workers", "worker_ids", None),
         ("get_job", "job_id", "1"),
         ("list_jobs", "task", 5),
         ("list_jobs", "queue_name", 5),
