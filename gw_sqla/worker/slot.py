@@ -46,8 +46,8 @@ class Slot:
             self._own = self._innermost()
             yield
 
-    def is_left(self) -> bool:
-        """Tell whether the task is inside a scope that is not the slot's own."""
+    def has_open_scope(self) -> bool:
+        """Tell whether a handler has left the task inside a scope that is not the slot's own."""
         return self._innermost() is not self._own
 
     def spoiled_by(self, outcome: Outcome) -> Outcome:

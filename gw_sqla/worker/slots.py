@@ -237,7 +237,7 @@ class Slots:
         outcome: Outcome | None = None
         try:
             outcome = await self._execute(job)
-            if slot.is_left():
+            if slot.has_open_scope():
                 outcome = slot.spoiled_by(outcome)
                 raise SpoiledError
         finally:
