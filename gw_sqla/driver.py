@@ -26,7 +26,7 @@ import anyio
 
 from gw_sqla.errors import LoopError
 
-__all__ = ["call_asyncio", "database_loop", "needs_loop", "on_trio"]
+__all__ = ["call_asyncio", "call_asyncio_shielded", "database_loop", "needs_loop", "on_trio"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +64,17 @@ async def call_asyncio(function: Callable[P, Awaitable[R]], *args: P.args, **kwa
         )
     result: R = await _trio_asyncio().aio_as_trio(function)(*args, **kwargs)
     return result
+
+
+async def call_asyncio_shielded(function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """`call_asyncio` for callers inside a shielded scope without a deadline, whom no cancellation reaches.
+
+    On asyncio the coroutine is awaited as it is. That saves a task, and what it sends first is sent before any other
+    task has a turn: they may take theirs while the answer is on its way.
+    """
+    if on_trio():
+        return await call_asyncio(function, *args, **kwargs)
+    return await function(*args, **kwargs)
 
 
 async def _cancelled_once(task: asyncio.Future[R]) -> R:

@@ -88,9 +88,7 @@ class WorkerPool:
         self._cron_items = cron_items
         pooled = settings.transaction_pooler
         clock = _local_time if settings.use_local_time else None
-        self._store = Store(
-            engine, settings.schema, self.pool_id, claim_lines=2 if settings.prefetch else 1, pooled=pooled, clock=clock
-        )
+        self._store = Store(engine, settings.schema, self.pool_id, pooled=pooled, clock=clock)
         register = Register(
             engine,
             settings.schema,

@@ -1,7 +1,7 @@
 """Store: the worker's own short transactions, over an engine.
 
 Each method is one statement in autocommit: no BEGIN and COMMIT round trips around it. Claims have one
-connection or two, outcomes another (`gw_sqla.line`), so that none waits for the other or for the handlers. Faults of
+connection, outcomes another (`gw_sqla.line`), so that none waits for the other or for the handlers. Faults of
 the database pass through as one of `DATABASE_FAULTS`; what to do about them is decided by the rooms that
 call, with `Outage` for the backoff and the log.
 """
@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.driver import call_asyncio
+from gw_sqla.driver import call_asyncio, call_asyncio_shielded
 from gw_sqla.job import ClaimedJob, Failed
 from gw_sqla.line import Line
 from gw_sqla.statements import finish, queries
@@ -82,13 +82,11 @@ class Store:
         schema: str,
         pool_id: str,
         *,
-        claim_lines: int = 1,
         pooled: bool = False,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         """``pooled`` as in `Line`; ``clock`` tells which jobs are due, in place of the database's."""
-        self.claim_lines = claim_lines
-        self._claiming = [Line(engine, pooled=pooled) for _ in range(claim_lines)]
+        self._claiming = Line(engine, pooled=pooled)
         self._writing = Line(engine, pooled=pooled)
         self._clock = clock
         self._schema = schema
@@ -96,18 +94,18 @@ class Store:
 
     async def close(self) -> None:
         """Close the connections; shielded, and not longer than some seconds each."""
-        for line in (*self._claiming, self._writing):
+        for line in (self._claiming, self._writing):
             await close_line(line)
 
     async def register_tasks(self, task_identifiers: Collection[str]) -> None:
         """Make the task identifiers known, so that no caller's first add_job has to."""
         statement = queries.register_tasks(self._schema)
-        await call_asyncio(self._claiming[0].fetch, statement, {"identifiers": sorted(task_identifiers)})
+        await call_asyncio(self._claiming.fetch, statement, {"identifiers": sorted(task_identifiers)})
 
     async def claim(
-        self, task_identifiers: Sequence[str], count: int, forbidden_flags: Sequence[str], *, line: int = 0
+        self, task_identifiers: Sequence[str], count: int, forbidden_flags: Sequence[str]
     ) -> list[ClaimedJob]:
-        """Lock up to ``count`` due jobs and return them, the most urgent first."""
+        """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded."""
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
@@ -115,7 +113,7 @@ class Store:
             parameters["now"] = self._clock()
         by_clock = self._clock is not None
         statement = claim(self._schema, forbidding_flags=bool(forbidden_flags), by_clock=by_clock)
-        jobs = list(map(ClaimedJob._make, await call_asyncio(self._claiming[line].fetch, statement, parameters)))
+        jobs = list(map(ClaimedJob._make, await call_asyncio_shielded(self._claiming.fetch, statement, parameters)))
         jobs.sort(key=_URGENCY)
         return jobs
 
@@ -150,7 +148,7 @@ class Store:
 
     async def give_back_forgotten(self, known_ids: Sequence[int]) -> set[int]:
         """Return all jobs that are locked by this pool and not known to it; return their ids."""
-        return await self._finish(self._claiming[0], finish.give_back_forgotten(self._schema), {"ids": known_ids})
+        return await self._finish(self._claiming, finish.give_back_forgotten(self._schema), {"ids": known_ids})
 
     async def _finish(self, line: Line, statement: ClauseElement, parameters: dict[str, Any]) -> set[int]:
         rows = await call_asyncio(line.fetch, statement, parameters | {"pool_id": self._pool_id})

@@ -41,13 +41,8 @@ class Demand:
         if self.may_have_more:
             self._wake.set()
 
-    def claim_ended(self, *, full: bool) -> None:
-        """Claim again if the claim got all that it asked for."""
-        self.may_have_more |= full
-        self._wake.set()
-
     async def wait(self) -> None:
-        """Wait for one of the calls above to wake those who claim, from now on."""
+        """Wait for one of the calls above to wake the claimer, from now on."""
         if self._wake.is_set():
             self._wake = anyio.Event()
         await self._wake.wait()

@@ -13,9 +13,13 @@ For what a handler may leave behind (`gw_sqla.worker.slot`) each slot is two tas
 that a handler has spoiled is given up.
 
 A handler that never waits for anything would let one slot run the whole queue while the event loop
-stands still; so a slot lets the others have a turn every few milliseconds, and whenever a claim is due: two
-turns, one for the claimer and one for the call of the driver that it makes. At its turn it also looks whether
-the pool has its lease: without it no job begins.
+stands still; so a slot lets the others have a turn every few milliseconds, and, with prefetch, when a claim is
+due: two turns, one for the claimer and one for the call of the driver that it makes (on trio). Without prefetch that
+would make two claims of one: for the first slot that is free, and for all others. At its turn a slot also looks
+whether the pool has its lease: without it no job begins.
+
+For such handlers one slot is enough, and to wake another costs more than to run a job; for handlers that wait, all
+slots must begin soon. So jobs wake two idle slots, and a slot that takes one wakes up to two more.
 """
 
 from __future__ import annotations
@@ -48,11 +52,14 @@ _TURN = 0.002
 
 _LOOK_FOR_LEASE = 0.05
 
+_WAKING = 2
+"""How many slots may be waking up at a time."""
+
 
 class Slots:
     """Takes claimed jobs, runs them, hands each outcome to ``finish``.
 
-    An idle slot waits on an Event of its own; giving n jobs wakes n slots at most. ``ended`` is set
+    An idle slot waits on an Event of its own. ``ended`` is set
     when the last slot has ended. ``on_free`` is called when `wanted` may have grown, and tells whether a
     claim begins. Once ``stopping`` is set no job begins any more. ``lost`` is given the outcomes
     that must not be written: the lock is not ours.
@@ -84,15 +91,16 @@ class Slots:
         self._waiting: deque[tuple[float, ClaimedJob]] = deque()  # with the time of the claim
         self._running: dict[int, Slot] = {}
         self._idle: list[anyio.Event] = []
+        self._waking = 0
         self._turn_began = 0.0
         self._stalled = False
         self._closed = False
         self._left = concurrency
         self.ended = anyio.Event()
 
-    def wanted(self, asked: int) -> int:
-        """How many jobs to claim now, beside ``asked`` that are claimed already: none, or at least a batch."""
-        room = self._concurrency - len(self._running) - len(self._waiting) - asked
+    def wanted(self) -> int:
+        """How many jobs to claim now: none, or at least a batch."""
+        room = self._concurrency - len(self._running) - len(self._waiting)
         room = max(0, room) if self._stalled else room + self._prefetch
         return room if room >= self._batch or (room > 0 and self._stalled) else 0
 
@@ -127,7 +135,12 @@ class Slots:
         if not self._waiting:
             self._turn_began = now
         self._waiting.extend(zip(repeat(now), jobs, strict=False))
-        for _ in range(min(len(self._waiting), len(self._idle))):
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake idle slots for the jobs that wait, a few at a time."""
+        while self._waking < min(_WAKING, len(self._waiting)) and self._idle:
+            self._waking += 1
             self._idle.pop().set()
 
     def lose(self, jobs: Iterable[ClaimedJob]) -> None:
@@ -153,6 +166,7 @@ class Slots:
         """Let the slots end after the jobs they run; the jobs that were not started are returned."""
         self._closed = True
         self._return(len(self._waiting))
+        self._waking += len(self._idle)
         while self._idle:
             self._idle.pop().set()
 
@@ -208,13 +222,7 @@ class Slots:
             while not self._waiting:
                 if self._closed:
                     return True
-                wake = anyio.Event()
-                self._idle.append(wake)
-                try:
-                    await wake.wait()
-                finally:
-                    if not wake.is_set():
-                        self._idle.remove(wake)
+                await self._woken()
             if monotonic() - self._turn_began > _TURN:
                 if self._lease.is_held:
                     await anyio.lowlevel.checkpoint()
@@ -225,11 +233,26 @@ class Slots:
                 continue  # the queue may be empty now
             if self._stopping.is_set():
                 return True
-            await self._run(slot, self._waiting.popleft()[1])
+            job = self._waiting.popleft()[1]
+            if self._waking < _WAKING:
+                self._wake()
+            await self._run(slot, job)
             if slot.lost:
                 return False
-            if len(self._waiting) + self._batch <= self._prefetch + self._concurrency and self._on_free():
+            room = len(self._waiting) + self._batch <= self._prefetch + self._concurrency
+            if room and self._on_free() and self._prefetch:
                 self._turn_began = 0.0
+
+    async def _woken(self) -> None:
+        wake = anyio.Event()
+        self._idle.append(wake)
+        try:
+            await wake.wait()
+        finally:
+            if wake.is_set():
+                self._waking -= 1
+            else:
+                self._idle.remove(wake)
 
     async def _run(self, slot: Slot, job: ClaimedJob) -> None:
         slot.job = job

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import AsyncSession, LoopError, call_asyncio, database_loop
-from gw_sqla.driver import needs_loop, on_trio
+from gw_sqla.driver import call_asyncio_shielded, needs_loop, on_trio
 
 pytestmark = pytest.mark.anyio
 
@@ -131,3 +131,24 @@ async def test_without_the_extra(anyio_backend: str, monkeypatch: pytest.MonkeyP
     else:
         async with database_loop():
             assert await call_asyncio(asyncio.sleep, 0, 1) == 1
+
+
+async def test_a_shielded_call_begins_before_any_other_task_has_a_turn() -> None:
+    """On asyncio, that is; on trio it goes the way of every call."""
+    order = []
+
+    async def work(answer: str) -> str:
+        order.append(answer)
+        await asyncio.sleep(0)
+        return answer
+
+    async def other() -> None:
+        order.append("other")
+
+    async with database_loop(), anyio.create_task_group() as group:
+        group.start_soon(other)
+        with anyio.CancelScope(shield=True):
+            assert await call_asyncio_shielded(work, "sent") == "sent"
+    assert sorted(order) == ["other", "sent"]
+    if not on_trio():
+        assert order == ["sent", "other"]

@@ -48,11 +48,6 @@ async def test_what_wakes(may_have_more: bool) -> None:
     reset()
     assert await wakes(demand, demand.slot_freed) is may_have_more
     reset()
-    assert await wakes(demand, lambda: demand.claim_ended(full=False))
-    assert demand.may_have_more is may_have_more
-    assert await wakes(demand, lambda: demand.claim_ended(full=True))
-    assert demand.may_have_more
-    reset()
     assert await wakes(demand, lambda: demand.outcomes_written([done(None)])) is may_have_more
     reset()
     assert await wakes(demand, lambda: demand.outcomes_written([done(None), done("queue")]))
