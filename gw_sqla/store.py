@@ -103,10 +103,18 @@ class Store:
         await call_asyncio(self._claiming.fetch, statement, {"identifiers": sorted(task_identifiers)})
 
     async def claim(
-        self, task_identifiers: Sequence[str], count: int, forbidden_flags: Sequence[str]
+        self,
+        task_identifiers: Sequence[str],
+        count: int,
+        forbidden_flags: Sequence[str],
+        after: tuple[int, datetime, int],
     ) -> list[ClaimedJob]:
-        """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded."""
+        """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded.
+
+        Those without a queue are looked for ``after`` a priority, run_at and id.
+        """
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
+        parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
         if self._clock is not None:

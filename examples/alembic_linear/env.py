@@ -7,7 +7,7 @@
 
 ``versions/orders_02_queue.py`` was written by ``python -m gw_sqla revision``. It is pinned to a revision of gw_sqla:
 whoever replays this history years later gets the same schema. After an upgrade of gw_sqla the command wrote the next,
-``orders_04_queue.py``.
+``orders_04_queue.py`` and ``orders_05_queue.py``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The claim: one statement that locks due jobs for a worker pool, at most one of each named queue.
 
-Two branches. Jobs without a queue come from their own index in order. For named queues, each free
-queue gives its first due job (a lateral join over ``sqla_jobs_queue_index``), the queues are taken in
-the order of those jobs; so one claim has one job of a queue by construction, and a locked queue costs
+Two branches. Jobs without a queue come from an index of their own (``sqla_jobs_ready_index``) in order. For named
+queues, each free queue gives its first due job (a lateral join over ``sqla_jobs_queue_index``), the queues are taken
+in the order of those jobs; so one claim has one job of a queue by construction, and a locked queue costs
 nothing, however many jobs wait behind it. The peers walk all jobs in order and test each one's queue:
 with 100,000 jobs behind locked queues their claim falls to a fraction, and a batch can take several
 jobs of one queue (contract, section 4).
@@ -13,6 +13,9 @@ no cache of ids can go stale when a peer collects unused tasks.
 
 The row locks are those of an update that leaves the keys alone: a foreign key from a user's table takes
 locks that hide a job from the peers' FOR UPDATE SKIP LOCKED, and not from this.
+
+The first branch goes on after a job that the caller names (`gw_sqla.worker.mark` says why): ``after_priority``,
+``after_run_at`` and ``after_id``, of which the id is for jobs that were added together and have one ``run_at``.
 
 Cost to know: the second branch looks at one job for each free queue that has a row, so it grows with
 the number of queues, not with the number of jobs.
@@ -44,7 +47,8 @@ with
     select j.id, j.priority, j.run_at, j.job_queue_id
     from __schema__._private_jobs j
     where j.job_queue_id is null and {due}
-    order by j.priority, j.run_at
+      and (j.priority, j.run_at, j.id) > (:after_priority, :after_run_at, :after_id)
+    order by j.priority, j.run_at, j.id
     limit :count
     for no key update skip locked
   ),
@@ -108,6 +112,7 @@ returning
 def claim(schema: str, *, forbidding_flags: bool, by_clock: bool = False) -> TextualSelect:
     """Claim up to ``count`` jobs of ``task_identifiers`` for ``pool_id``; the columns of ClaimedJob.
 
+    Jobs without a queue only after ``after_priority``, ``after_run_at`` and ``after_id``.
     With ``forbidding_flags``, jobs that have one of ``forbidden_flags`` stay. With ``by_clock``, a job is
     due by the time ``now``, not by the database's; locks have the database's time all the same. Rows come
     back in no promised order.
@@ -120,7 +125,15 @@ def claim(schema: str, *, forbidding_flags: bool, by_clock: bool = False) -> Tex
     if by_clock:
         more["now"] = TIMESTAMP
     return statement(
-        _CLAIM.format(due=due, earliest=EARLIEST), schema, task_identifiers=TEXTS, count=Integer, pool_id=Text, **more
+        _CLAIM.format(due=due, earliest=EARLIEST),
+        schema,
+        task_identifiers=TEXTS,
+        count=Integer,
+        pool_id=Text,
+        after_priority=Integer,
+        after_run_at=TIMESTAMP,
+        after_id=BigInteger,
+        **more,
     ).columns(
         id=BigInteger,
         task_identifier=Text,

@@ -20,6 +20,7 @@ from gw_sqla.store import DATABASE_FAULTS, Outage, Store
 from gw_sqla.worker.demand import Demand
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.mark import Mark
 from gw_sqla.worker.slots import Slots
 
 __all__ = ["Claimer"]
@@ -54,6 +55,7 @@ class Claimer:
         self._poll_seconds = poll_interval.total_seconds()
         self._most_unwritten = most_unwritten
         self._lease = lease
+        self._mark = Mark()
         self._may_have_forgotten = False
         self._outage = Outage("claiming jobs")
 
@@ -73,7 +75,7 @@ class Claimer:
         while True:
             idle = self._is_idle()
             jobs = await self._claim() if self._wanted() > 0 else None
-            if idle and jobs is not None and not jobs and self._is_idle():
+            if idle and jobs is not None and not jobs and self._is_idle() and not self._demand.may_have_more:
                 return  # nothing of ours could have changed while the claim looked
             if not jobs and not self._is_idle():
                 self._demand.may_have_more = True  # whatever ends next is a reason to look again
@@ -112,15 +114,18 @@ class Claimer:
         try:
             await self._give_back_forgotten()
             with anyio.CancelScope(shield=True):
-                jobs = await self._store.claim(self._task_identifiers, wanted, self._forbidden_flags)
+                jobs = await self._store.claim(
+                    self._task_identifiers, wanted, self._forbidden_flags, self._mark.begin()
+                )
                 self._slots.give(jobs)
         except DATABASE_FAULTS as fault:  # a TimeoutError too
             self._may_have_forgotten = True
+            self._mark.forget()
             self._demand.may_have_more = True
             await self._outage.wait(fault)
             return None
         self._outage.over()
-        self._demand.may_have_more |= len(jobs) == wanted
+        self._demand.may_have_more |= self._mark.move(jobs, full=len(jobs) == wanted)
         return jobs
 
     async def _give_back_forgotten(self) -> None:

@@ -200,6 +200,10 @@ OURS = Catalog(
             "CREATE INDEX sqla_jobs_queue_index ON {s}._private_jobs USING btree (job_queue_id, priority, run_at) "
             "WHERE (is_available AND (job_queue_id IS NOT NULL))"
         ),
+        "sqla_jobs_ready_index": (
+            "CREATE INDEX sqla_jobs_ready_index ON {s}._private_jobs USING btree (priority, run_at, id) "
+            "INCLUDE (task_id) WHERE (is_available AND (job_queue_id IS NULL))"
+        ),
     },
     row_security={_VERSION, _WORKERS},
 )

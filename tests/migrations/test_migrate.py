@@ -54,8 +54,8 @@ def test_head_is_the_scripts_head() -> None:
 
 
 def test_report_reads_well() -> None:
-    report = MigrationReport("graphile_worker", "created", None, "0003")
-    assert str(report) == "schema 'graphile_worker' created: nothing -> 0003"
+    report = MigrationReport("graphile_worker", "created", None, "0004")
+    assert str(report) == "schema 'graphile_worker' created: nothing -> 0004"
 
 
 async def test_schemas_beside_each_other(empty_engine: AsyncEngine, empty_database: str) -> None:

@@ -11,6 +11,7 @@ from gw_sqla.hooks import Observers
 from gw_sqla.job import Failed
 from gw_sqla.store import Store
 from gw_sqla.worker.finisher import UNWRITABLE, Finisher
+from gw_sqla.worker.mark import START
 from tests.runner.conftest import AddJob
 from tests.support.recorder import Recorder
 
@@ -25,7 +26,7 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
     for number in range(3):
         await add_job("note", number)
     store = Store(engine, "graphile_worker", "pool-test")
-    jobs = await store.claim(["note"], 3, [])
+    jobs = await store.claim(["note"], 3, [], START)
     finisher = Finisher(store, Observers([recorder]), lambda _: None)
     finisher.add(Failed(job=jobs[0], message="first"))
     finisher.add(Failed(job=jobs[1], message="no JSON", payload_text="{broken"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from gw_sqla.job import ClaimedJob
 from gw_sqla.statements import finish
 from gw_sqla.statements.claim import claim
 from gw_sqla.types import DEFAULT_SCHEMA
+from gw_sqla.worker.mark import START
 
 
 class Pool:
@@ -25,9 +27,15 @@ class Pool:
         self.schema = schema
 
     async def claim(
-        self, count: int = 100, *, tasks: Sequence[str] = ("a",), forbidden: Sequence[str] = ()
+        self,
+        count: int = 100,
+        *,
+        tasks: Sequence[str] = ("a",),
+        forbidden: Sequence[str] = (),
+        after: tuple[int, datetime, int] = START,
     ) -> list[ClaimedJob]:
         parameters = {"task_identifiers": tasks, "count": count, "pool_id": self.pool_id}
+        parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
         if forbidden:
             parameters["forbidden_flags"] = forbidden
         rows = await self.connection.execute(claim(self.schema, forbidding_flags=bool(forbidden)), parameters)

@@ -81,6 +81,15 @@ async def test_the_most_urgent_due_job_stands_for_its_queue(pool: Pool, add: Add
     assert [job.id for job in await pool.claim()] == [urgent]
 
 
+async def test_jobs_without_a_queue_are_looked_for_after_a_place(pool: Pool, add: Add) -> None:
+    jobs = [await add(run_at=NOON) for _ in range(4)]
+    later = await add(run_at=NOON + timedelta(seconds=1))
+    less_urgent = await add(priority=1, run_at=NOON - timedelta(days=1))
+    queued = await add(queue_name="q", priority=-1, run_at=NOON)
+    claimed = await pool.claim(after=(0, NOON, jobs[1]))
+    assert {job.id for job in claimed} == {*jobs[2:], later, less_urgent, queued}
+
+
 async def test_queues_are_taken_in_the_order_of_their_first_jobs(pool: Pool, add: Add) -> None:
     jobs = [await add(queue_name=f"q{n}", priority=n) for n in (4, 0, 3, 1, 2)]
     assert [job.id for job in await pool.claim(1)] == [jobs[1]]

@@ -15,6 +15,7 @@ import pytest
 from gw_sqla.line import SESSION_SETTINGS
 from gw_sqla.statements.claim import claim
 from gw_sqla.types import DEFAULT_SCHEMA
+from gw_sqla.worker.mark import START
 from tests.statements.snapshot import DIALECT
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +61,15 @@ async def full(db: asyncpg.Connection, request: pytest.FixtureRequest) -> asyncp
 async def explain(db: asyncpg.Connection, *, forbidding_flags: bool) -> dict[str, Any]:
     """Run the claim as a prepared statement under EXPLAIN ANALYZE and return its plan."""
     statement = claim(DEFAULT_SCHEMA, forbidding_flags=forbidding_flags).compile(dialect=DIALECT)
-    values = {"task_identifiers": "array['a']", "forbidden_flags": "array['x']", "count": WANTED, "pool_id": "'pool-1'"}
+    values = {
+        "task_identifiers": "array['a']",
+        "forbidden_flags": "array['x']",
+        "count": WANTED,
+        "pool_id": "'pool-1'",
+        "after_priority": START.priority,
+        "after_run_at": f"'{START.run_at}'",
+        "after_id": START.id,
+    }
     arguments = ", ".join(str(values[name]) for name in statement.positiontup or ())
     async with db.transaction():
         await db.execute(f"prepare claim as {statement}")
@@ -88,7 +97,9 @@ async def test_plan(full: asyncpg.Connection, forbidding_flags: bool) -> None:
     scans = [node for node in on_jobs if node["Node Type"] != "ModifyTable"]
     assert scans
     assert [node["Node Type"] for node in scans if "Index" not in node["Node Type"]] == [], "only by an index"
-    assert {node["Index Name"] for node in scans} >= {"jobs_no_queue_index", "sqla_jobs_queue_index"}
+    assert {node["Index Name"] for node in scans} >= {"sqla_jobs_ready_index", "sqla_jobs_queue_index"}
     assert "jobs_main_index" not in {node["Index Name"] for node in scans}
+    [ready] = [node for node in scans if node["Index Name"] == "sqla_jobs_ready_index"]
+    assert "ROW(priority, run_at, id) > ROW(" in ready["Index Cond"], "does not begin at the mark"
     read = {node["Index Name"]: rows_read(node) for node in scans}
     assert max(read.values()) <= 4 * WANTED, f"reads jobs that it does not take: {read}"

@@ -1,6 +1,9 @@
 -- $1 task_identifiers
--- $2 count
--- $3 pool_id
+-- $2 after_priority
+-- $3 after_run_at
+-- $4 after_id
+-- $5 count
+-- $6 pool_id
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id
@@ -9,8 +12,9 @@ with
       and j.task_id = any (
         array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::TEXT[]))
       )
-    order by j.priority, j.run_at
-    limit $2::INTEGER
+      and (j.priority, j.run_at, j.id) > ($2::INTEGER, $3::TIMESTAMP WITH TIME ZONE, $4::BIGINT)
+    order by j.priority, j.run_at, j.id
+    limit $5::INTEGER
     for no key update skip locked
   ),
   free_queues as (
@@ -28,7 +32,7 @@ with
     ) head
     where q.is_available = true
     order by head.priority, head.run_at
-    limit $2::INTEGER
+    limit $5::INTEGER
     for no key update of q skip locked
   ),
   queued as (
@@ -49,16 +53,16 @@ with
   chosen as (
     select * from unqueued union all select * from queued
     order by priority, run_at
-    limit $2::INTEGER
+    limit $5::INTEGER
   ),
   locked_queues as (
     update "graphile_worker"._private_job_queues q
-    set locked_at = now(), locked_by = $3::VARCHAR
+    set locked_at = now(), locked_by = $6::VARCHAR
     from chosen c
     where q.id = c.job_queue_id
   )
 update "graphile_worker"._private_jobs j
-set attempts = j.attempts + 1, locked_at = now(), locked_by = $3::VARCHAR
+set attempts = j.attempts + 1, locked_at = now(), locked_by = $6::VARCHAR
 from chosen c
 where j.id = c.id
 returning

@@ -1,7 +1,10 @@
 -- $1 task_identifiers
 -- $2 forbidden_flags
--- $3 count
--- $4 pool_id
+-- $3 after_priority
+-- $4 after_run_at
+-- $5 after_id
+-- $6 count
+-- $7 pool_id
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id
@@ -11,8 +14,9 @@ with
         array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($1::TEXT[]))
       )
       and (j.flags ?| $2::TEXT[]) is not true
-    order by j.priority, j.run_at
-    limit $3::INTEGER
+      and (j.priority, j.run_at, j.id) > ($3::INTEGER, $4::TIMESTAMP WITH TIME ZONE, $5::BIGINT)
+    order by j.priority, j.run_at, j.id
+    limit $6::INTEGER
     for no key update skip locked
   ),
   free_queues as (
@@ -31,7 +35,7 @@ with
     ) head
     where q.is_available = true
     order by head.priority, head.run_at
-    limit $3::INTEGER
+    limit $6::INTEGER
     for no key update of q skip locked
   ),
   queued as (
@@ -53,16 +57,16 @@ with
   chosen as (
     select * from unqueued union all select * from queued
     order by priority, run_at
-    limit $3::INTEGER
+    limit $6::INTEGER
   ),
   locked_queues as (
     update "we""ird: 50% Schema"._private_job_queues q
-    set locked_at = now(), locked_by = $4::VARCHAR
+    set locked_at = now(), locked_by = $7::VARCHAR
     from chosen c
     where q.id = c.job_queue_id
   )
 update "we""ird: 50% Schema"._private_jobs j
-set attempts = j.attempts + 1, locked_at = now(), locked_by = $4::VARCHAR
+set attempts = j.attempts + 1, locked_at = now(), locked_by = $7::VARCHAR
 from chosen c
 where j.id = c.id
 returning

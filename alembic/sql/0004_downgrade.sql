@@ -1,0 +1,1 @@
+drop index __schema__.sqla_jobs_ready_index;
