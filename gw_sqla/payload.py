@@ -115,11 +115,13 @@ class PayloadType(Generic[P]):
         if self._is_any:
             return cast("P", _loads(text))
         try:
-            return self._adapter.validate_json(text)
+            valid: P = self._adapter.validator.validate_json(text)
         except ValidationError as error:
             plain = self._without_peers_fields(text)
             if plain is None:
                 raise InvalidPayloadError(f"does not fit its task: {problems(error)}") from error
+        else:
+            return valid
         try:
             return self._adapter.validate_json(plain)
         except ValidationError as error:

@@ -28,19 +28,13 @@ _ASKING_TIMEOUT = 5.0
 
 
 class Completions:
-    """The completions of a worker pool's running jobs, by job id: True once they are known to be committed."""
+    """The completions of a worker pool's running jobs; ``known``: by job id, True once it is known to be committed."""
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], schema: str, pool_id: str) -> None:
         self._sessions = sessions
         self._schema = schema
         self._pool_id = pool_id
-        self._known: dict[int, bool] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
-
-    def __contains__(self, job_id: int) -> bool:
-        return job_id in self._known
+        self.known: dict[int, bool] = {}
 
     async def complete(self, job: ClaimedJob, session: SqlalchemySession) -> None:
         """Delete the job in the session's transaction; raises LockLostError where it is not this pool's."""
@@ -50,15 +44,15 @@ class Completions:
         rows = await call_asyncio(session.execute, finish.complete(self._schema), parameters)
         if not rows.all():
             raise LockLostError(job.id)
-        self._known[job.id] = False
+        self.known[job.id] = False
 
     def committed(self, job: ClaimedJob) -> None:
         """Note that the commit has returned."""
-        self._known[job.id] = True
+        self.known[job.id] = True
 
     async def is_committed(self, job: ClaimedJob) -> bool:
         """Tell, and forget, whether the transaction that completed the job is committed; waits until that is known."""
-        return self._known.pop(job.id) or not await self._is_there(job)
+        return self.known.pop(job.id) or not await self._is_there(job)
 
     async def is_committed_if_known_soon(self, job: ClaimedJob) -> bool:
         """The same for a job that is being cancelled: shielded, for some seconds; then False."""

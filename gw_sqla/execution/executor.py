@@ -69,7 +69,7 @@ class Executor:
             outcome = self._of_batch(task, job, result) if task.batch else Completed(job)
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -float("inf"):
-                if job.id in self._completions and await self._completions.is_committed_if_known_soon(job):
+                if job.id in self._completions.known and await self._completions.is_committed_if_known_soon(job):
                     return CompletedByHandler(job)
                 raise
             message = f"{type(error).__name__}: raised by the handler, nothing cancelled it"
@@ -78,7 +78,7 @@ class Executor:
             raise  # the user's Ctrl-C, delivered inside a handler: the worker stops
         except BaseException as error:
             outcome = self._of_error(task, job, error)
-        if self._completions and job.id in self._completions:
+        if job.id in self._completions.known:
             return await self._settled(task, job, outcome)
         return outcome
 

@@ -36,9 +36,8 @@ class Demand:
 
     def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
         """Claim soon if a queue was released, or if unwritten outcomes held claims up."""
-        if any(outcome.job.queue_name is not None for outcome in outcomes):
+        if self.may_have_more or any(outcome.job.queue_name is not None for outcome in outcomes):
             self.may_have_more = True
-        if self.may_have_more:
             self._wake.set()
 
     async def wait(self) -> None:

@@ -56,8 +56,9 @@ class Finisher:
 
     def add(self, outcome: Outcome) -> None:
         """Take an outcome; it is written soon."""
+        if not self._gathered:
+            self._wake.set()
         self._gathered.append(outcome)
-        self._wake.set()
 
     def lost(self, outcome: Outcome) -> None:
         """Take an outcome that is not to be written: its job's lock was lost. Observers hear of it."""
@@ -89,8 +90,11 @@ class Finisher:
 
     async def _write(self, batch: Sequence[Outcome]) -> None:
         completed_ids = [outcome.job.id for outcome in batch if type(outcome) is Completed]
-        failed = [outcome for outcome in batch if isinstance(outcome, Failed)]
-        returned_ids = [outcome.job.id for outcome in batch if isinstance(outcome, Returned)]
+        others: Sequence[Outcome] = ()
+        if len(completed_ids) < len(batch):
+            others = [outcome for outcome in batch if type(outcome) is not Completed]
+        failed = [outcome for outcome in others if isinstance(outcome, Failed)]
+        returned_ids = [outcome.job.id for outcome in others if isinstance(outcome, Returned)]
         lost: set[int] = set()
         if completed_ids:
             lost |= await self._until_known(completed_ids, lambda: self._store.complete(completed_ids))
@@ -101,7 +105,7 @@ class Finisher:
         if lost:
             log.error("the locks of jobs %s were lost: their outcomes were not written", sorted(lost)[:20])
         self.completed += len(completed_ids) - len(lost.intersection(completed_ids))
-        self.completed += sum(isinstance(outcome, CompletedByHandler) for outcome in batch)
+        self.completed += sum(isinstance(outcome, CompletedByHandler) for outcome in others)
         self.failed += sum(outcome.job.id not in lost for outcome in failed)
         self._writing = []
         self._observers.written(batch, lost)
