@@ -44,7 +44,7 @@ _NOT_FORBIDDEN = "\n      and (j.flags ?| :forbidden_flags) is not true"
 _CLAIM = """
 with
   unqueued as (
-    select j.id, j.priority, j.run_at, j.job_queue_id
+    select j.id, j.priority, j.run_at, j.job_queue_id, null as queue_name
     from __schema__._private_jobs j
     where j.job_queue_id is null and {due}
       and (j.priority, j.run_at, j.id) > (:after_priority, :after_run_at, :after_id)
@@ -53,7 +53,7 @@ with
     for no key update skip locked
   ),
   free_queues as (
-    select q.id
+    select q.id, q.queue_name
     from __schema__._private_job_queues q
     cross join lateral (
       select j.priority, j.run_at
@@ -68,7 +68,7 @@ with
     for no key update of q skip locked
   ),
   queued as (
-    select head.*
+    select head.*, q.queue_name
     from free_queues q
     cross join lateral (
       select j.id, j.priority, j.run_at, j.job_queue_id
@@ -98,9 +98,7 @@ returning
   j.id,
   (select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier,
   cast(j.payload as text) as payload_text,
-  case when j.job_queue_id is not null then
-    (select q.queue_name from __schema__._private_job_queues q where q.id = j.job_queue_id)
-  end as queue_name,
+  c.queue_name,
   j.priority,
   greatest(j.run_at, {earliest}) as run_at,
   j.attempts, j.max_attempts, j.key,

@@ -7,7 +7,7 @@
 -- $7 pool_id
 with
   unqueued as (
-    select j.id, j.priority, j.run_at, j.job_queue_id
+    select j.id, j.priority, j.run_at, j.job_queue_id, null as queue_name
     from "we""ird: 50% Schema"._private_jobs j
     where j.job_queue_id is null and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
       and j.task_id = any (
@@ -19,7 +19,7 @@ with
     for no key update skip locked
   ),
   free_queues as (
-    select q.id
+    select q.id, q.queue_name
     from "we""ird: 50% Schema"._private_job_queues q
     cross join lateral (
       select j.priority, j.run_at
@@ -37,7 +37,7 @@ with
     for no key update of q skip locked
   ),
   queued as (
-    select head.*
+    select head.*, q.queue_name
     from free_queues q
     cross join lateral (
       select j.id, j.priority, j.run_at, j.job_queue_id
@@ -70,9 +70,7 @@ returning
   j.id,
   (select t.identifier from "we""ird: 50% Schema"._private_tasks t where t.id = j.task_id) as task_identifier,
   cast(j.payload as text) as payload_text,
-  case when j.job_queue_id is not null then
-    (select q.queue_name from "we""ird: 50% Schema"._private_job_queues q where q.id = j.job_queue_id)
-  end as queue_name,
+  c.queue_name,
   j.priority,
   greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
   j.attempts, j.max_attempts, j.key,
