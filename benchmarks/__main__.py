@@ -22,6 +22,7 @@ from benchmarks.running import latency, memory
 from benchmarks.throughput import (
     defaults,
     empty_queue,
+    old_transaction,
     one_process,
     queues,
     scheduled,
@@ -42,6 +43,7 @@ MEASURES = {
         stuck,
         queues,
         scheduled,
+        old_transaction,
         memory,
         empty_queue,
         python_peers,

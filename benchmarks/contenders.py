@@ -19,6 +19,7 @@ GRAPHILE_BEST = {
     "completeJobBatchDelay": 0,
     "failJobBatchDelay": 0,
 }
+GRAPHILE_AHEAD = {**GRAPHILE_BEST, "localQueue": {"size": 2000, "refetchDelay": {"durationMs": 10}}}
 GRAPHILE_DEFAULT = {"concurrentJobs": SLOTS}
 
 

@@ -54,6 +54,20 @@ class Database:
 
         return asyncio.run(fetch())
 
+    @contextmanager
+    def open_transaction(self) -> Iterator[None]:
+        """Keep a transaction open that has a snapshot of the database as it is now."""
+
+        async def begin() -> asyncpg.Connection:
+            connection = await connect(self.url)
+            await connection.execute("begin isolation level repeatable read; select")
+            return connection
+
+        with asyncio.Runner() as loop:
+            connection = loop.run(begin())
+            yield
+            loop.run(connection.close())
+
     def empty(self) -> None:
         """Leave no job, no queue and no bloat; the tasks stay."""
         self.run(f"truncate {SCHEMA}._private_jobs, {SCHEMA}._private_job_queues")

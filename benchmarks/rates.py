@@ -43,16 +43,17 @@ def measure(
     *,
     runs: int,
     empty: Callable[[], None] | None = None,
+    rates: dict[str, Rate] | None = None,
 ) -> dict[str, Rate]:
     """Return the rate of each contender on its own number of jobs, the contenders in turn ``runs`` times.
 
-    ``fill`` makes the SQL of the jobs from their number; ``empty`` is called before each of them works.
-    Raises RuntimeError where one leaves due jobs behind.
+    ``fill`` makes the SQL of the jobs from their number; ``empty`` is called before each of them works; ``rates``
+    are those of earlier runs, to be added to. Raises RuntimeError where one leaves due jobs behind.
     """
-    rates = {contender.name: Rate(jobs) for contender, jobs in contenders.items()}
+    rates = {} if rates is None else rates
     for _ in range(runs):
         for contender, jobs in contenders.items():
-            rate = rates[contender.name]
+            rate = rates.setdefault(contender.name, Rate(jobs))
             for times, selects in ((rate.empty, ()), (rate.full, fill(jobs))):
                 (empty or database.empty)()
                 database.fill(*selects)

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.contenders import GRAPHILE_BEST, GRAPHILE_DEFAULT, ceiling, graphile, ours_once
+from benchmarks.contenders import (
+    GRAPHILE_AHEAD,
+    GRAPHILE_BEST,
+    GRAPHILE_DEFAULT,
+    Contender,
+    ceiling,
+    graphile,
+    ours_once,
+)
 from benchmarks.database import READY, SCHEMA, Database
 from benchmarks.inside import seconds_to_drain
 from benchmarks.rates import Rate, measure
@@ -68,14 +76,16 @@ def one_process(database: Database, runs: int) -> dict[str, Any]:
 
 
 def two_processes(database: Database, runs: int) -> dict[str, Any]:
-    """Two processes of ours; of Graphile Worker the best of 1, 2 and 4."""
+    """Two processes of ours, 2,000 jobs ahead; of Graphile Worker the best of 1, 2, 4, and 2 with such a local queue."""
     peers = [graphile(GRAPHILE_BEST, name=f"graphile best x {n}", processes=n) for n in (1, 2, 4)]
-    rates = measure(
-        database,
-        {ours_once(*FAST, processes=2): 300_000, **dict.fromkeys(peers, 150_000), ceiling(2): 300_000},
-        ready,
-        runs=runs,
-    )
+    peers.append(graphile(GRAPHILE_AHEAD, name="graphile best x 2, local queue 2,000", processes=2))
+    contenders = {
+        ours_once("--prefetch", "2000", processes=2): 300_000,
+        ours_once(*FAST, processes=2, name="gw_sqla, prefetch 500"): 300_000,
+        **dict.fromkeys(peers, 150_000),
+        ceiling(2): 300_000,
+    }
+    rates = measure(database, contenders, ready, runs=runs)
     mine = rates["gw_sqla"].per_second
     best = max(rates[peer.name].per_second for peer in peers)
     return report(
@@ -115,41 +125,68 @@ FAILED = "select 'stuck', '{}'::json, null::text, now() - interval '1 hour' from
 
 
 def _beside(
-    database: Database, runs: int, background: Sequence[str], after: str, contenders: Callable[[], Any], jobs: int
+    database: Database, runs: int, contenders: Sequence[Contender], jobs: int, beside: Callable[[], None]
 ) -> tuple[dict[str, Rate], dict[str, Rate]]:
-    """The rates without and with other rows in the table; what is due is emptied by the contenders themselves."""
-    alone = measure(database, dict.fromkeys(contenders(), jobs), ready, runs=runs)
+    """The rates without and with other rows in the table, in turn; only the contenders remove what is due."""
+    rates: tuple[dict[str, Rate], dict[str, Rate]] = ({}, {})
+    each = dict.fromkeys(contenders, jobs)
+    for _ in range(runs):
+        measure(database, each, ready, runs=1, rates=rates[0])
+        database.empty()
+        beside()
+        database.settle()
+        measure(database, each, ready, runs=1, rates=rates[1], empty=lambda: None)
     database.empty()
-    database.fill(*background)
-    database.run(after)
-    database.settle()
-    beside = measure(database, dict.fromkeys(contenders(), jobs), ready, runs=runs, empty=lambda: None)
-    database.empty()
-    return alone, beside
+    return rates
 
 
 def stuck(database: Database, runs: int) -> dict[str, Any]:
     """100,000 jobs behind two locked queues, older than the 50,000 that are ready."""
 
-    def contenders() -> list[Any]:
-        return [ours_once("--prefetch", "500"), graphile(GRAPHILE_BEST, name="graphile best")]
+    def beside() -> None:
+        database.fill(STUCK)
+        database.run(f"update {SCHEMA}._private_job_queues set locked_at = now(), locked_by = 'pool-elsewhere'")
 
-    lock = f"update {SCHEMA}._private_job_queues set locked_at = now(), locked_by = 'pool-elsewhere'"
-    alone, beside = _beside(database, runs, [STUCK], lock, contenders, 50_000)
-    ratios = {name: beside[name].per_second / alone[name].per_second for name in alone}
+    contenders = [ours_once(*FAST), graphile(GRAPHILE_BEST, name="graphile best")]
+    without, with_them = _beside(database, runs, contenders, 50_000, beside)
+    ratios = {name: with_them[name].per_second / without[name].per_second for name in without}
     return report(
-        {"alone": _shown(alone), "beside": _shown(beside), "graphile ratio": round(ratios["graphile best"], 2)},
+        {"alone": _shown(without), "beside": _shown(with_them), "graphile ratio": round(ratios["graphile best"], 2)},
         Aim("to the rate without them", ratios["gw_sqla"], at_least=0.9),
     )
 
 
 def scheduled(database: Database, runs: int) -> dict[str, Any]:
     """1,000,000 jobs of tomorrow and 100,000 that have failed for good, beside 100,000 that are ready."""
-    fail = f"update {SCHEMA}._private_jobs set attempts = max_attempts where run_at < now()"
-    alone, beside = _beside(database, runs, [SCHEDULED, FAILED], fail, lambda: [ours_once(*FAST)], 100_000)
-    ratio = beside["gw_sqla"].per_second / alone["gw_sqla"].per_second
+
+    def beside() -> None:
+        database.fill(SCHEDULED, FAILED)
+        database.run(f"update {SCHEMA}._private_jobs set attempts = max_attempts where run_at < now()")
+
+    without, with_them = _beside(database, runs, [ours_once(*FAST)], 100_000, beside)
+    ratio = with_them["gw_sqla"].per_second / without["gw_sqla"].per_second
     return report(
-        {"alone": _shown(alone), "beside": _shown(beside)}, Aim("to the rate without them", ratio, at_least=0.9)
+        {"alone": _shown(without), "beside": _shown(with_them)}, Aim("to the rate without them", ratio, at_least=0.9)
+    )
+
+
+def old_transaction(database: Database, runs: int) -> dict[str, Any]:
+    """An open transaction keeps PostgreSQL from forgetting the jobs that are done; both with their defaults."""
+    each = {ours_once(): 50_000, graphile(GRAPHILE_DEFAULT, name="graphile defaults"): 20_000}
+    without: dict[str, Rate] = {}
+    with_it: dict[str, Rate] = {}
+    for _ in range(runs):
+        measure(database, each, ready, runs=1, rates=without)
+        with database.open_transaction():
+            measure(database, each, ready, runs=1, rates=with_it)
+    ratios = {name: with_it[name].per_second / without[name].per_second for name in without}
+    return report(
+        {
+            "alone": _shown(without),
+            "beside": _shown(with_it),
+            "graphile ratio": round(ratios["graphile defaults"], 2),
+        },
+        Aim("to the rate without it", ratios["gw_sqla"], at_least=0.9),
     )
 
 
