@@ -76,7 +76,7 @@ def one_process(database: Database, runs: int) -> dict[str, Any]:
 
 
 def two_processes(database: Database, runs: int) -> dict[str, Any]:
-    """Two processes of ours, 2,000 jobs ahead; of Graphile Worker the best of 1, 2, 4, and 2 with such a local queue."""
+    """Two processes of ours, 2,000 jobs ahead; of Graphile Worker the best of 1, 2, 4, and 2 with such a queue."""
     peers = [graphile(GRAPHILE_BEST, name=f"graphile best x {n}", processes=n) for n in (1, 2, 4)]
     peers.append(graphile(GRAPHILE_AHEAD, name="graphile best x 2, local queue 2,000", processes=2))
     contenders = {

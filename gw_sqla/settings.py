@@ -24,7 +24,7 @@ class RunnerSettings:
     concurrency: int = 10
     """How many jobs run at once. Raise it for handlers that mostly wait; sync handlers take a thread
     each. The engine's pool needs room for the handlers' own sessions; the worker's own four
-    connections (five with ``prefetch``) are kept outside it. Defaults to 10."""
+    connections are kept outside it. Defaults to 10."""
 
     prefetch: int = 0
     """How many jobs are claimed beyond ``concurrency`` and wait in this process until a slot is free. For
