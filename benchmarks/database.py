@@ -65,8 +65,10 @@ class Database:
 
         with asyncio.Runner() as loop:
             connection = loop.run(begin())
-            yield
-            loop.run(connection.close())
+            try:
+                yield
+            finally:
+                loop.run(connection.close())
 
     def empty(self) -> None:
         """Leave no job, no queue and no bloat; the tasks stay."""

@@ -114,16 +114,15 @@ class PayloadType(Generic[P]):
         """
         if self._is_any:
             return cast("P", _loads(text))
+        validate = self._adapter.validator.validate_json  # TypeAdapter's own method costs as much again
         try:
-            valid: P = self._adapter.validator.validate_json(text)
+            return cast("P", validate(text))
         except ValidationError as error:
             plain = self._without_peers_fields(text)
             if plain is None:
                 raise InvalidPayloadError(f"does not fit its task: {problems(error)}") from error
-        else:
-            return valid
         try:
-            return self._adapter.validate_json(plain)
+            return cast("P", validate(plain))
         except ValidationError as error:
             raise InvalidPayloadError(f"does not fit its task: {problems(error)}") from error
 

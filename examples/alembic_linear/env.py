@@ -6,7 +6,7 @@
     alembic upgrade head
 
 ``versions/orders_02_queue.py`` was written by ``python -m gw_sqla revision``. It is pinned to a revision of gw_sqla:
-whoever replays this history years later gets the same schema. After an upgrade of gw_sqla the command wrote the next,
+whoever replays this history years later gets the same schema. After each upgrade of gw_sqla the command wrote the next:
 ``orders_04_queue.py`` and ``orders_05_queue.py``.
 """
 

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from gw_sqla.cli.imports import import_quickly
+from gw_sqla.cli.imports import import_to_stay
 from gw_sqla.crontab import CronItem, read_crontab
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.registry import TaskRegistry
@@ -59,7 +59,7 @@ def _import(name: str) -> ModuleType:
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
     try:
-        return import_quickly(name)
+        return import_to_stay(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise ConfigurationError(

@@ -6,10 +6,10 @@ import gc
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["import_quickly"]
+__all__ = ["import_to_stay"]
 
 
-def import_quickly(name: str) -> ModuleType:
+def import_to_stay(name: str) -> ModuleType:
     """Import a module with the garbage collector at rest, and keep what is there out of its sight for good.
 
     Hardly anything that an import makes is garbage, and the collector looks through all of it again and again: a fifth

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from gw_sqla.cli.imports import import_quickly
+from gw_sqla.cli.imports import import_to_stay
 from gw_sqla.cli.options import EXIT_CODES, Invocation, debug_option
 
 __all__ = ["main"]
@@ -28,7 +28,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_quickly(f"gw_sqla.cli.{cmd_name}").command
+        command: click.Command = import_to_stay(f"gw_sqla.cli.{cmd_name}").command
         return command
 
 

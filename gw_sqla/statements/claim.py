@@ -81,7 +81,7 @@ with
   ),
   chosen as (
     select * from unqueued union all select * from queued
-    order by priority, run_at
+    order by priority, run_at, id
     limit :count
   ),
   locked_queues as (

@@ -1,9 +1,9 @@
 """Claimer: asks the database for as many jobs as there is room for, when there may be some.
 
-One claim is under way at a time. When it is back and there is room for more, the next is sent before the slots, which
-the jobs have woken, have their first turn (`gw_sqla.driver.call_asyncio_shielded`): the server looks for jobs while the
-handlers run. Two claims at once, over two connections, were slower: each pays for stepping over the rows that the
-other has just locked.
+One claim is under way at a time. When it is back and prefetch leaves room for more, the next is sent (on asyncio)
+before the slots, which the jobs have woken, have their first turn (`gw_sqla.driver.call_asyncio_shielded`): the server
+looks for jobs while the handlers run. Two claims at once, over two connections, were slower: each pays for stepping
+over the rows that the other has just locked.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Claimer:
         while True:
             idle = self._is_idle()
             jobs = await self._claim() if self._wanted() > 0 else None
-            if idle and jobs is not None and not jobs and self._is_idle() and not self._demand.may_have_more:
+            if self._demand.may_have_more and self._wanted() > 0:
+                continue
+            if idle and jobs is not None and not jobs and self._is_idle():
                 return  # nothing of ours could have changed while the claim looked
             if not jobs and not self._is_idle():
                 self._demand.may_have_more = True  # whatever ends next is a reason to look again
@@ -102,7 +104,8 @@ class Claimer:
     async def _claim(self) -> list[ClaimedJob] | None:
         """Claim once; None after a fault, when the backoff is over.
 
-        The claim itself is shielded, so that no job is locked and forgotten; the line bounds its time.
+        The claim itself is shielded; the line bounds its time. asyncio's own cancellation, which no shield
+        stops, may lose its answer, as a fault may: then `end` returns what it locked.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._lease.is_held:
@@ -114,12 +117,13 @@ class Claimer:
         try:
             await self._give_back_forgotten()
             with anyio.CancelScope(shield=True):
+                self._may_have_forgotten = True  # until its answer is here
                 jobs = await self._store.claim(
                     self._task_identifiers, wanted, self._forbidden_flags, self._mark.begin()
                 )
                 self._slots.give(jobs)
+                self._may_have_forgotten = False
         except DATABASE_FAULTS as fault:  # a TimeoutError too
-            self._may_have_forgotten = True
             self._mark.forget()
             self._demand.may_have_more = True
             await self._outage.wait(fault)

@@ -1,7 +1,7 @@
 """Demand: whether there may be jobs to claim, and the wake-up of the claimer.
 
-Set by a notification, by the poll timer, by a claim that got all it asked for, and by the release of a
-queue: a finished job of a named queue frees the next one, and no notification is sent for that.
+Set by a notification, by the poll timer, by a claim that got all it asked for or did not look everywhere, and by
+the release of a queue: a finished job of a named queue frees the next one, and no notification is sent for that.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ the one before ended.
 
 What comes before the mark waits for the next look from the start: a job of a more urgent priority, one that was
 given back, one that another pool had locked and lost. There is one as soon as a claim finds less than it asked for,
-and every 50 ms at least; where looking from the start is slow, as often as takes a tenth of the time, or
-every second. (Jobs in named queues have an index by queue, which is always read from its start.)
+and within 50 ms; where a look from the start takes long, after a pause of nine times as long, and within a second.
+(Jobs in named queues have an index by queue, which is always read from its start.)
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from gw_sqla.job import ClaimedJob
 
 __all__ = ["START", "After", "Mark"]
 
-_LOOK_EVERY = 0.05
-_LOOK_AT_LEAST_EVERY = 1.0
+_SHORTEST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
 
 
 class After(NamedTuple):
@@ -66,7 +66,7 @@ class Mark:
         looked_everywhere = self._after is START
         if looked_everywhere:
             now = monotonic()
-            self._look_again = now + min(_LOOK_AT_LEAST_EVERY, max(_LOOK_EVERY, 9 * (now - self._began)))
+            self._look_again = now + min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, 9 * (now - self._began)))
         if not full:
             self._after = START
         elif last := next((job for job in reversed(jobs) if job.queue_name is None), None):

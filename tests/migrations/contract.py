@@ -202,7 +202,7 @@ OURS = Catalog(
         ),
         "sqla_jobs_ready_index": (
             "CREATE INDEX sqla_jobs_ready_index ON {s}._private_jobs USING btree (priority, run_at, id) "
-            "INCLUDE (task_id) WHERE (is_available AND (job_queue_id IS NULL))"
+            "WHERE (is_available AND (job_queue_id IS NULL))"
         ),
     },
     row_security={_VERSION, _WORKERS},

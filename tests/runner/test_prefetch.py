@@ -163,9 +163,10 @@ async def test_jobs_that_never_wait_leave_turns_to_the_event_loop(
 
 
 async def test_jobs_that_never_wait_are_claimed_for_all_slots_at_once(
-    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, add_job: AddJob
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, add_job: AddJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one for the first slot that is free, and then the others."""
+    monkeypatch.setattr("gw_sqla.worker.slots._TURN", 60)
 
     @tasks.task("note")
     async def note() -> None: ...
@@ -181,22 +182,6 @@ async def test_jobs_that_never_wait_are_claimed_for_all_slots_at_once(
         await session.execute(text("drop table claims"))
         await session.execute(text("drop function note_claim cascade"))
     assert list(sizes) == [4, 4, 4]
-
-
-async def test_what_comes_back_before_the_mark_is_not_forgotten(
-    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob
-) -> None:
-    """More urgent than all others, and ready again when many of them have been claimed."""
-
-    @tasks.task("note", backoff=lambda _: timedelta(0))
-    async def note(payload: int, ctx: JobContext) -> None:
-        if payload == 0 and ctx.job.attempts == 1:
-            raise ValueError("once more")
-
-    for number in range(30):
-        await add_job(note, number, priority=0 if number else -1)
-    counts = await Runner(engine, tasks, RunnerSettings(concurrency=2)).run_once()
-    assert (counts.completed, counts.failed) == (30, 1)
 
 
 async def test_every_slot_begins_when_handlers_wait(

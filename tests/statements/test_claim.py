@@ -90,6 +90,14 @@ async def test_jobs_without_a_queue_are_looked_for_after_a_place(pool: Pool, add
     assert {job.id for job in claimed} == {*jobs[2:], later, less_urgent, queued}
 
 
+async def test_among_equals_the_ones_added_first_are_taken(pool: Pool, add: Add) -> None:
+    """Else a place in the order, to go on from, would leave out those before it."""
+    queued = await add(queue_name="q", run_at=NOON)
+    jobs = [await add(run_at=NOON) for _ in range(40)]
+    claimed = await pool.claim(20)
+    assert {job.id for job in claimed} == {queued, *jobs[:19]}
+
+
 async def test_queues_are_taken_in_the_order_of_their_first_jobs(pool: Pool, add: Add) -> None:
     jobs = [await add(queue_name=f"q{n}", priority=n) for n in (4, 0, 3, 1, 2)]
     assert [job.id for job in await pool.claim(1)] == [jobs[1]]

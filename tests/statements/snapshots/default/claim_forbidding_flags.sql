@@ -56,7 +56,7 @@ with
   ),
   chosen as (
     select * from unqueued union all select * from queued
-    order by priority, run_at
+    order by priority, run_at, id
     limit $6::INTEGER
   ),
   locked_queues as (

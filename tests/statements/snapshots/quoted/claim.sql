@@ -52,7 +52,7 @@ with
   ),
   chosen as (
     select * from unqueued union all select * from queued
-    order by priority, run_at
+    order by priority, run_at, id
     limit $5::INTEGER
   ),
   locked_queues as (
