@@ -10,6 +10,7 @@ from gw_sqla.errors import ConfigurationError, InvalidJobError
 from gw_sqla.types import JobKeyMode, JobState
 
 __all__ = [
+    "check_bool",
     "check_flags",
     "check_ids",
     "check_member",
@@ -43,6 +44,12 @@ def check_text(argument: str, value: object, most: int) -> None:
     assert isinstance(value, str)
     if not 1 <= len(value) <= most:
         raise InvalidJobError(argument, f"must have 1 to {most} characters, has {len(value)}")
+
+
+def check_bool(argument: str, value: object) -> None:
+    """Raise InvalidJobError unless the value is True or False."""
+    if not isinstance(value, bool):
+        raise InvalidJobError(argument, f"must be True or False, is {value!r}")
 
 
 def check_storable(argument: str, value: object) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from gw_sqla.arguments import check_member
+from gw_sqla.arguments import check_bool, check_member
 from gw_sqla.calls.call import Ask, Call, job_rows
 from gw_sqla.errors import InvalidJobError, SchemaError
 from gw_sqla.job import JobOptions, JobRow, JobSpec
@@ -67,6 +67,7 @@ def add_jobs(
     schema: str, specs: Iterable[JobSpec], job_key_preserve_run_at: bool, on_progress: Progress | None = None
 ) -> Call[list[JobRow]]:
     """Add jobs; the rows in the order of the specs."""
+    check_bool("job_key_preserve_run_at", job_key_preserve_run_at)
     added: list[JobRow] = []
 
     def add(chunk: Chunk) -> Call[None]:
@@ -80,6 +81,7 @@ def add_jobs_counting(
     schema: str, specs: Iterable[JobSpec], job_key_preserve_run_at: bool, on_progress: Progress | None = None
 ) -> Call[int]:
     """Add jobs; how many they are."""
+    check_bool("job_key_preserve_run_at", job_key_preserve_run_at)
     return (
         yield from _in_chunks(specs, lambda chunk: _add_unseen(schema, chunk, job_key_preserve_run_at), on_progress)
     )

@@ -125,6 +125,16 @@ async def test_a_mode_without_a_key(sessions: Sessions, repo: JobRepository) -> 
             await repo.add_job(session, "a", job_key_mode="replace")  # type: ignore[call-overload] # a str
 
 
+@pytest.mark.parametrize("return_rows", [True, False])
+async def test_add_jobs_wants_a_bool(sessions: Sessions, repo: JobRepository, return_rows: Any) -> None:
+    specs = [JobSpec(task_identifier="a")]
+    preserve: Any = "yes"
+    async with sessions() as session:
+        with pytest.raises(InvalidJobError, match=r"^job_key_preserve_run_at: must be True or False, is 'yes'$"):
+            await repo.add_jobs(session, specs, job_key_preserve_run_at=preserve, return_rows=return_rows)
+        assert not session.in_transaction(), "the database was not asked"
+
+
 @pytest.mark.parametrize("name", ["", "a\0b", "y" * 64, "pg_jobs", 5, None])
 def test_a_schema_that_cannot_be(name: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^schema: "):
