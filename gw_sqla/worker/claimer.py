@@ -102,11 +102,7 @@ class Claimer:
         return self._slots.wanted() if self._finisher.backlog < self._most_unwritten else 0
 
     async def _claim(self) -> list[ClaimedJob] | None:
-        """Claim once; None after a fault, when the backoff is over.
-
-        The claim itself is shielded; the line bounds its time. asyncio's own cancellation, which no shield
-        stops, may lose its answer, as a fault may: then `end` returns what it locked.
-        """
+        """Claim once; None after a fault, when the backoff is over."""
         await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._lease.is_held:
             await self._lease.held()
@@ -116,13 +112,7 @@ class Claimer:
         self._demand.may_have_more = False
         try:
             await self._give_back_forgotten()
-            with anyio.CancelScope(shield=True):
-                self._may_have_forgotten = True  # until its answer is here
-                jobs = await self._store.claim(
-                    self._task_identifiers, wanted, self._forbidden_flags, self._mark.begin()
-                )
-                self._slots.give(jobs)
-                self._may_have_forgotten = False
+            jobs = await self._locked(wanted)
         except DATABASE_FAULTS as fault:  # a TimeoutError too
             self._mark.forget()
             self._demand.may_have_more = True
@@ -131,6 +121,20 @@ class Claimer:
         self._outage.over()
         self._demand.may_have_more |= self._mark.move(jobs, full=len(jobs) == wanted)
         return jobs
+
+    async def _locked(self, wanted: int) -> list[ClaimedJob]:
+        """Ask for jobs and give them to the slots.
+
+        Shielded; the line bounds its time. asyncio's own cancellation, which no shield stops, may lose the
+        answer, as a fault may: then `end` returns what was locked.
+        """
+        with anyio.CancelScope(shield=True):
+            self._may_have_forgotten = True  # until the answer is here
+            jobs = await self._store.claim(self._task_identifiers, wanted, self._forbidden_flags, self._mark.begin())
+            self._slots.give(jobs)
+            self._may_have_forgotten = False
+            return jobs
+        raise AssertionError("nothing cancels this scope")
 
     async def _give_back_forgotten(self) -> None:
         """After a fault: an earlier claim may have locked jobs although its answer was lost."""
