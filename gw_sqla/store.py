@@ -1,7 +1,7 @@
 """Store: the worker's own short transactions, over an engine.
 
 Each method is one statement in autocommit: no BEGIN and COMMIT round trips around it. Claims have one
-connection, outcomes another (`gw_sqla.line`), so that none waits for the other or for the handlers. Faults of
+connection, outcomes another (`gw_sqla.line`), so that neither waits for the other or for the handlers. Faults of
 the database pass through as one of `DATABASE_FAULTS`; what to do about them is decided by the rooms that
 call, with `Outage` for the backoff and the log.
 """

@@ -2,7 +2,7 @@
 
 The index of available jobs is in the order of claims, and PostgreSQL takes nothing out of it before the next
 vacuum: a claim that begins at the start of the index first walks over all the jobs that were claimed since
-then. After 100,000 of them that takes as long as claiming 50 jobs, and much longer while some old transaction
+then. After 100,000 of them that takes as long as claiming 80 jobs, and much longer while some old transaction
 is open anywhere, when each of them has to be looked up to see that it is gone. So in a backlog each claim goes on where
 the one before ended.
 

@@ -18,7 +18,7 @@ due: two turns, one for the claimer and one for the call of the driver that it m
 would make two claims of one: for the first slot that is free, and for all others. At its turn a slot also looks
 whether the pool has its lease: without it no job begins.
 
-For such handlers one slot is enough, and to wake another costs more than to run a job; for handlers that wait, all
+For such handlers one slot is enough, and to wake another costs as much as to run a job; for handlers that wait, all
 slots must begin soon. So jobs wake two idle slots, and a slot that takes one wakes up to two more.
 """
 
