@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -124,70 +125,63 @@ SCHEDULED = "select 'stuck', '{}'::json, null::text, now() + interval '1 day' fr
 FAILED = "select 'stuck', '{}'::json, null::text, now() - interval '1 hour' from generate_series(1, 100000) i"
 
 
-def _beside(
-    database: Database, runs: int, contenders: Sequence[Contender], jobs: int, beside: Callable[[], None]
-) -> tuple[dict[str, Rate], dict[str, Rate]]:
-    """The rates without and with other rows in the table, in turn; only the contenders remove what is due."""
-    rates: tuple[dict[str, Rate], dict[str, Rate]] = ({}, {})
-    each = dict.fromkeys(contenders, jobs)
+def _burdened(
+    database: Database,
+    runs: int,
+    contenders: Mapping[Contender, int],
+    burden: Callable[[], AbstractContextManager[None]],
+    *,
+    aim: str,
+    empty: Callable[[], None] | None = None,
+) -> dict[str, Any]:
+    """The rates without and with a burden, in turn; ``empty`` as in `measure`, while the burden is there."""
+    alone: dict[str, Rate] = {}
+    beside: dict[str, Rate] = {}
     for _ in range(runs):
-        measure(database, each, ready, runs=1, rates=rates[0])
-        database.empty()
-        beside()
-        database.settle()
-        measure(database, each, ready, runs=1, rates=rates[1], empty=lambda: None)
+        measure(database, contenders, ready, runs=1, rates=alone)
+        with burden():
+            measure(database, contenders, ready, runs=1, rates=beside, empty=empty)
     database.empty()
-    return rates
+    ratios = {name: beside[name].per_second / alone[name].per_second for name in alone}
+    peers = {f"ratio of {name}": round(ratio, 2) for name, ratio in ratios.items() if name != "gw_sqla"}
+    details = {"alone": _shown(alone), "beside": _shown(beside), **peers}
+    return report(details, Aim(aim, ratios["gw_sqla"], at_least=0.9))
+
+
+def _other_rows(database: Database, *selects: str, then: str) -> Callable[[], AbstractContextManager[None]]:
+    """Rows that stay while the contenders remove what is due: added, then changed by a statement."""
+
+    @contextmanager
+    def rows() -> Iterator[None]:
+        database.empty()
+        database.fill(*selects)
+        database.run(then)
+        database.settle()
+        yield
+
+    return rows
 
 
 def stuck(database: Database, runs: int) -> dict[str, Any]:
     """100,000 jobs behind two locked queues, older than the 50,000 that are ready."""
-
-    def beside() -> None:
-        database.fill(STUCK)
-        database.run(f"update {SCHEMA}._private_job_queues set locked_at = now(), locked_by = 'pool-elsewhere'")
-
-    contenders = [ours_once(*FAST), graphile(GRAPHILE_BEST, name="graphile best")]
-    without, with_them = _beside(database, runs, contenders, 50_000, beside)
-    ratios = {name: with_them[name].per_second / without[name].per_second for name in without}
-    return report(
-        {"alone": _shown(without), "beside": _shown(with_them), "graphile ratio": round(ratios["graphile best"], 2)},
-        Aim("to the rate without them", ratios["gw_sqla"], at_least=0.9),
-    )
+    lock = f"update {SCHEMA}._private_job_queues set locked_at = now(), locked_by = 'pool-elsewhere'"
+    rows = _other_rows(database, STUCK, then=lock)
+    contenders = dict.fromkeys([ours_once(*FAST), graphile(GRAPHILE_BEST, name="graphile best")], 50_000)
+    return _burdened(database, runs, contenders, rows, aim="to the rate without them", empty=lambda: None)
 
 
 def scheduled(database: Database, runs: int) -> dict[str, Any]:
     """1,000,000 jobs of tomorrow and 100,000 that have failed for good, beside 100,000 that are ready."""
-
-    def beside() -> None:
-        database.fill(SCHEDULED, FAILED)
-        database.run(f"update {SCHEMA}._private_jobs set attempts = max_attempts where run_at < now()")
-
-    without, with_them = _beside(database, runs, [ours_once(*FAST)], 100_000, beside)
-    ratio = with_them["gw_sqla"].per_second / without["gw_sqla"].per_second
-    return report(
-        {"alone": _shown(without), "beside": _shown(with_them)}, Aim("to the rate without them", ratio, at_least=0.9)
-    )
+    fail = f"update {SCHEMA}._private_jobs set attempts = max_attempts where run_at < now()"
+    rows = _other_rows(database, SCHEDULED, FAILED, then=fail)
+    contenders = {ours_once(*FAST): 100_000}
+    return _burdened(database, runs, contenders, rows, aim="to the rate without them", empty=lambda: None)
 
 
 def old_transaction(database: Database, runs: int) -> dict[str, Any]:
     """An open transaction keeps PostgreSQL from forgetting the jobs that are done; both with their defaults."""
-    each = {ours_once(): 50_000, graphile(GRAPHILE_DEFAULT, name="graphile defaults"): 20_000}
-    without: dict[str, Rate] = {}
-    with_it: dict[str, Rate] = {}
-    for _ in range(runs):
-        measure(database, each, ready, runs=1, rates=without)
-        with database.open_transaction():
-            measure(database, each, ready, runs=1, rates=with_it)
-    ratios = {name: with_it[name].per_second / without[name].per_second for name in without}
-    return report(
-        {
-            "alone": _shown(without),
-            "beside": _shown(with_it),
-            "graphile ratio": round(ratios["graphile defaults"], 2),
-        },
-        Aim("to the rate without it", ratios["gw_sqla"], at_least=0.9),
-    )
+    contenders = {ours_once(): 50_000, graphile(GRAPHILE_DEFAULT, name="graphile defaults"): 20_000}
+    return _burdened(database, runs, contenders, database.open_transaction, aim="to the rate without it")
 
 
 def queues(database: Database, runs: int) -> dict[str, Any]:
