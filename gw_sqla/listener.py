@@ -20,7 +20,7 @@ from datetime import timedelta
 import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.driver import call_asyncio
+from gw_sqla.driver import call_asyncio, in_this_loop
 from gw_sqla.line import Line
 from gw_sqla.store import DATABASE_FAULTS, Outage, close_line
 
@@ -46,7 +46,7 @@ def breaks_us(payload: str, known_migration: int) -> bool:
 
 
 class Listener:
-    """Listens on ``jobs:insert`` and ``worker:migrate``; calls back in the event loop's thread."""
+    """Listens on ``jobs:insert`` and ``worker:migrate``; calls back in the event loop that runs it."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Listener:
     async def _listen(self, outage: Outage) -> None:
         lost = anyio.Event()
         try:
-            await call_asyncio(self._open, lost.set)
+            await call_asyncio(self._open, in_this_loop(lost.set), in_this_loop(self._notified))
             await self._prove()
             outage.over()
             await self._on_connected()
@@ -94,12 +94,11 @@ class Listener:
             await close_line(self._line)
         raise ConnectionResetError("the connection was closed by the server or the network")
 
-    async def _open(self, on_lost: Callable[[], None]) -> None:
+    async def _open(self, on_lost: Callable[[], object], on_notified: Callable[[str, str], object]) -> None:
         driver = await self._line.driver()
         driver.add_termination_listener(lambda _: on_lost())
-        await driver.add_listener("jobs:insert", self._jobs_inserted)
-        await driver.add_listener("worker:migrate", self._migrated)
-        await driver.add_listener(self._own_channel, self._heard_itself)
+        for channel in ("jobs:insert", "worker:migrate", self._own_channel):
+            await driver.add_listener(channel, lambda _connection, _pid, *notice: on_notified(*notice))
 
     async def _prove(self) -> None:
         self._heard = anyio.Event()
@@ -116,13 +115,11 @@ class Listener:
         await driver.execute(f'notify "{self._own_channel}"')
         await driver.execute('LISTEN "worker:migrate"')  # once more, for people: pg_stat_activity shows the last one
 
-    def _heard_itself(self, *_: object) -> None:
-        self._heard.set()
-
-    def _jobs_inserted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        if job_count(str(payload)) > 0:
-            self._on_jobs()
-
-    def _migrated(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        if breaks_us(str(payload), self._known_migration):
+    def _notified(self, channel: str, payload: str) -> None:
+        if channel == self._own_channel:
+            self._heard.set()
+        elif channel == "jobs:insert":
+            if job_count(payload) > 0:
+                self._on_jobs()
+        elif breaks_us(payload, self._known_migration):
             self._on_breaking_migration()

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.driver import call_asyncio, database_loop, needs_loop
+from gw_sqla.driver import before_loop_closes, database_loop
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.cron_items import check_items
 from gw_sqla.execution.registry import TaskRegistry
@@ -118,7 +118,6 @@ class Runner:
     async def _run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool = False) -> RunCounts:
         if self._pool is not None:
             raise ConfigurationError("this runner runs already: make another Runner for a second pool")
-        own_loop = needs_loop()
         items = self._cron_items()
         check_items(items, self._tasks)
         self._pool = pool = WorkerPool(
@@ -126,13 +125,9 @@ class Runner:
         )  # to be stopped
         try:
             async with database_loop():
-                try:
-                    await check_schema(self._engine, schema=self._settings.schema)
-                    return await pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
-                finally:
-                    if own_loop:  # the pooled connections belong to the loop that ends here
-                        with anyio.CancelScope(shield=True):
-                            await call_asyncio(self._engine.dispose)
+                before_loop_closes(self._engine.dispose)  # the pooled connections belong to it
+                await check_schema(self._engine, schema=self._settings.schema)
+                return await pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
         finally:
             self._pool = None
 

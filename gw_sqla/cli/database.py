@@ -25,8 +25,8 @@ async def connected(url: URL, *, transaction_pooler: bool = False, **options: An
     """Yield an engine, with an asyncio loop for its driver open on trio too; dispose of it at the end.
 
     ``transaction_pooler``: no statement is kept prepared. ``options`` are those of
-    ``create_async_engine``. Raises UnreachableError for faults of the network,
-    LoopError where trio lacks the extra, and what the block raises. A cancellation disposes of the engine.
+    ``create_async_engine``. Raises UnreachableError for faults of the network, and what the block raises.
+    A cancellation disposes of the engine.
     """
     arguments: dict[str, Any] = {"timeout": _CONNECT_SECONDS, "server_settings": {"application_name": "gw_sqla"}}
     if transaction_pooler:

@@ -240,7 +240,7 @@ def command() -> None:
         signal.signal(signal.Signals[name], lambda *_: signal.raise_signal(signal.SIGINT))
     with embedded_postgres() as url:
         for backend in ("asyncio", "trio"):
-            if backend == "trio" and importlib.util.find_spec("trio_asyncio") is None:
+            if backend == "trio" and importlib.util.find_spec("trio") is None:
                 click.echo("\nOn trio: left out, it needs the extra: pip install 'gw-sqla[trio]'")
                 continue
             click.echo(f"\nOn {backend}:")

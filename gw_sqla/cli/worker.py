@@ -237,7 +237,7 @@ def _start_log(level: str, *, several: bool) -> None:
 
 
 def _require_backend(backend: str, *, uvloop: bool) -> None:
-    if backend == "trio" and not (importlib.util.find_spec("trio") and importlib.util.find_spec("trio_asyncio")):
+    if backend == "trio" and not importlib.util.find_spec("trio"):
         raise ConfigurationError("--backend trio needs the extra: pip install 'gw-sqla[trio]'")
     if uvloop and backend == "trio":
         raise ConfigurationError("--uvloop is an event loop of asyncio: leave it out with --backend trio")

@@ -121,7 +121,7 @@ def test_a_role_from_which_row_level_security_hides_the_jobs(clean_database: str
 
 
 def test_a_backend_that_is_not_installed(clean_database: str) -> None:
-    script = "import sys; sys.modules['trio_asyncio'] = None; from gw_sqla.cli.main import main; sys.exit(main())"
+    script = "import sys; sys.modules['trio'] = None; from gw_sqla.cli.main import main; sys.exit(main())"
     done = python("-c", script, "worker", "--app", APP, "--backend", "trio", env={"DATABASE_URL": clean_database})
     assert "pip install 'gw-sqla[trio]'" in error_line(done, 2)
 

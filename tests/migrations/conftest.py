@@ -14,14 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.driver import call_asyncio, database_loop
 from tests.migrations.roles import Role, temporary_role
-from tests.migrations.waiting import NATIVE_ASYNCIO
 from tests.support.server import Server, connect
-
-
-@pytest.fixture(params=[NATIVE_ASYNCIO, "trio"], ids=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    """Each async test runs on both event loops, unless its module says otherwise."""
-    return request.param
 
 
 @pytest.fixture

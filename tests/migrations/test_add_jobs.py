@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.migrations.waiting import NATIVE_ASYNCIO, Heard
+from tests.migrations.waiting import Heard
 
 pytestmark = pytest.mark.anyio
 
@@ -18,8 +18,8 @@ LATER_STILL = datetime(2100, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    return NATIVE_ASYNCIO
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 async def add(db: asyncpg.Connection, identifier: str | None = "a", **arguments: Any) -> asyncpg.Record:

@@ -13,7 +13,7 @@ import anyio
 import asyncpg
 import pytest
 
-from tests.migrations.waiting import NATIVE_ASYNCIO, until_blocked
+from tests.migrations.waiting import until_blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +24,8 @@ CLAIM = """
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    return NATIVE_ASYNCIO
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 class Calls:

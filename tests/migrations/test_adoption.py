@@ -22,15 +22,15 @@ from tests.migrations.catalog import read, read_at
 from tests.migrations.contract import CONTRACT, OURS
 from tests.migrations.peer import make_peers, peer_environment
 from tests.migrations.roles import Role
-from tests.migrations.waiting import NATIVE_ASYNCIO, Heard, until
+from tests.migrations.waiting import Heard, until
 from tests.support.server import connect, execute
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    return NATIVE_ASYNCIO
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 ADOPTED = MigrationReport("graphile_worker", "adopted", None, HEAD)

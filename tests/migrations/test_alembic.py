@@ -23,7 +23,6 @@ from gw_sqla.ledger import HEAD
 from gw_sqla.migrations import downgrade, migrate, migration_sql
 from tests.migrations.catalog import Catalog, read_at
 from tests.migrations.contract import CONTRACT, OURS, WEIRD
-from tests.migrations.waiting import NATIVE_ASYNCIO
 from tests.support.server import execute
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +31,8 @@ REPOSITORY = Path(revisions.__file__).parent.parent
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    return NATIVE_ASYNCIO
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 WHOLE = (CONTRACT | OURS).named("graphile_worker")

@@ -14,15 +14,14 @@ from gw_sqla.statements.sql import quoted
 from tests.migrations.catalog import expected, read
 from tests.migrations.contract import CONTRACT, OURS, WEIRD
 from tests.migrations.peer import peer_environment
-from tests.migrations.waiting import NATIVE_ASYNCIO
 from tests.support.server import connect
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    return NATIVE_ASYNCIO
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture(params=["graphile_worker", WEIRD], ids=["default", "weird"])

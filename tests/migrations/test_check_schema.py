@@ -22,15 +22,14 @@ from gw_sqla.errors import (
 from gw_sqla.ledger import HEAD, VERSION_TABLE
 from gw_sqla.migrations import check_schema, migrate
 from tests.migrations.roles import Role
-from tests.migrations.waiting import NATIVE_ASYNCIO
 from tests.support.server import execute
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    return NATIVE_ASYNCIO
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 WORKERS_GRANTS = f"""

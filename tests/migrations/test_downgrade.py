@@ -14,15 +14,14 @@ from tests.migrations.catalog import Catalog, read_at
 from tests.migrations.contract import CONTRACT, WEIRD
 from tests.migrations.peer import make_peers
 from tests.migrations.roles import Role
-from tests.migrations.waiting import NATIVE_ASYNCIO
 from tests.support.server import connect, execute
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    return NATIVE_ASYNCIO
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 async def value(url: str, sql: str) -> object:

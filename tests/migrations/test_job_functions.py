@@ -8,8 +8,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.migrations.waiting import NATIVE_ASYNCIO
-
 pytestmark = pytest.mark.anyio
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -19,8 +17,8 @@ LOCKS = {FREE: "null", HELD: "now() - interval '239 minutes'", STALE: "now() - i
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    return NATIVE_ASYNCIO
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture

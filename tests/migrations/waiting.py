@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import anyio
 import asyncpg
 
 from gw_sqla.driver import call_asyncio
-
-NATIVE_ASYNCIO = ("asyncio", {"loop_factory": asyncio.SelectorEventLoop})
-"""asyncio's own loop for the anyio plugin: trio-asyncio, once imported, makes asyncio.run() use one of its loops."""
 
 BLOCKED = "select coalesce(bool_and(cardinality(pg_blocking_pids(pid)) > 0), false) from unnest($1::int[]) as pid"
 BLOCKER = "select count(*) > 0 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))"

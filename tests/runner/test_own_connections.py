@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, TaskRegistry, call_asyncio
+from gw_sqla.driver import in_this_loop
 from gw_sqla.migrations import check_schema
 from tests.runner.conftest import ONLY_NOTIFIED
 from tests.support.server import connect
@@ -26,7 +27,7 @@ class CancelAtQuery:
     def __init__(self, engine: AsyncEngine, nth: int, scope: anyio.CancelScope) -> None:
         self._queries = count(1)
         self._nth = nth
-        self._scope = scope
+        self._cancel = in_this_loop(scope.cancel)
         self._engine = engine.sync_engine
         event.listen(self._engine, "connect", self._watch)
 
@@ -38,7 +39,7 @@ class CancelAtQuery:
 
     def _query_ended(self, _query: object) -> None:
         if next(self._queries) == self._nth:
-            self._scope.cancel()
+            self._cancel()
 
 
 async def open_connections(database: str) -> int:

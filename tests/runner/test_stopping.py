@@ -25,6 +25,7 @@ from gw_sqla import (
     TaskRegistry,
     async_sessionmaker,
 )
+from gw_sqla.driver import in_this_loop
 from tests.runner.conftest import ONLY_NOTIFIED, AddJob
 from tests.support.recorder import Recorder
 
@@ -96,7 +97,8 @@ async def test_a_stop_while_it_starts_is_not_lost(
 
     await add_job(note)
     runner = Runner(engine, tasks)
-    event.listen(engine.sync_engine, "checkout", lambda *_: runner.stop(), once=True)  # the first connection it uses
+    stop = in_this_loop(runner.stop)
+    event.listen(engine.sync_engine, "checkout", lambda *_: stop(), once=True)  # the first connection it uses
     await runner.run()
     assert [(job.attempts, job.locked_at) for job in await jobs(sessions)] == [(0, None)]
 
