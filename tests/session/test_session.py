@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.asyncio import AsyncSession as PlainSession
 from sqlalchemy.orm import Session
 
-from gw_sqla import AsyncSession, LoopError, async_sessionmaker, call_asyncio
+from gw_sqla import AsyncSession, async_sessionmaker, call_asyncio
 from tests.repository.look import Look
 from tests.session.notes import Note
 
@@ -167,18 +167,3 @@ async def test_ways_to_end_a_session(engine: AsyncEngine, sessions: Sessions) ->
         await getattr(session, end)()
         assert pool.checkedout() == 0
         assert not session.in_transaction()
-
-
-async def test_streams_are_for_asyncio(sessions: Sessions, anyio_backend: str) -> None:
-    async with sessions() as session:
-        if anyio_backend == "trio":
-            with pytest.raises(LoopError, match=r"AsyncSession\.stream\(\) works on asyncio only"):
-                await session.stream(select(1))
-            with pytest.raises(LoopError, match=r"AsyncSession\.stream_scalars\(\)"):
-                await session.stream_scalars(select(1))
-        else:
-            assert [row async for row in await session.stream_scalars(text("select generate_series(1, 3)"))] == [
-                1,
-                2,
-                3,
-            ]
