@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.adding import add_jobs
 from benchmarks.database import Database, measured_database
+from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
 from benchmarks.running import latency, memory
 from benchmarks.throughput import (
@@ -27,7 +28,6 @@ from benchmarks.throughput import (
     queues,
     scheduled,
     stuck,
-    trio,
     two_processes,
 )
 
@@ -38,6 +38,7 @@ MEASURES = {
         two_processes,
         defaults,
         trio,
+        driver,
         latency,
         add_jobs,
         stuck,

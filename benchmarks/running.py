@@ -16,7 +16,7 @@ from benchmarks.database import READY, SCHEMA, Database
 from benchmarks.throughput import Aim, report
 from tests.support.server import connect
 
-__all__ = ["latency", "memory"]
+__all__ = ["latencies", "latency", "memory"]
 
 SAMPLES = 400
 ADD = f"select {SCHEMA}.add_job('latency', to_json($1::text))"
@@ -50,12 +50,10 @@ async def _sample(database: Database, process: subprocess.Popen[str], samples: i
     return seconds
 
 
-def latency(database: Database, runs: int) -> dict[str, Any]:
-    """From the call of add_job to the first line of the handler, one idle worker; the clock is the measurer's."""
-    commands = {
-        "gw_sqla": list(ours().command),
-        "graphile": ["node", str(HERE / "peers" / "graphile.cjs"), "run", json.dumps(GRAPHILE_DEFAULT)],
-    }
+def latencies(
+    database: Database, commands: dict[str, list[str]], runs: int
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Return the percentiles of each worker's latency, and the same for the report; the workers take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(runs):
         for name, command in commands.items():
@@ -68,6 +66,16 @@ def latency(database: Database, runs: int) -> dict[str, Any]:
         name: {"p50_ms": round(cuts[49] * 1000, 2), "p99_ms": round(cuts[98] * 1000, 2), "samples": len(seconds[name])}
         for name, cuts in parts.items()
     }
+    return parts, details
+
+
+def latency(database: Database, runs: int) -> dict[str, Any]:
+    """From the call of add_job to the first line of the handler, one idle worker; the clock is the measurer's."""
+    commands = {
+        "gw_sqla": list(ours().command),
+        "graphile": ["node", str(HERE / "peers" / "graphile.cjs"), "run", json.dumps(GRAPHILE_DEFAULT)],
+    }
+    parts, details = latencies(database, commands, runs)
     return report(
         details,
         Aim("p50 to graphile", parts["gw_sqla"][49] / parts["graphile"][49], at_most=0.8),

@@ -21,7 +21,7 @@ from benchmarks.database import READY, SCHEMA, Database
 from benchmarks.inside import seconds_to_drain
 from benchmarks.rates import Rate, measure
 
-__all__ = ["Aim", "report"]
+__all__ = ["FAST", "Aim", "ready", "report", "shown"]
 
 FAST = ("--prefetch", "500")
 
@@ -47,7 +47,8 @@ def report(details: dict[str, Any], *aims: Aim) -> dict[str, Any]:
     return {"aims": {aim.name: aim.shown() for aim in aims}, "details": details}
 
 
-def _shown(rates: dict[str, Rate]) -> dict[str, Any]:
+def shown(rates: dict[str, Rate]) -> dict[str, Any]:
+    """Return the rates for the report."""
     return {name: rate.shown() for name, rate in rates.items()}
 
 
@@ -70,7 +71,7 @@ def one_process(database: Database, runs: int) -> dict[str, Any]:
     )
     mine = rates["gw_sqla"].per_second
     return report(
-        _shown(rates),
+        shown(rates),
         Aim("to graphile best", mine / rates["graphile best"].per_second, at_least=2.2),
         Aim("to the ceiling of one connection", mine / rates["ceiling 1"].per_second, at_least=0.85),
     )
@@ -90,7 +91,7 @@ def two_processes(database: Database, runs: int) -> dict[str, Any]:
     mine = rates["gw_sqla"].per_second
     best = max(rates[peer.name].per_second for peer in peers)
     return report(
-        _shown(rates),
+        shown(rates),
         Aim("to graphile at its best", mine / best, at_least=2.0),
         Aim("to the ceiling of two connections", mine / rates["ceiling 2"].per_second, at_least=0.8),
     )
@@ -105,19 +106,7 @@ def defaults(database: Database, runs: int) -> dict[str, Any]:
         runs=runs,
     )
     ratio = rates["gw_sqla"].per_second / rates["graphile defaults"].per_second
-    return report(_shown(rates), Aim("to graphile with defaults", ratio, at_least=4.0))
-
-
-def trio(database: Database, runs: int) -> dict[str, Any]:
-    """The same work on both event loops."""
-    contenders = {
-        ours_once(*FAST, name="asyncio"): 200_000,
-        ours_once(*FAST, "--backend", "trio", name="trio"): 200_000,
-    }
-    rates = measure(database, contenders, ready, runs=runs)
-    return report(
-        _shown(rates), Aim("to asyncio", rates["trio"].per_second / rates["asyncio"].per_second, at_least=0.7)
-    )
+    return report(shown(rates), Aim("to graphile with defaults", ratio, at_least=4.0))
 
 
 STUCK = "select 'stuck', '{}'::json, 'stuck ' || (i % 2), now() - interval '1 hour' from generate_series(1, 100000) i"
@@ -144,7 +133,7 @@ def _burdened(
     database.empty()
     ratios = {name: beside[name].per_second / alone[name].per_second for name in alone}
     peers = {f"ratio of {name}": round(ratio, 2) for name, ratio in ratios.items() if name != "gw_sqla"}
-    details = {"alone": _shown(alone), "beside": _shown(beside), **peers}
+    details = {"alone": shown(alone), "beside": shown(beside), **peers}
     return report(details, Aim(aim, ratios["gw_sqla"], at_least=0.9))
 
 
