@@ -148,8 +148,10 @@ async def test_a_session_that_commits_in_two_phases(run: Run, repo: JobRepositor
 
 
 async def test_engines_of_other_kinds(run: Run, repo: JobRepository) -> None:
-    with Session(create_engine("sqlite://")) as session, pytest.raises(SessionError, match=r"of sqlite.*PostgreSQL"):
+    sqlite = create_engine("sqlite://")
+    with Session(sqlite) as session, pytest.raises(SessionError, match=r"of sqlite.*PostgreSQL"):
         sync.add_job(session, "a")
+    sqlite.dispose()
     with Session() as session, pytest.raises(SessionError, match="bind"):
         sync.add_job(session, "a")
 
@@ -158,10 +160,12 @@ async def test_a_session_of_several_engines(any_engine: Engine | AsyncEngine, re
     from gw_sqla.models import WorkerBase
 
     if isinstance(any_engine, Engine):
-        with Session(binds={WorkerBase: any_engine, Order: create_engine("sqlite://")}) as session:
+        sqlite = create_engine("sqlite://")
+        with Session(binds={WorkerBase: any_engine, Order: sqlite}) as session:
             repo.add_job_on_commit(session, "a")
             sync.add_job(session, "a")
             session.commit()
+        sqlite.dispose()
     else:
         other = create_async_engine("postgresql+asyncpg://nowhere")
         async with AsyncSession(binds={WorkerBase: any_engine, Order: other}) as several:
