@@ -1,4 +1,4 @@
-"""Check good.py and bad.py with mypy and pyright: marked lines are refused, all others accepted.
+"""Check good.py and bad.py with mypy and pyright, for Python 3.11 and 3.14: marked lines are refused, others accepted.
 
 Run from the project's root by ``nox -s types``; exits with 1 and a list of what is otherwise.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FILES = ["good.py", "bad.py"]
+PYTHONS = ["3.11", "3.14"]
 Place = tuple[str, int]
 
 
@@ -26,17 +27,18 @@ def marked() -> set[Place]:
     }
 
 
-def refused_by_mypy() -> dict[Place, str]:
+def refused_by_mypy(python: str) -> dict[Place, str]:
     """Return the lines that mypy refuses, each with its message."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *(str(HERE / name) for name in FILES)]
+    files = [str(HERE / name) for name in FILES]
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--python-version", python, *files]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     found = re.findall(r"^.*?([^/\\\n]+\.py):(\d+): error: (.*)$", output, re.MULTILINE)
     return {(name, int(number)): message for name, number, message in found}
 
 
-def refused_by_pyright() -> dict[Place, str]:
+def refused_by_pyright(python: str) -> dict[Place, str]:
     """Return the lines that pyright refuses, each with its message."""
-    command = [sys.executable, "-m", "pyright", "--outputjson", "--project", str(HERE)]
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--project", str(HERE), "--pythonversion", python]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return {
         (Path(item["file"]).name, item["range"]["start"]["line"] + 1): item["message"].splitlines()[0]
@@ -49,12 +51,14 @@ def main() -> int:
     """Compare, print what differs, return the exit code."""
     expected = marked()
     faults = []
-    for checker, refused in (("mypy", refused_by_mypy()), ("pyright", refused_by_pyright())):
-        faults += [f"{name}:{line}: {checker} accepts it" for name, line in sorted(expected - refused.keys())]
-        faults += [
-            f"{name}:{line}: {checker} refuses it: {refused[name, line]}"
-            for name, line in sorted(refused.keys() - expected)
-        ]
+    for python in PYTHONS:
+        for checker, refused in (("mypy", refused_by_mypy(python)), ("pyright", refused_by_pyright(python))):
+            who = f"{checker} for Python {python}"
+            faults += [f"{name}:{line}: {who} accepts it" for name, line in sorted(expected - refused.keys())]
+            faults += [
+                f"{name}:{line}: {who} refuses it: {refused[name, line]}"
+                for name, line in sorted(refused.keys() - expected)
+            ]
     print("\n".join(faults) or f"mypy and pyright refuse the {len(expected)} marked lines and no other")
     return 1 if faults or not expected else 0
 
