@@ -18,8 +18,8 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
 NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
-LOOPS = ["cli", "execution", "orm", "runner", "session", "typing", "unit", "test_readme.py"]
-"""What an interpreter can matter to: event loops, drivers, sessions, the ORM, the command line, pydantic, typing."""
+INTERPRETER_TESTS = ["cli", "execution", "orm", "runner", "session", "unit", "test_readme.py"]
+"""What an interpreter can matter to: event loops, drivers, sessions, the ORM, the command line, pydantic."""
 PEER = "graphile-worker@0.17.3"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -93,7 +93,9 @@ def tests(session: nox.Session) -> None:
 def tests_newer(session: nox.Session) -> None:
     """What the interpreter can matter to; ``nox -s tests_newer-3.13 -- tests`` runs all tests on one."""
     install(session, "test")
-    run_tests(session, "-m", "not interop", *([] if session.posargs else [f"tests/{name}" for name in LOOPS]))
+    run_tests(
+        session, "-m", "not interop", *([] if session.posargs else [f"tests/{name}" for name in INTERPRETER_TESTS])
+    )
 
 
 @nox.session(python="3.11")

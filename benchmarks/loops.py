@@ -34,10 +34,10 @@ def trio(database: Database, runs: int) -> dict[str, Any]:
 
 
 def driver(database: Database, runs: int) -> dict[str, Any]:
-    """A query and a session, in microseconds; GW_SQLA_BEFORE names an interpreter with another version to compare."""
+    """A query and a session, in microseconds; GW_SQLA_BASELINE_PYTHON: one with another version."""
     interpreters = {"": sys.executable}
-    if before := os.environ.get("GW_SQLA_BEFORE"):
-        interpreters["before, "] = before
+    if baseline := os.environ.get("GW_SQLA_BASELINE_PYTHON"):
+        interpreters["baseline, "] = baseline
     seen: dict[str, list[dict[str, Any]]] = {}
     for _ in range(runs):
         for name, interpreter in interpreters.items():
@@ -49,6 +49,8 @@ def driver(database: Database, runs: int) -> dict[str, Any]:
                 seen.setdefault(name + loop, []).append(json.loads(ended.stdout))
     sessions = {name: median(one["session"] for one in values) for name, values in seen.items()}
     aims = [Aim("a session on trio to asyncio", sessions["trio"] / sessions["asyncio"], at_most=2.0)]
-    if before:
-        aims.append(Aim("a session on trio to before", sessions["trio"] / sessions["before, trio"], at_most=0.7))
+    if baseline:
+        aims.append(
+            Aim("a session on trio to the baseline", sessions["trio"] / sessions["baseline, trio"], at_most=0.7)
+        )
     return report(dict(seen), *aims)

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from gw_sqla import async_sessionmaker, call_asyncio, database_loop, parse_url
 
 SIDE_BY_SIDE = 10
+CALLS = 200
 ROUNDS = 5
 
 
@@ -34,12 +35,12 @@ async def each(work: Callable[[], Awaitable[object]], times: int) -> float:
 
 
 async def query(connections: list[asyncpg.Connection]) -> float:
-    """A trivial query, each connection asking one after the other; the time of all by their number."""
+    """Microseconds per query, all connections together, each asking one query after the other."""
     began = time.perf_counter()
     async with anyio.create_task_group() as group:
         for connection in connections:
-            group.start_soon(each, lambda connection=connection: call_asyncio(connection.fetchval, "select 1"), 200)
-    return (time.perf_counter() - began) / len(connections) / 200 * 1e6
+            group.start_soon(each, lambda connection=connection: call_asyncio(connection.fetchval, "select 1"), CALLS)
+    return (time.perf_counter() - began) / len(connections) / CALLS * 1e6
 
 
 async def beside_computing(connection: asyncpg.Connection) -> dict[str, int]:
@@ -55,7 +56,7 @@ async def beside_computing(connection: asyncpg.Connection) -> dict[str, int]:
 
     async with anyio.create_task_group() as group:
         group.start_soon(compute)
-        samples += [await each(lambda: call_asyncio(connection.fetchval, "select 1"), 1) for _ in range(200)]
+        samples += [await each(lambda: call_asyncio(connection.fetchval, "select 1"), 1) for _ in range(CALLS)]
         group.cancel_scope.cancel()
     return {"p50": round(median(samples)), "p95": round(quantiles(samples, n=20)[18])}
 
@@ -76,7 +77,7 @@ async def main() -> None:
         found = {
             "query": median([await query(connections[:1]) for _ in range(ROUNDS)]),
             "query, ten side by side": median([await query(connections) for _ in range(ROUNDS)]),
-            "session": median([await each(session, 200) for _ in range(ROUNDS)]),
+            "session": median([await each(session, CALLS) for _ in range(ROUNDS)]),
         }
         beside = {}
         for interval in (0.005, 0.0005):

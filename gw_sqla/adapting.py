@@ -4,8 +4,8 @@ The methods are found by inspection, so one that a later SQLAlchemy adds is cove
 transaction or gives a connection back is shielded: a cancelled block still rolls back before it is left, whatever
 the event loop.
 
-A result of ``stream`` goes on awaiting after the call. On asyncio it is SQLAlchemy's own; on trio it is given a class
-whose methods go through the seam too, each row of an ``async for`` by itself: ``partitions`` costs less.
+A result of ``stream`` goes on awaiting after the call: it is given a class whose methods go through the seam too, each
+row of an ``async for`` by itself. ``partitions`` costs less.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 from sqlalchemy.ext import asyncio as sa
 
-from gw_sqla.driver import call_asyncio, on_trio
+from gw_sqla.driver import call_asyncio
 
 __all__ = ["adapt"]
 
@@ -36,6 +36,8 @@ def adapt(cls: type, base: type) -> None:
         if inspect.iscoroutinefunction(method):
             wrap = _streaming if name in _STREAMS else _shielded if name in _CLEANUP else _through_seam
             setattr(cls, name, wrap(method))
+        elif isinstance(method, classmethod) and inspect.iscoroutinefunction(method.__func__):
+            setattr(cls, name, classmethod(_through_seam(method.__func__)))
 
 
 def _through_seam(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
@@ -59,50 +61,66 @@ def _shielded(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
 def _streaming(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        result = await call_asyncio(method, *args, **kwargs)
-        return _of_trio(result) if on_trio() else result
+        return _adapt_result(await call_asyncio(method, *args, **kwargs))
 
     return call
 
 
-def _of_trio(result: Any) -> Any:
-    result.__class__ = _ON_TRIO[type(result)]
+def _adapt_result(result: R) -> R:
+    result.__class__ = _SUBCLASSES.get(type(result), type(result))
     return result
 
 
-class _Paged:
-    """Pages of rows, as ``partitions`` of SQLAlchemy's results gives them."""
+class _Pages:
+    """What ``partitions`` gives. SQLAlchemy has a generator there, which nobody closes in a loop that is left early."""
 
+    def __init__(self, result: Any, size: int | None) -> None:
+        self._result = result
+        self._size = size
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Any]]:
+        return self
+
+    async def __anext__(self) -> Sequence[Any]:
+        page: Sequence[Any] = await self._result.fetchmany(self._size)
+        if page:
+            return page
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Do nothing: the rows belong to the result."""
+
+
+class _Partitions:
     __slots__ = ()
 
-    async def partitions(self: Any, size: int | None = None) -> AsyncIterator[Sequence[Any]]:
-        while page := await self.fetchmany(size):
-            yield page
+    def partitions(self, size: int | None = None) -> AsyncIterator[Sequence[Any]]:
+        return _Pages(self, size)
 
 
-class _Scalars(_Paged, sa.AsyncScalarResult[Any]):
+class _Scalars(_Partitions, sa.AsyncScalarResult[Any]):
     __slots__ = ()
 
 
-class _Mappings(_Paged, sa.AsyncMappingResult):
+class _Mappings(_Partitions, sa.AsyncMappingResult):
     __slots__ = ()
 
 
-class _Rows(_Paged, sa.AsyncResult[Any]):
+class _Rows(_Partitions, sa.AsyncResult[Any]):
     __slots__ = ()
 
     def scalars(self, index: Any = 0) -> Any:
-        return _of_trio(super().scalars(index))
+        return _adapt_result(super().scalars(index))
 
     def mappings(self) -> Any:
-        return _of_trio(super().mappings())
+        return _adapt_result(super().mappings())
 
 
-_ON_TRIO: dict[type, type] = {
+_SUBCLASSES: dict[type, type] = {
     sa.AsyncResult: _Rows,
     sa.AsyncScalarResult: _Scalars,
     sa.AsyncMappingResult: _Mappings,
 }
 
-for _base, _adapted in _ON_TRIO.items():
-    adapt(_adapted, _base)
+for _base, _subclass in _SUBCLASSES.items():
+    adapt(_subclass, _base)

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
@@ -27,14 +27,16 @@ import anyio
 from gw_sqla.errors import LoopError
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from gw_sqla.loop_thread import LoopThread
 
 __all__ = [
-    "before_loop_closes",
     "call_asyncio",
     "call_asyncio_shielded",
     "database_loop",
-    "in_this_loop",
+    "dispose_with_loop",
+    "driver_callback",
     "on_trio",
 ]
 
@@ -55,11 +57,11 @@ async def call_asyncio(function: Callable[P, Awaitable[R]], *args: P.args, **kwa
     context, while the caller waits. A cancellation cancels the call, once, and waits until it has cleaned up, for as
     long as that takes: what may hang bounds itself, by ``asyncio.timeout``. One that comes as the call ends
     drops its result, so what must be closed is kept where the caller can reach it. Raises LoopError on trio when no
-    `database_loop` is open.
+    `database_loop` is open, or when it closes during the call.
     """
     if not on_trio():
         return await _cancelled_once(asyncio.ensure_future(function(*args, **kwargs)))
-    return await _trio_loop().call(function, *args, **kwargs)
+    return await _loop_thread().call(function, *args, **kwargs)
 
 
 async def call_asyncio_shielded(function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -87,43 +89,42 @@ async def _cancelled_once(task: asyncio.Future[R]) -> R:
     return task.result()
 
 
-@asynccontextmanager
-async def database_loop() -> AsyncIterator[None]:
-    """Keep an asyncio loop open for the database driver while the block runs, in a thread of its own.
+def database_loop() -> AbstractAsyncContextManager[None]:
+    """Return a context manager that keeps an asyncio loop open for the database driver, in a thread of its own.
 
     On asyncio it does nothing. A trio program opens it once, around its main function or in the lifespan of its web
-    framework: engines and sessions can then be used anywhere in the trio run. Blocks that overlap or are nested share
-    one loop. The last to end closes it, whatever ends it, and what then still runs in it is cancelled. Dispose of
-    engines before that: their connections belong to the loop.
+    framework: while it is open, every task of the trio run may use engines and sessions. Blocks that overlap or are
+    nested share one loop. The last to end closes it, whatever ends it, and what then still runs in it is cancelled: a
+    call gets LoopError. Dispose of engines before that: their connections belong to the loop. (Of a Runner's engine it
+    disposes by itself, and raises what that raises.)
     """
     if not on_trio():
-        yield
-        return
-    from gw_sqla.loop_thread import open_loop
+        return nullcontext()
+    from gw_sqla.loop_thread import LoopBlock
 
-    async with open_loop():
-        yield
+    return LoopBlock()
 
 
-def before_loop_closes(function: Callable[[], Awaitable[object]]) -> None:
-    """On trio: have an asyncio coroutine function called, once, when the open `database_loop` closes."""
+def dispose_with_loop(engine: AsyncEngine) -> None:
+    """On trio: dispose of the engine when the open `database_loop` closes. Raises LoopError when none is open."""
     if on_trio():
-        _trio_loop().at_end.add(function)
+        _loop_thread().engines.add(engine)
 
 
-def in_this_loop(function: Callable[P, object]) -> Callable[P, object]:
-    """Return what has the function called soon in the caller's event loop: for callbacks of the driver.
+def driver_callback(function: Callable[P, object]) -> Callable[P, object]:
+    """Return a function for the driver to call, in whatever thread: ``function`` is called in the caller's event loop.
 
-    On asyncio that is the function itself.
+    On trio it is called soon, without a result, and must not raise: that would end the trio run. On asyncio it is
+    ``function`` itself. Raises LoopError on trio when no `database_loop` is open.
     """
-    return _trio_loop().calling_back(function) if on_trio() else function
+    return _loop_thread().callback(function) if on_trio() else function
 
 
-def _trio_loop() -> LoopThread:
-    from gw_sqla.loop_thread import current_loop
+def _loop_thread() -> LoopThread:
+    from gw_sqla.loop_thread import current_loop_thread
 
-    if loop := current_loop():
-        return loop
+    if found := current_loop_thread():
+        return found
     raise LoopError(
         "no asyncio loop is open for the database driver: wrap the program's main function in "
         "'async with gw_sqla.database_loop():' (a Runner opens one for its own tasks)"

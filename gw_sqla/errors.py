@@ -122,7 +122,7 @@ class LockLostError(GwSqlaError):
 
 
 class LoopError(GwSqlaError):
-    """Database work was asked for on trio with no asyncio loop open for the driver."""
+    """Database work was asked for on trio with no asyncio loop open for the driver, or the loop ended meanwhile."""
 
 
 class SessionError(GwSqlaError):

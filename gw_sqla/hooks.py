@@ -1,7 +1,7 @@
 """Observers: told what became of jobs; they cannot change it.
 
-They are called in the event loop's thread, in the order given, and must return quickly. One that
-raises is logged and breaks nothing. Without observers nothing is called.
+They are called in the thread of the event loop that runs the worker, in the order given, and must return
+quickly. One that raises is logged and breaks nothing. Without observers nothing is called.
 """
 
 from __future__ import annotations

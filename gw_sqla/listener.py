@@ -20,7 +20,7 @@ from datetime import timedelta
 import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.driver import call_asyncio, in_this_loop
+from gw_sqla.driver import call_asyncio, driver_callback
 from gw_sqla.line import Line
 from gw_sqla.store import DATABASE_FAULTS, Outage, close_line
 
@@ -81,7 +81,7 @@ class Listener:
     async def _listen(self, outage: Outage) -> None:
         lost = anyio.Event()
         try:
-            await call_asyncio(self._open, in_this_loop(lost.set), in_this_loop(self._notified))
+            await call_asyncio(self._open, driver_callback(lost.set), driver_callback(self._notified))
             await self._prove()
             outage.over()
             await self._on_connected()

@@ -1,16 +1,20 @@
-"""An asyncio loop in a thread of its own, for what a trio program asks of its database driver.
+"""An asyncio loop in a thread of its own, the driver's thread, for what a trio program asks of its database driver.
 
-    trio's thread                                       the loop's thread
+    trio's thread                                       the driver's thread
     call(function)   -- call_soon_threadsafe -->        a task runs the function, in a copy of the caller's context
     (waits)          <-- run_sync_soon ---------        the task is done: its result or exception
     (is cancelled)   -- call_soon_threadsafe -->        the task is cancelled, once; cleans up; is done
 
 Each call is a hand-over: the trio task waits while the loop works for it, so neither thread touches what the other
-is working on. A trio run has one loop at most, however many blocks ask for it, in whatever tasks; the last of them
-to end closes it. Only public functions of trio and asyncio are used.
+is working on. (Only Python's garbage collector does, in whatever thread it runs, where a connection was forgotten.)
+A trio run has one loop at most, however many blocks ask for it, in whatever tasks. The last of them to end closes it;
+who comes meanwhile waits and then has another. Only public functions of trio and asyncio are used.
 
 Control-C: trio holds KeyboardInterrupt back while this code runs, and gives it to the main task where that waits, as
 it gives a cancellation. So no call is forgotten, and no thread is left behind.
+
+The loop is always asyncio's own: uvloop's, which a policy may bring, crashes when a forgotten connection is collected
+in trio's thread.
 
 Rejected: trio-asyncio, which works on Python 3.11 only, patches asyncio for the whole process, and is slower
 (docs/performance.md); trio as a guest of the asyncio loop, in one thread, which was no faster, and which a program
@@ -20,160 +24,191 @@ that is on trio already cannot become.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
 
 import trio
+from sqlalchemy.ext.asyncio import AsyncEngine
 from trio.lowlevel import Abort, RunVar, current_task, current_trio_token, enable_ki_protection, reschedule
 
 from gw_sqla.errors import LoopError
 
-__all__ = ["LoopThread", "current_loop", "open_loop"]
-
-_ENDED = "the asyncio loop of the database driver ended during the call"
+__all__ = ["LoopBlock", "LoopThread", "current_loop_thread"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_CLEAN_UP_SECONDS = 5
+"""For so long tasks outside the blocks, whose calls are cancelled, may make others to clean up."""
+
+_DISPOSE_SECONDS = 2
+"""A connection that does not say goodbye within this is cut off."""
+
 
 class LoopThread:
-    """One asyncio loop in one thread, for one trio run, in which all methods are called unless they say otherwise."""
+    """One asyncio loop, its thread, and the calls that are under way in it; of one trio run.
+
+    Methods are called in trio's thread, unless they say: in the driver's thread.
+    """
 
     def __init__(self) -> None:
-        self.blocks = 0
-        """How many blocks use it."""
-        self.at_end: set[Callable[[], Awaitable[object]]] = set()
-        """What is called, in the loop, before it closes."""
-        self._token = current_trio_token()
-        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        self._loop = self._runner.get_loop()
+        self.open_blocks = 0
+        self.is_closing = False
+        self.is_gone = trio.Event()
+        self.engines: WeakSet[AsyncEngine] = WeakSet()
+        """What is disposed of before the loop closes."""
+        self._loop = asyncio.SelectorEventLoop()
         self._stop = asyncio.Event()
-        self._calls: set[_Call] = set()
-        self._closing: trio.lowlevel.Task | None = None
         self._is_running = True
+        """Until the loop has begun to close; written in the driver's thread."""
+        self._token = current_trio_token()
+        self._calls: set[_Call] = set()
+        self._wake_soon = self.callback(self._wake)
+        self._woken = trio.Event()
+        self._closer: trio.lowlevel.Task | None = None
         self._has_ended = False
         self._thread = threading.Thread(target=self._work, name="gw_sqla asyncio loop", daemon=True)
         try:
             self._thread.start()
         except BaseException:
-            self._runner.close()
+            self._loop.close()
             raise
 
     @enable_ki_protection
     async def call(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call an asyncio coroutine function in the loop and wait for it; as `gw_sqla.driver.call_asyncio`."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        call = _Call(lambda: function(*args, **kwargs))
-        raise_cancel: Callable[[], Any] | None = None
-
-        def cancel(raising: Callable[[], Any]) -> Abort:
-            nonlocal raise_cancel
-            raise_cancel = raising
-            with suppress(RuntimeError):  # the loop is closed: the call is about to hear of it
-                self._loop.call_soon_threadsafe(call.cancel)
-            return Abort.FAILED
-
         if not self._is_running:
             raise LoopError("the asyncio loop of the database driver has ended")
-        self._calls.add(call)
-        with suppress(RuntimeError):  # as above
-            self._loop.call_soon_threadsafe(call.start, self._call_ended)
-        await trio.lowlevel.wait_task_rescheduled(cancel)
-        if call.is_cancelled and not self._is_running:
-            raise LoopError(_ENDED)
-        if raise_cancel is not None and (call.is_cancelled or call.has_returned):
-            raise_cancel()
-        result: R = call.outcome()
-        return result
+        call = _Call(partial(function, *args, **kwargs))
+        raise_cancel: Callable[[], Any] | None = None
 
-    def calling_back(self, function: Callable[P, object]) -> Callable[P, None]:
-        """Return a function for the loop's thread, which has ``function`` called soon in the trio run."""
+        def abort(raise_cancel_fn: Callable[[], Any]) -> Abort:
+            nonlocal raise_cancel
+            raise_cancel = raise_cancel_fn
+            self._cancel(call)
+            return Abort.FAILED
+
+        self._calls.add(call)
+        self._post(call.start, self._wake_soon)
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        try:
+            if raise_cancel is not None and (call.was_cancelled or call.has_returned):
+                raise_cancel()
+            if call.was_cancelled and (call.is_told_to_cancel or not self._is_running):
+                raise LoopError("the asyncio loop of the database driver was closed during a call")
+            result: R = call.outcome()
+            return result
+        finally:
+            call.forget()
+
+    def callback(self, function: Callable[P, object]) -> Callable[P, None]:
+        """Return a function for the driver's thread, which has ``function`` called soon in the trio run."""
         token = self._token
 
         def call_back(*args: P.args, **kwargs: P.kwargs) -> None:
             with suppress(trio.RunFinishedError):
-                token.run_sync_soon(lambda: function(*args, **kwargs))
+                token.run_sync_soon(partial(function, *args, **kwargs))
 
         return call_back
 
-    @enable_ki_protection
     async def close(self) -> None:
-        """Call what is to be called at the end, cancel what still runs in the loop, end the thread; shielded.
+        """Dispose of engines, cancel what still runs in the loop, end the thread; shielded.
 
-        Raises what the functions of ``at_end`` raise, when the thread has ended.
+        Raises what disposing raises, when the thread has ended.
         """
+        self.is_closing = True
         try:
             with trio.CancelScope(shield=True):
-                for function in self.at_end:
-                    await self.call(function)
+                async with AsyncExitStack() as stack:
+                    for engine in self.engines:
+                        stack.push_async_callback(self.call, _dispose, engine)
+                await self._settle()
         finally:
+            self._post(self._stop.set)
             if not self._has_ended:
-                self._closing = current_task()
-                with suppress(RuntimeError):  # it ended by itself, and says so soon
-                    self._loop.call_soon_threadsafe(self._stop.set)
+                self._closer = current_task()
                 await trio.lowlevel.wait_task_rescheduled(lambda _: Abort.FAILED)
             self._thread.join()
 
-    def _work(self) -> None:
-        """The thread's life."""
-        if sniffio := sys.modules.get("sniffio"):  # a caller's context may say that this is trio
-            sniffio.thread_local.name = "asyncio"
-        try:
-            with self._runner:
-                try:
-                    self._runner.run(self._stop.wait())
-                finally:
-                    self._is_running = False
-        finally:
-            with suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(self._ended)
+    async def _settle(self) -> None:
+        """Cancel the calls of tasks outside the blocks, and let them clean up."""
+        for call in self._calls:
+            self._cancel(call)
+        with trio.move_on_after(_CLEAN_UP_SECONDS):
+            while self._calls or self._woken.is_set():
+                await self._woken.wait()
+                self._woken = trio.Event()
+                for _ in range(2):  # turns for the tasks that were woken: they may call again
+                    await trio.lowlevel.checkpoint()
 
-    def _call_ended(self, call: _Call) -> None:
-        """In the loop's thread."""
-        with suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self._wake, call)
+    def _post(self, function: Callable[..., object], *args: object) -> None:
+        """Have the function called soon in the driver's thread."""
+        with suppress(RuntimeError):  # the loop is closed, and `_thread_ended` is about to say so
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _cancel(self, call: _Call) -> None:
+        if not call.is_told_to_cancel:
+            call.is_told_to_cancel = True
+            self._post(call.cancel)
 
     def _wake(self, call: _Call) -> None:
-        if call in self._calls:
-            self._calls.remove(call)
-            reschedule(call.waiter)
+        self._calls.remove(call)
+        self._woken.set()
+        reschedule(call.waiter)
 
-    def _ended(self) -> None:
+    def _thread_ended(self) -> None:
         self._has_ended = True
         for call in list(self._calls):  # its answer will not come any more
             self._wake(call)
-        if self._closing is not None:
-            reschedule(self._closing)
+        if self._closer is not None:
+            reschedule(self._closer)
+
+    def _work(self) -> None:
+        """In the driver's thread: its life."""
+        if sniffio := sys.modules.get("sniffio"):  # a caller's context may say that this is trio
+            sniffio.thread_local.name = "asyncio"
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                try:
+                    runner.run(self._stop.wait())
+                finally:
+                    self._is_running = False
+        finally:
+            self.callback(self._thread_ended)()
 
 
 class _Call:
     """One call: made and awaited by a trio task, run by a task of the loop."""
 
+    __slots__ = ("_error", "_function", "_result", "_task", "is_told_to_cancel", "waiter")
+
     def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
         self.waiter = current_task()
+        self.is_told_to_cancel = False
         self._function = function
-        self._context = contextvars.copy_context()
         self._task: asyncio.Task[None] | None = None
         self._result: Any = None
-        self._error: BaseException | None = LoopError(_ENDED)
+        self._error: BaseException | None = LoopError("the asyncio loop of the database driver ended during a call")
 
-    def start(self, ended: Callable[[_Call], None]) -> None:
-        """In the loop's thread: run the function in a task of its own."""
+    def start(self, done: Callable[[_Call], None]) -> None:
+        """In the driver's thread: run the function in a task of its own, in a copy of the context of this call."""
 
-        def done(task: asyncio.Task[None]) -> None:
+        def task_done(task: asyncio.Task[None]) -> None:
             if task.cancelled():  # before its first step
                 self._error = asyncio.CancelledError()
-            ended(self)
+            done(self)
 
-        self._task = asyncio.get_running_loop().create_task(self._run(), context=self._context)
-        self._task.add_done_callback(done)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(task_done)
 
     def cancel(self) -> None:
-        """In the loop's thread."""
+        """In the driver's thread."""
         assert self._task is not None
         self._task.cancel()
 
@@ -185,7 +220,7 @@ class _Call:
             self._error = error
 
     @property
-    def is_cancelled(self) -> bool:
+    def was_cancelled(self) -> bool:
         """Whether it has ended by asyncio's cancellation."""
         return isinstance(self._error, asyncio.CancelledError)
 
@@ -196,36 +231,52 @@ class _Call:
 
     def outcome(self) -> Any:
         """Return the result, or raise the exception."""
-        error, self._error = self._error, None
-        try:
-            if error is not None:
-                raise error
-            return self._result
-        finally:
-            del error  # its traceback has this frame
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def forget(self) -> None:
+        """Let go of the outcome: an exception's traceback has this call in it."""
+        self._result = self._error = None
+
+
+async def _dispose(engine: AsyncEngine) -> None:
+    while True:  # each time that it takes too long, the connection that does not answer is dropped
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISPOSE_SECONDS):
+                return await engine.dispose()
 
 
 _current: RunVar[LoopThread | None] = RunVar("gw_sqla asyncio loop", None)
 
 
-def current_loop() -> LoopThread | None:
-    """Return the loop that is open in this trio run, if there is one."""
+def current_loop_thread() -> LoopThread | None:
+    """Return what is open in this trio run, if anything is."""
     return _current.get()
 
 
-@asynccontextmanager
-@enable_ki_protection
-async def open_loop() -> AsyncIterator[None]:
-    """Keep a loop open for this trio run while the block runs; as `gw_sqla.driver.database_loop`."""
-    loop = _current.get()
-    if loop is None:
-        loop = LoopThread()
-        _current.set(loop)
-    loop.blocks += 1
-    try:
-        yield
-    finally:
-        loop.blocks -= 1
-        if not loop.blocks:
+class LoopBlock:
+    """A block that keeps a loop open for this trio run; as `gw_sqla.driver.database_loop`. To be entered once."""
+
+    _loop: LoopThread
+
+    @enable_ki_protection
+    async def __aenter__(self) -> None:
+        while (loop := _current.get()) is not None and loop.is_closing:
+            await loop.is_gone.wait()
+        if loop is None:
+            loop = LoopThread()
+            _current.set(loop)
+        loop.open_blocks += 1
+        self._loop = loop
+
+    @enable_ki_protection
+    async def __aexit__(self, *_: object) -> None:
+        self._loop.open_blocks -= 1
+        if self._loop.open_blocks:
+            return
+        try:
+            await self._loop.close()
+        finally:
             _current.set(None)
-            await loop.close()
+            self._loop.is_gone.set()

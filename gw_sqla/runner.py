@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.driver import before_loop_closes, database_loop
+from gw_sqla.driver import database_loop, dispose_with_loop
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.cron_items import check_items
 from gw_sqla.execution.registry import TaskRegistry
@@ -30,8 +30,9 @@ __all__ = ["Runner"]
 class Runner:
     """Claims and runs jobs of ``tasks`` until it is stopped. Each run is a worker pool of its own.
 
-    Parameters: ``engine``, an AsyncEngine with the asyncpg driver, which the runner does not dispose
-    of; ``tasks``, a `TaskRegistry`; ``settings``; ``observers``, told what becomes of jobs.
+    Parameters: ``engine``, an AsyncEngine with the asyncpg driver, which is yours to dispose of (on trio that is done
+    when the last `gw_sqla.database_loop` ends); ``tasks``, a `TaskRegistry`; ``settings``; ``observers``, told what
+    becomes of jobs.
 
     Use it as ``await runner.run()``, as ``await task_group.start(runner.run)`` (returns when the
     worker listens), or as ``async with runner:`` (works in the background of the block, stops at its
@@ -83,7 +84,9 @@ class Runner:
         return await self._run(TASK_STATUS_IGNORED, with_signals=True, once=True)
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Begin a graceful stop; call it in the event loop's thread. Does nothing where none runs.
+        """Begin a graceful stop. Does nothing where none runs.
+
+        Call it in the thread of the event loop that runs it: on trio not from ORM events or ``run_sync``.
 
         With ``at_once`` the grace period is over too, as by a second signal: running jobs are cancelled and failed.
         """
@@ -125,7 +128,7 @@ class Runner:
         )  # to be stopped
         try:
             async with database_loop():
-                before_loop_closes(self._engine.dispose)  # the pooled connections belong to it
+                dispose_with_loop(self._engine)  # its pooled connections belong to the loop
                 await check_schema(self._engine, schema=self._settings.schema)
                 return await pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
         finally:

@@ -2,7 +2,7 @@
 
 SQLAlchemy's class awaits asyncio futures in every method that talks to the database. Here each of
 them, and those of the transaction object of ``begin()`` and ``begin_nested()``, goes through the
-seam of `gw_sqla.driver` (`gw_sqla.adapting`). So do, on trio, the results of ``stream`` and ``stream_scalars``.
+seam of `gw_sqla.driver` (`gw_sqla.adapting`). So do the results of ``stream`` and ``stream_scalars``.
 
 Not covered on trio: the AsyncConnection that ``connection`` returns (use ``run_sync``, or `gw_sqla.call_asyncio`
 with its methods).

@@ -113,13 +113,13 @@ def test_an_interval_goes_on_through_both_changes() -> None:
 
 
 def test_other_changes() -> None:
-    half_an_hour = datetime(2026, 10, 3, 14, tzinfo=UTC)  # Lord Howe skips 02:00 to 02:30
-    assert local("15 2 * * *", "Australia/Lord_Howe", half_an_hour, 1) == ["04 02:30 +1100"]
+    half_an_hour = datetime(2024, 10, 5, 14, tzinfo=UTC)  # Lord Howe skips 02:00 to 02:30
+    assert local("15 2 * * *", "Australia/Lord_Howe", half_an_hour, 1) == ["06 02:30 +1100"]
     whole_day = datetime(2011, 12, 29, 9, tzinfo=UTC)  # Samoa went from the 29th to the 31st
     assert local("0 12 * * *", "Pacific/Apia", whole_day, 3) == ["29 12:00 -1000", "31 00:00 +1400", "31 12:00 +1400"]
-    midnight = datetime(2026, 11, 1, 2, tzinfo=UTC)  # Havana has 00:00 to 01:00 twice
-    assert local("30 0 * * *", "America/Havana", midnight, 2) == ["01 00:30 -0400", "02 00:30 -0500"]
-    assert local("30 * 1 11 *", "America/Havana", midnight, 2) == ["01 00:30 -0400", "01 00:30 -0500"]
+    midnight = datetime(2024, 11, 3, 2, tzinfo=UTC)  # Havana has 00:00 to 01:00 twice (it had: laws change)
+    assert local("30 0 * * *", "America/Havana", midnight, 2) == ["03 00:30 -0400", "04 00:30 -0500"]
+    assert local("30 * 3 11 *", "America/Havana", midnight, 2) == ["03 00:30 -0400", "03 00:30 -0500"]
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import asyncpg
 
-from gw_sqla.driver import call_asyncio, in_this_loop
+from gw_sqla.driver import call_asyncio, driver_callback
 from gw_sqla.statements.sql import quoted
 from tests.support.server import connect
 
@@ -49,7 +49,7 @@ class Look:
         """Gather what is sent on ``jobs:insert`` during the block; complete when it ends."""
         heard: list[dict[str, Any]] = []
         end = anyio.Event()
-        set_end = in_this_loop(end.set)
+        set_end = driver_callback(end.set)
 
         def hear(_connection: object, _pid: int, _channel: str, payload: object) -> None:
             if payload == "end":

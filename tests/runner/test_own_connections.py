@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, TaskRegistry, call_asyncio
-from gw_sqla.driver import in_this_loop
+from gw_sqla.driver import driver_callback
 from gw_sqla.migrations import check_schema
 from tests.runner.conftest import ONLY_NOTIFIED
 from tests.support.server import connect
@@ -27,7 +27,7 @@ class CancelAtQuery:
     def __init__(self, engine: AsyncEngine, nth: int, scope: anyio.CancelScope) -> None:
         self._queries = count(1)
         self._nth = nth
-        self._cancel = in_this_loop(scope.cancel)
+        self._cancel = driver_callback(scope.cancel)
         self._engine = engine.sync_engine
         event.listen(self._engine, "connect", self._watch)
 

@@ -25,7 +25,7 @@ from gw_sqla import (
     TaskRegistry,
     async_sessionmaker,
 )
-from gw_sqla.driver import in_this_loop
+from gw_sqla.driver import driver_callback
 from tests.runner.conftest import ONLY_NOTIFIED, AddJob
 from tests.support.recorder import Recorder
 
@@ -97,7 +97,7 @@ async def test_a_stop_while_it_starts_is_not_lost(
 
     await add_job(note)
     runner = Runner(engine, tasks)
-    stop = in_this_loop(runner.stop)
+    stop = driver_callback(runner.stop)
     event.listen(engine.sync_engine, "checkout", lambda *_: stop(), once=True)  # the first connection it uses
     await runner.run()
     assert [(job.attempts, job.locked_at) for job in await jobs(sessions)] == [(0, None)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.repository.look import Look, open_look
+from tests.session.threads import threads
 from tests.support.server import execute
 
 
@@ -25,3 +26,11 @@ async def look(engine: AsyncEngine, clean_database: str) -> AsyncIterator[Look]:
     """A bare connection, beside the engine under test."""
     async with open_look(clean_database, "public") as opened:
         yield opened
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    """Before and after the test, no loop of the driver's has a thread."""
+    assert not threads()
+    yield
+    assert not threads()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -14,40 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import AsyncSession, async_sessionmaker, call_asyncio
 from tests.repository.look import Look
+from tests.session.asleep import cancel_while_asleep, until_asleep
 from tests.session.notes import Note
 
 pytestmark = pytest.mark.anyio
 
 Sessions = async_sessionmaker[AsyncSession]
-
-ASLEEP = """
-select count(*) from pg_stat_activity
-where state = 'active' and query like '%pg_sleep(60)%' and pid <> pg_backend_pid()
-"""
-
-
-async def until(look: Look, asleep: int) -> None:
-    """Wait until so many queries sleep on the server."""
-    with anyio.fail_after(20):
-        while True:
-            if await look.value(ASLEEP) == asleep:
-                return
-            await anyio.sleep(0.01)
-
-
-async def cancel_while_asleep(look: Look, work: Callable[[], Awaitable[Any]]) -> None:
-    """Run the work, which comes to a sleep on the server, and cancel it there."""
-    async with anyio.create_task_group() as group:
-
-        async def watch() -> None:
-            await until(look, 1)
-            scope.cancel()
-
-        with anyio.CancelScope() as scope:
-            group.start_soon(watch)
-            await work()
-        assert scope.cancelled_caught
-    await until(look, 0)
 
 
 async def sleep_on_server(session: AsyncSession) -> None:
@@ -131,9 +103,16 @@ async def test_cancelled_while_waiting_for_a_connection(narrow: AsyncEngine, loo
     maker = async_sessionmaker(narrow)
     pool: Any = narrow.pool
 
+    begun = []
+
     async def wait() -> None:
         async with maker() as session:
+            begun.append(True)
             await session.execute(select(1))
+
+    async def take_turns() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
 
     async with maker() as first, maker() as second:
         for session in (first, second):
@@ -141,7 +120,9 @@ async def test_cancelled_while_waiting_for_a_connection(narrow: AsyncEngine, loo
         async with anyio.create_task_group() as group:
             for _ in range(3):
                 group.start_soon(wait)
-            await anyio.wait_all_tasks_blocked()
+            while len(begun) < 3:
+                await anyio.lowlevel.checkpoint()
+            await call_asyncio(take_turns)  # after these turns of the driver's loop all three wait in its pool
             group.cancel_scope.cancel()
         assert pool.checkedout() == 2
     with anyio.fail_after(10):
@@ -173,11 +154,11 @@ async def test_asyncios_own_cancellation(
             await sleep_on_server(session)
 
     task = asyncio.create_task(work())
-    await until(look, 1)
+    await until_asleep(look, 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(look, 0)
+    await until_asleep(look, 0)
     pool: Any = engine.pool
     assert pool.checkedout() == 0
     assert await look.value("select count(*) from notes") == 0

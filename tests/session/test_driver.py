@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import AsyncSession, LoopError, call_asyncio, database_loop
-from gw_sqla.driver import call_asyncio_shielded, in_this_loop, on_trio
+from gw_sqla.driver import call_asyncio_shielded, driver_callback, on_trio
 
 pytestmark = pytest.mark.anyio
 
@@ -119,7 +119,7 @@ async def test_cancellation(anyio_backend: str) -> None:
     patient = Patient()
     entered = anyio.Event()
     async with database_loop(), anyio.create_task_group() as group:
-        group.start_soon(call_asyncio, partial(patient.run, in_this_loop(entered.set)))
+        group.start_soon(call_asyncio, partial(patient.run, driver_callback(entered.set)))
         await entered.wait()
         group.cancel_scope.cancel()
     assert patient.steps == ["cancelled", "cleaned up"]
@@ -138,7 +138,7 @@ async def test_an_error_of_the_clean_up_passes(anyio_backend: str) -> None:
         with anyio.CancelScope() as scope:
             group.start_soon(watch, scope)
             with pytest.raises(ValueError, match="cannot clean up") as caught:
-                await call_asyncio(patient.run, in_this_loop(entered.set))
+                await call_asyncio(patient.run, driver_callback(entered.set))
             assert caught.value is error
     assert isinstance(error.__cause__, asyncio.CancelledError)
 
@@ -162,7 +162,7 @@ async def test_a_call_that_ends_all_the_same_is_cancelled(anyio_backend: str) ->
     async with database_loop(), anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
             group.start_soon(watch, scope)
-            await call_asyncio(stubborn, in_this_loop(entered.set))
+            await call_asyncio(stubborn, driver_callback(entered.set))
             pytest.fail("went on")
         assert scope.cancelled_caught
 
@@ -184,7 +184,7 @@ async def test_the_functions_own_bound_holds_for_its_clean_up(anyio_backend: str
 
     with anyio.fail_after(10):
         async with database_loop(), anyio.create_task_group() as group:
-            in_loop = in_this_loop(entered.set)
+            in_loop = driver_callback(entered.set)
             group.start_soon(call_asyncio, hang)
             await entered.wait()
             group.cancel_scope.cancel()
@@ -220,7 +220,7 @@ async def test_callbacks_are_called_in_the_callers_loop(anyio_backend: str) -> N
         function("payload")
 
     async with database_loop():
-        await call_asyncio(call, in_this_loop(note))
+        await call_asyncio(call, driver_callback(note))
         await called.wait()
     assert where == [(threading.get_ident(), anyio_backend == "trio", "payload")]
 
@@ -247,7 +247,7 @@ async def test_no_loop(anyio_backend: str) -> None:
             async with session:
                 pytest.fail("entered")
         with pytest.raises(LoopError, match="database_loop"):
-            in_this_loop(print)
+            driver_callback(print)
     else:
         with pytest.raises(OSError):  # noqa: PT011 - of the network, whatever its text
             await session.execute(select(1))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+
 import anyio
 import asyncpg
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import MissingGreenlet, MultipleResultsFound
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import defer
 
 from gw_sqla import AsyncSession, async_sessionmaker
 from tests.repository.look import Look
+from tests.session.asleep import cancel_while_asleep
 from tests.session.notes import Note
 
 pytestmark = pytest.mark.anyio
@@ -64,14 +66,15 @@ async def test_an_error_in_the_middle(sessions: Sessions) -> None:
                 pass
 
 
-async def test_a_stream_that_is_left_or_cancelled_gives_its_connection_back(
-    engine: AsyncEngine, sessions: Sessions, look: Look
-) -> None:
+async def test_a_stream_that_is_left_gives_its_connection_back(sessions: Sessions) -> None:
     async with sessions() as session:
         result = await session.stream(SERIES)
         await result.close()
         assert result.closed
         assert await session.scalar(text("select 2")) == 2
+        async for _ in (await session.stream(SERIES)).partitions(2):
+            break
+        gc.collect()  # a generator that was left open would warn
     with anyio.CancelScope() as scope:
         async with sessions() as session:
             async for _ in await session.stream(SERIES):
@@ -80,6 +83,31 @@ async def test_a_stream_that_is_left_or_cancelled_gives_its_connection_back(
     assert scope.cancelled_caught
     async with sessions() as session:
         assert [row async for row in await session.stream(SERIES)] == ROWS
+
+
+@pytest.mark.parametrize("by", ["row", "page"])
+async def test_a_stream_that_is_cancelled_as_it_fetches_ends_on_the_server(
+    sessions: Sessions, look: Look, by: str
+) -> None:
+    late = text("select case when n = 2000 then pg_sleep(60) end from generate_series(1, 3000) as n")
+
+    async def work() -> None:
+        async with sessions() as session:
+            result = await session.stream(late)
+            async for _ in result if by == "row" else result.partitions(100):
+                pass
+
+    await cancel_while_asleep(look, work)
+    async with sessions() as session:
+        assert [row async for row in await session.stream(SERIES)] == ROWS
+
+
+@pytest.mark.filterwarnings("ignore:The AsyncSession.close_all")  # deprecated by SQLAlchemy, and there
+async def test_close_all(sessions: Sessions) -> None:
+    session = sessions()
+    await session.execute(text("select 1"))
+    await AsyncSession.close_all()
+    assert not session.in_transaction()
 
 
 async def test_objects(sessions: Sessions, look: Look) -> None:
