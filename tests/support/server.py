@@ -1,7 +1,8 @@
 """The PostgreSQL server that the tests run on, and databases on it.
 
 `GW_SQLA_TEST_DATABASE_URL`: a superuser's URL of a server that runs already; `local`: the newest
-PostgreSQL found on the machine (its initdb and pg_ctl); else the embedded PostgreSQL 18.
+PostgreSQL found on the machine (its initdb and pg_ctl); a folder with `bin/initdb`,
+`lib` and `share`: that PostgreSQL; else the embedded PostgreSQL 18.
 """
 
 from __future__ import annotations
@@ -125,12 +126,12 @@ class RestartableServer:
 @contextmanager
 def start_server() -> Iterator[Server]:
     """Yield the server that the environment asks for."""
-    wanted = os.environ.get("GW_SQLA_TEST_DATABASE_URL", "")
-    if wanted and wanted != "local":
+    wanted = _wanted()
+    if "://" in wanted:
         yield Server(make_url(wanted).set(drivername="postgresql+asyncpg"), count(1))
-    elif wanted == "local":
-        with restartable_server() as local:
-            yield Server(local.url, count(1))
+    elif wanted:
+        with restartable_server() as own:
+            yield Server(own.url, count(1))
     else:
         with embedded_postgres() as url:
             yield Server(url, count(1))
@@ -138,14 +139,13 @@ def start_server() -> Iterator[Server]:
 
 @contextmanager
 def restartable_server(settings: str = _SPEED) -> Iterator[RestartableServer]:
-    """Start a server of the caller's own: of the machine's PostgreSQL if that is asked for, else the embedded one.
+    """Start a server of the caller's own: of the PostgreSQL that is asked for by its place, else the embedded one.
 
     ``settings`` are its command line's; the default is fast and safe for tests only.
     """
-    local = os.environ.get("GW_SQLA_TEST_DATABASE_URL") == "local"
-    binaries, user = _local_binaries() if local else _embedded_binaries()
     with tempfile.TemporaryDirectory(prefix="gw_sqla-", ignore_cleanup_errors=True) as directory:
         home = Path(directory)
+        binaries, user = _binaries(home)
         if os.geteuid() == 0:
             os.chown(home, pwd.getpwnam(user).pw_uid, -1)
         url = URL.create("postgresql+asyncpg", username="postgres", database="postgres", query={"host": directory})
@@ -156,6 +156,29 @@ def restartable_server(settings: str = _SPEED) -> Iterator[RestartableServer]:
             yield server
         finally:
             server.stop("immediate")
+
+
+def _wanted() -> str:
+    wanted = os.environ.get("GW_SQLA_TEST_DATABASE_URL", "")
+    if wanted and wanted != "local" and "://" not in wanted and not Path(wanted, "bin/initdb").is_file():
+        raise RuntimeError(f"GW_SQLA_TEST_DATABASE_URL={wanted} is no URL, not 'local', and no folder with bin/initdb")
+    return wanted
+
+
+def _binaries(home: Path) -> tuple[Path, str]:
+    """Return the folder of the programs, and the user to run them as when we are root."""
+    wanted = _wanted()
+    if wanted == "local":
+        return _local_binaries()
+    if wanted and "://" not in wanted:
+        return _folder_binaries(Path(wanted).resolve(), home)
+    return _embedded_binaries()
+
+
+def _folder_binaries(folder: Path, home: Path) -> tuple[Path, str]:
+    if os.geteuid() == 0:  # PostgreSQL refuses root, and nobody else may be able to read root's folders: a copy
+        folder = shutil.copytree(folder, home / "postgresql", symlinks=True)
+    return folder / "bin", "nobody"
 
 
 def _local_binaries() -> tuple[Path, str]:
