@@ -27,13 +27,15 @@ _SMALLINT = range(-(2**15), 2**15)
 
 
 def check_schema_name(schema: object) -> None:
-    """Raise ConfigurationError for a name that PostgreSQL or psql could not hold as it is."""
+    """Raise ConfigurationError for a name that PostgreSQL, psql or SQLAlchemy could not hold as it is."""
     if not isinstance(schema, str):
         raise ConfigurationError(f"schema: must be the name of a schema, not a {type(schema).__name__}")
     if not schema or len(schema.encode(errors="surrogatepass")) > 63:
         raise ConfigurationError(f"schema: {schema!r} cannot be its name: PostgreSQL wants 1 to 63 bytes")
     if any(ord(character) < 32 or ord(character) == 127 for character in schema):
         raise ConfigurationError(f"schema: {schema!r} cannot be its name: control characters are not supported")
+    if "%(" in schema:  # its compiler takes %(...)s for a parameter of asyncpg's: KeyError, wrong SQL, or a wrong name
+        raise ConfigurationError(f"schema: {schema!r} cannot be its name: SQLAlchemy takes %( for a parameter")
     if schema.startswith("pg_"):
         raise ConfigurationError(f"schema: {schema!r} cannot be its name: PostgreSQL keeps the prefix pg_ for itself")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tests.migrations.catalog import Catalog, Column, Function
 
-WEIRD = """we"ird %s %(a)s :x $$ $body$ \\ ' ; __schema__ Schema"""
+WEIRD = """we"ird %s %%a) :x $$ $body$ \\ ' ; __schema__ Schema"""
 """A schema name with everything that has a meaning to somebody on the way to PostgreSQL."""
 
 BREAKING = {1, 3, 11, 13, 14, 16, 19}

@@ -64,7 +64,7 @@ async def test_schemas_beside_each_other(empty_engine: AsyncEngine, empty_databa
     assert (await migrate(empty_engine, schema="Other")).action == "unchanged"
 
 
-@pytest.mark.parametrize("schema", ["", "x" * 64, "é" * 32, "a\x00b", "a\nb", "pg_worker"])
+@pytest.mark.parametrize("schema", ["", "x" * 64, "é" * 32, "a\x00b", "a\nb", "pg_worker", "%(a)s", "50 %("])
 async def test_impossible_names(empty_engine: AsyncEngine, schema: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be its name"):
         await migrate(empty_engine, schema=schema)

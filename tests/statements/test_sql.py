@@ -11,9 +11,10 @@ from gw_sqla.statements.sql import quoted, statement
 from tests.statements.snapshot import DIALECT
 
 NAMES = st.text(st.sampled_from("ab_1:\\\"%$.;'é @#{}[]()\n") | st.characters(exclude_characters="\0", codec="utf-8"))
+TAKEN = "%("  # SQLAlchemy takes it for a parameter, so such a name is refused
 
 
-@given(NAMES.filter(bool))
+@given(NAMES.filter(lambda name: name and TAKEN not in name))
 def test_every_name_comes_through(schema: str) -> None:
     clause = statement("select __schema__.f(:x), __schema__.g(:x)", schema, x=Text)
     name = quoted(schema)
