@@ -56,6 +56,6 @@ def _message(error: BaseException) -> str:
         return f"{first_line} [SQL: {error.statement}]" if error.statement else first_line
     if isinstance(error, PostgresError):
         return str(error.args[0]) if error.args else ""  # its detail shows rows
-    if hasattr(error, "pgcode") or hasattr(error, "sqlstate"):  # another driver's, or what SQLAlchemy makes of asyncpg's
+    if hasattr(error, "pgcode") or hasattr(error, "sqlstate"):  # another driver's, or SQLAlchemy's of asyncpg's
         return str(error).partition("\n")[0]
     return str(error)
