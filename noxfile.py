@@ -4,7 +4,7 @@ Interpreters that are not on the machine are skipped. The tests start their own 
 embedded 18, and the newest one that is installed on the machine (``local``), where there is one.
 
 Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13, 14, 16 and 17 from npm),
-``storm`` and ``bench``.
+``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``storm`` and ``bench``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import ssl
+from itertools import chain
 from pathlib import Path
 
 import nox
@@ -159,6 +160,7 @@ def tests_sqlalchemy20(session: nox.Session) -> None:
     session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1")
     run_tests(
         session,
+        "tests/execution",
         "tests/models",
         "tests/operations",
         "tests/orm",
@@ -166,6 +168,25 @@ def tests_sqlalchemy20(session: nox.Session) -> None:
         "tests/session",
         "tests/statements",
         "tests/runner",
+    )
+
+
+@nox.session(python="3.11", default=False)
+def tests_lowest(session: nox.Session) -> None:
+    """What touches the dependencies, on the lowest versions that pyproject.toml allows."""
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    needed = [*PROJECT["project"]["dependencies"], *chain(*extras), *nox.project.dependency_groups(PROJECT, "test")]
+    lowest = [requirement.replace(">=", "==") for requirement in needed if not requirement.startswith("gw-sqla")]
+    session.install("-e", ".", *lowest)
+    run_tests(
+        session,
+        "tests/cli",
+        "tests/execution",
+        "tests/session",
+        "tests/orm",
+        "tests/unit",
+        "tests/test_public_api.py",
+        *POSTGRES_SUITES,
     )
 
 
