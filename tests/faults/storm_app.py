@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gw_sqla import JobContext, TaskRegistry
+from gw_sqla.store import DATABASE_FAULTS
 
 WORKER = "GW_SQLA_TEST_STORM_WORKER"
 """The environment variable with the number of the worker process."""
@@ -68,7 +69,7 @@ async def until_done(write: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await write()
-        except (SQLAlchemyError, OSError):
+        except (SQLAlchemyError, *DATABASE_FAULTS):  # SQLAlchemy 2.0 lets asyncpg's own out when it connects
             await anyio.sleep(0.05)
         else:
             return
