@@ -24,8 +24,15 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
 NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
-INTERPRETER_TESTS = ["cli", "execution", "orm", "runner", "session", "unit", "test_readme.py"]
-"""What an interpreter can matter to: event loops, drivers, sessions, the ORM, the command line, pydantic."""
+INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drivers, sessions, the ORM, pydantic
+    "tests/cli",
+    "tests/execution",
+    "tests/orm",
+    "tests/runner",
+    "tests/session",
+    "tests/test_readme.py",
+    "tests/unit",
+]
 PEER = "graphile-worker@0.17.3"
 POSTGRES = {"13": "13.23.0-beta.16", "14": "14.23.0-beta.17", "16": "16.14.0-beta.17", "17": "17.10.0-beta.17"}
 POSTGRES_SUITES = [  # what the server's version can matter to
@@ -41,7 +48,7 @@ POSTGRES_SUITES = [  # what the server's version can matter to
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
-for version in NEWER_PYTHONS:
+for version in ["3.11", *NEWER_PYTHONS]:
     if not shutil.which(f"python{version}"):  # pyenv has it, perhaps, and does not put all that it has on the path
         folders = [str(path.parent) for path in Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")]
         os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *folders])
@@ -126,9 +133,7 @@ def tests(session: nox.Session) -> None:
 def tests_newer(session: nox.Session) -> None:
     """What the interpreter can matter to; ``nox -s tests_newer-3.13 -- tests`` runs all tests on one."""
     install(session, "test")
-    run_tests(
-        session, "-m", "not interop", *([] if session.posargs else [f"tests/{name}" for name in INTERPRETER_TESTS])
-    )
+    run_tests(session, "-m", "not interop", *([] if session.posargs else INTERPRETER_SUITES))
 
 
 @nox.session(python="3.11")

@@ -67,11 +67,11 @@ async def call_asyncio(function: Callable[P, Awaitable[R]], *args: P.args, **kwa
 async def call_asyncio_shielded(function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
     """`call_asyncio` for callers inside a shielded scope without a deadline: no cancellation by level reaches them.
 
-    On asyncio the coroutine is awaited as it is. That saves a task, and what it sends first is sent before any other
-    task has a turn: they may take theirs while the answer is on its way.
+    What it sends first is sent before any other task has a turn: they may take theirs while the answer is on its way.
+    On asyncio the coroutine is awaited as it is, which saves a task.
     """
     if on_trio():
-        return await call_asyncio(function, *args, **kwargs)
+        return await _loop_thread().call_at_once(function, *args, **kwargs)
     return await function(*args, **kwargs)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import LoopError, call_asyncio, database_loop
-from gw_sqla.driver import dispose_with_loop, driver_callback
+from gw_sqla.driver import call_asyncio_shielded, dispose_with_loop, driver_callback
 from tests.session.threads import threads
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -282,6 +282,26 @@ def test_cancelled_before_its_first_step() -> None:
     begun: list[bool] = []
     trio.run(main)
     assert not begun
+
+
+def test_a_call_that_is_to_begin_at_once_waits_for_no_busy_thread() -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        held.set()
+        go_on.wait(20)
+
+    async def let_go() -> None:
+        go_on.set()
+
+    async def main() -> None:
+        async with database_loop(), trio.open_nursery() as nursery:
+            nursery.start_soon(call_asyncio, hold)
+            await trio.to_thread.run_sync(held.wait)
+            nursery.start_soon(let_go)
+            await call_asyncio_shielded(asyncio.sleep, 0)
+
+    trio.run(main)
 
 
 class Thing:

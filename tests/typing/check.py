@@ -1,4 +1,4 @@
-"""Check good.py and bad.py with mypy and pyright, for Python 3.11 and 3.14: marked lines are refused, others accepted.
+"""Check good.py and bad.py with mypy and pyright, for each Python: marked lines are refused, others accepted.
 
 Run from the project's root by ``nox -s types``; exits with 1 and a list of what is otherwise.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FILES = ["good.py", "bad.py"]
-PYTHONS = ["3.11", "3.14"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 Place = tuple[str, int]
 
 
