@@ -37,6 +37,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from trio.lowlevel import Abort, RunVar, current_task, current_trio_token, enable_ki_protection, reschedule
 
 from gw_sqla.errors import LoopError
+from gw_sqla.hand_over import DriverSelector, HandOver
 
 __all__ = ["LoopBlock", "LoopThread", "current_loop_thread"]
 
@@ -65,7 +66,9 @@ class LoopThread:
         self.is_gone = trio.Event()
         self.engines: WeakSet[AsyncEngine] = WeakSet()
         """What is disposed of before the loop closes."""
-        self._loop = asyncio.SelectorEventLoop()
+        selector = DriverSelector()
+        self._loop = asyncio.SelectorEventLoop(selector)
+        self._hand_over = HandOver(selector)
         self._stop = asyncio.Event()
         self._is_running = True
         """Until the loop has begun to close; written in the driver's thread."""
@@ -81,6 +84,7 @@ class LoopThread:
         except BaseException:
             self._loop.close()
             raise
+        trio.lowlevel.add_instrument(self._hand_over)
 
     async def call(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call an asyncio coroutine function in the loop and wait for it; as `gw_sqla.driver.call_asyncio`."""
@@ -152,6 +156,7 @@ class LoopThread:
                 self._closer = current_task()
                 await trio.lowlevel.wait_task_rescheduled(lambda _: Abort.FAILED)
             self._thread.join()
+            trio.lowlevel.remove_instrument(self._hand_over)
 
     async def _settle(self) -> None:
         """Cancel the calls of tasks outside the blocks, and let them clean up."""

@@ -175,8 +175,6 @@ def command(
         if processes > 1 and lifeline is None:
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migrate_first=migrate_first)
             return
-        if backend == "trio":
-            sys.setswitchinterval(_SWITCH_SECONDS)
         work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
@@ -225,11 +223,6 @@ async def _prepare(url: URL, schema: str, migrate_first: bool) -> None:
         if migrate_first:
             log.info("%s", await migrate(engine, schema=schema))
         await check_schema(engine, schema=schema)
-
-
-_SWITCH_SECONDS = 0.0002
-"""On trio two threads hand over to each other several times for a claim. With Python's 5 ms the one that does not
-compute waits too long: a tenth of a worker's rate."""
 
 
 def _print_counts(counts: RunCounts) -> None:

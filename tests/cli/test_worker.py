@@ -29,8 +29,7 @@ def test_once_runs_what_is_ready_and_prints_the_counts(clean_database: str, back
     add(clean_database, "fail")
     done = run("worker", "--app", APP, "--once", "--backend", backend, "--database-url", clean_database)
     assert (done.returncode, done.stdout) == (0, "completed 2, failed 1\n")
-    interval = "0.2" if backend == "trio" else "5"
-    assert f"Ada is greeted on {backend}, switching after {interval} ms" in done.stderr
+    assert f"Ada is greeted on {backend}" in done.stderr
     assert f"Bob is greeted on {backend}" in done.stderr
     assert "Traceback" not in done.stderr
     assert fetch(clean_database, JOBS) == [{"attempts": 1, "last_error": "ValueError: as asked", "locked_by": None}]

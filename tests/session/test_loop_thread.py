@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -426,3 +427,34 @@ def test_a_loop_that_is_stopped_from_inside(leave: str) -> None:
                 await trio.testing.wait_all_tasks_blocked(0.01)
 
     trio.run(main)
+
+
+def test_a_trio_task_that_computes_a_little_at_a_time_does_not_starve_the_drivers_thread() -> None:
+    """At each look for I/O it gives up Python's lock for a microsecond, which alone would never be long enough."""
+    slices = 500
+    left = [slices]
+
+    async def compute() -> None:
+        while left[0] and not ended:
+            end = time.perf_counter() + 0.002
+            while time.perf_counter() < end:
+                pass
+            left[0] -= 1
+            await trio.lowlevel.checkpoint()
+
+    async def step() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # what is due by the clock, too
+        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0)  # what another thread wakes it for
+
+    async def main() -> None:
+        async with database_loop(), trio.open_nursery() as nursery:
+            nursery.start_soon(compute)
+            for _ in range(5):
+                await call_asyncio(step)
+            ended.append(True)
+
+    ended: list[bool] = []
+    trio.run(main)
+    assert left[0] > slices / 2
