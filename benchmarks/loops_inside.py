@@ -44,6 +44,15 @@ async def query(connections: list[asyncpg.Connection]) -> float:
     return (time.perf_counter() - began) / len(connections) / CALLS * 1e6
 
 
+async def side_by_side(work: Callable[[], Awaitable[object]]) -> float:
+    """Microseconds of one call of several in a row, by several tasks at once."""
+    began = time.perf_counter()
+    async with anyio.create_task_group() as group:
+        for _ in range(SIDE_BY_SIDE):
+            group.start_soon(each, work, CALLS // SIDE_BY_SIDE)
+    return (time.perf_counter() - began) / CALLS * 1e6
+
+
 async def beside_computing(connection: asyncpg.Connection) -> dict[str, int]:
     """A trivial query while another task computes, two milliseconds between its awaits."""
     samples: list[float] = []
@@ -65,7 +74,7 @@ async def beside_computing(connection: asyncpg.Connection) -> dict[str, int]:
 async def main() -> None:
     """Measure and print."""
     url = os.environ["DATABASE_URL"]
-    engine = create_async_engine(parse_url(url))
+    engine = create_async_engine(parse_url(url), pool_size=SIDE_BY_SIDE)
     sessions = async_sessionmaker(engine)
 
     async def session() -> None:
@@ -79,6 +88,7 @@ async def main() -> None:
             "query": median([await query(connections[:1]) for _ in range(ROUNDS)]),
             "query, ten side by side": median([await query(connections) for _ in range(ROUNDS)]),
             "session": median([await each(session, CALLS) for _ in range(ROUNDS)]),
+            "session, ten side by side": median([await side_by_side(session) for _ in range(ROUNDS)]),
         }
         beside = {}
         for interval in (0.005, 0.0005):

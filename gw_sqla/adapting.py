@@ -30,8 +30,8 @@ _CLEANUP = frozenset({"__aexit__", "aclose", "close", "invalidate", "reset", "ro
 
 
 def adapt(cls: type, base: type) -> None:
-    """Give ``cls`` a version of each awaiting method of ``base`` that works on both event loops."""
-    for name in dir(base):
+    """Give ``cls`` a version of each awaiting method of ``base`` that works on both event loops; its own ones stay."""
+    for name in set(dir(base)) - vars(cls).keys():
         method = inspect.getattr_static(base, name)
         if inspect.iscoroutinefunction(method):
             wrap = _streaming if name in _STREAMS else _shielded if name in _CLEANUP else _through_seam

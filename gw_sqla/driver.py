@@ -38,6 +38,7 @@ __all__ = [
     "dispose_with_loop",
     "driver_callback",
     "on_trio",
+    "require_loop",
 ]
 
 P = ParamSpec("P")
@@ -103,6 +104,12 @@ def database_loop() -> AbstractAsyncContextManager[None]:
     from gw_sqla.loop_thread import LoopBlock
 
     return LoopBlock()
+
+
+def require_loop() -> None:
+    """Raise LoopError on trio when no `database_loop` is open."""
+    if on_trio():
+        _loop_thread()
 
 
 def dispose_with_loop(engine: AsyncEngine) -> None:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from types import TracebackType
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Self, TypeAlias, TypeVar, overload
 
+import anyio
 from sqlalchemy.ext import asyncio as sa
 
 from gw_sqla.adapting import adapt
-from gw_sqla.driver import call_asyncio
+from gw_sqla.driver import call_asyncio, require_loop
 
 __all__ = ["AsyncAttrs", "AsyncSession", "AsyncSessionTransaction", "async_sessionmaker"]
 
@@ -30,6 +31,16 @@ class AsyncSessionTransaction(sa.AsyncSessionTransaction):
 
     __slots__ = ()
 
+    async def start(self, is_ctxmanager: bool = False) -> AsyncSessionTransaction:
+        """Begin; see SQLAlchemy's method. Only a savepoint talks to the database now, and needs the seam."""
+        require_loop()
+        start = super().start
+        await (call_asyncio(start, is_ctxmanager) if self.nested else start(is_ctxmanager))
+        return self
+
+    async def __aenter__(self) -> AsyncSessionTransaction:
+        return await self.start(is_ctxmanager=True)
+
 
 class AsyncSession(sa.AsyncSession):
     """SQLAlchemy's AsyncSession, usable on both event loops; a drop-in for ``class_=``.
@@ -37,6 +48,10 @@ class AsyncSession(sa.AsyncSession):
     On trio it needs an open `gw_sqla.database_loop`. A cancellation during a statement cancels the
     statement on the server; the transaction must then be rolled back, as with SQLAlchemy's own.
     """
+
+    async def __aenter__(self) -> Self:
+        require_loop()
+        return self
 
     def begin(self) -> AsyncSessionTransaction:
         """Begin a transaction; see SQLAlchemy's ``AsyncSession.begin``."""
@@ -96,8 +111,12 @@ class SessionInTransaction(Generic[SessionT]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        with anyio.CancelScope(shield=True):
+            await call_asyncio(self._end, kind, error, traceback)
+
+    async def _end(self, *error: Any) -> None:
         try:
-            await self._transaction.__aexit__(kind, error, traceback)
+            await self._transaction.__aexit__(*error)
         finally:
             await self._session.close()
 

@@ -446,7 +446,7 @@ def test_a_trio_task_that_computes_a_little_at_a_time_does_not_starve_the_driver
         for _ in range(5):
             await asyncio.sleep(0)
         await asyncio.sleep(0.001)  # what is due by the clock, too
-        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0)  # what another thread wakes it for
+        await asyncio.to_thread(time.sleep, 0)  # what another thread does for it
 
     async def main() -> None:
         async with database_loop(), trio.open_nursery() as nursery:
