@@ -3,8 +3,8 @@
 Python takes the lock from a thread that computes after the switch interval, 5 ms. But a trio program that computes a
 little at a time, and looks for I/O in between, gives the lock up itself at each look, for a microsecond: too short for
 another thread to wake up and take it, and yet its wait begins anew. It waited for ever. So before trio looks for I/O
-without time to wait, it sleeps a moment: soon if the driver's thread has something to do, and every switch interval for
-the threads that work for it, such as the one that looks up the server's name.
+without time to wait, it sleeps a moment: soon if the driver's thread has something to do, and now and then for the
+threads that work for it, such as the one that looks up the server's name.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import trio
 
 __all__ = ["DriverSelector", "HandOver"]
 
-_MOMENT_SECONDS = 0.00005
+_MOMENT_SECONDS = 0.00001
 _SOON_SECONDS = 0.0005
-_AT_LEAST_EVERY_SECONDS = 0.005
+_AT_LEAST_EVERY_SECONDS = 0.02
 
 
 class DriverSelector(selectors.DefaultSelector):
@@ -47,7 +47,7 @@ class DriverSelector(selectors.DefaultSelector):
 
 
 class HandOver(trio.abc.Instrument):
-    """Lets other threads run at a turn of trio's, twice a millisecond at most."""
+    """Lets other threads run at a turn of trio's that goes on computing, twice a millisecond at most."""
 
     def __init__(self, selector: DriverSelector) -> None:
         self._selector = selector
@@ -55,9 +55,10 @@ class HandOver(trio.abc.Instrument):
 
     def before_io_wait(self, timeout: float) -> None:
         """Called by trio before it looks for I/O, for up to ``timeout`` seconds."""
-        if timeout > 0:
-            return
-        since = time.monotonic() - self._last
-        if since > _AT_LEAST_EVERY_SECONDS or (since > _SOON_SECONDS and self._selector.has_work()):
+        now = time.monotonic()
+        since = now - self._last
+        if timeout > 0:  # it waits, and other threads run
+            self._last = now
+        elif since > _AT_LEAST_EVERY_SECONDS or (since > _SOON_SECONDS and self._selector.has_work()):
             time.sleep(_MOMENT_SECONDS)
             self._last = time.monotonic()
