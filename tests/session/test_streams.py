@@ -45,7 +45,7 @@ async def test_rows_of_another_form(sessions: Sessions) -> None:
         columns = (await session.stream(SERIES)).columns("square")
         assert [page async for page in columns.partitions(3)] == [[(1,), (4,), (9,)], [(16,), (25,)]]
         pairs = text("select n % 2 as odd from generate_series(1, 5) as n")
-        assert await (await session.stream(pairs)).unique().scalars().all() == [1, 0]
+        assert await (await session.stream(pairs)).scalars().unique().all() == [1, 0]
 
 
 async def test_one_row(sessions: Sessions) -> None:
