@@ -48,10 +48,9 @@ POSTGRES_SUITES = [  # what the server's version can matter to
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
-for version in ["3.11", *NEWER_PYTHONS]:
-    if not shutil.which(f"python{version}"):  # pyenv has it, perhaps, and does not put all that it has on the path
-        folders = [str(path.parent) for path in Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")]
-        os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *folders])
+for version in NEWER_PYTHONS:  # pyenv's folders first: its shims find no version that it is not told to use
+    folders = [str(path.parent) for path in Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")]
+    os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
 
 
 def install(session: nox.Session, *groups: str) -> None:
