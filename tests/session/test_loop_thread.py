@@ -13,12 +13,13 @@ from functools import partial
 import pytest
 import trio
 import trio.testing
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla import LoopError, call_asyncio, database_loop
+from gw_sqla import LoopError, async_sessionmaker, call_asyncio, database_loop, loop_thread
 from gw_sqla.driver import call_asyncio_shielded, dispose_with_loop, driver_callback
 from tests.session.threads import threads
+from tests.support.proxy import Proxy, start_proxy
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -458,3 +459,19 @@ def test_a_trio_task_that_computes_a_little_at_a_time_does_not_starve_the_driver
     ended: list[bool] = []
     trio.run(main)
     assert left[0] > slices / 2
+
+
+def test_a_connection_that_does_not_say_goodbye_is_cut_off(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(proxy: Proxy) -> None:
+        async with database_loop():
+            engine = create_async_engine(proxy.url)
+            sessions = async_sessionmaker(engine)
+            async with sessions() as first, sessions() as second:
+                for session in (first, second):
+                    await session.execute(text("select 1"))
+            dispose_with_loop(engine)
+            proxy.forget()
+
+    monkeypatch.setattr(loop_thread, "_DISPOSE_SECONDS", 0.1)
+    with start_proxy(database) as proxy:
+        trio.run(main, proxy)
