@@ -38,6 +38,7 @@ from trio.lowlevel import Abort, RunVar, current_task, current_trio_token, enabl
 
 from gw_sqla.errors import LoopError
 from gw_sqla.hand_over import DriverSelector, HandOver
+from gw_sqla.loop_call import Call
 
 __all__ = ["LoopBlock", "LoopThread", "current_loop_thread"]
 
@@ -73,7 +74,7 @@ class LoopThread:
         self._is_running = True
         """Until the loop has begun to close; written in the driver's thread."""
         self._token = current_trio_token()
-        self._calls: set[_Call] = set()
+        self._calls: set[Call] = set()
         self._wake_soon = self.callback(self._wake)
         self._woken = trio.Event()
         self._closer: trio.lowlevel.Task | None = None
@@ -88,7 +89,7 @@ class LoopThread:
 
     async def call(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call an asyncio coroutine function in the loop and wait for it; as `gw_sqla.driver.call_asyncio`."""
-        result: R = await self._outcome(_Call(partial(function, *args, **kwargs)))
+        result: R = await self._outcome(Call(partial(function, *args, **kwargs)))
         return result
 
     async def call_at_once(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -98,11 +99,11 @@ class LoopThread:
         """
         begun = threading.Lock()
         begun.acquire()
-        result: R = await self._outcome(_Call(partial(function, *args, **kwargs), begun))
+        result: R = await self._outcome(Call(partial(function, *args, **kwargs), begun))
         return result
 
     @enable_ki_protection
-    async def _outcome(self, call: _Call) -> Any:
+    async def _outcome(self, call: Call) -> Any:
         await trio.lowlevel.checkpoint_if_cancelled()
         if not self._is_running:
             raise LoopError("the asyncio loop of the database driver has ended")
@@ -174,12 +175,12 @@ class LoopThread:
         with suppress(RuntimeError):  # the loop is closed, and `_thread_ended` is about to say so
             self._loop.call_soon_threadsafe(function, *args)
 
-    def _cancel(self, call: _Call) -> None:
+    def _cancel(self, call: Call) -> None:
         if not call.is_told_to_cancel:
             call.is_told_to_cancel = True
             self._post(call.cancel)
 
-    def _wake(self, call: _Call) -> None:
+    def _wake(self, call: Call) -> None:
         self._calls.remove(call)
         self._woken.set()
         reschedule(call.waiter)
@@ -203,66 +204,6 @@ class LoopThread:
                     self._is_running = False
         finally:
             self.callback(self._thread_ended)()
-
-
-class _Call:
-    """One call: made and awaited by a trio task, run by a task of the loop."""
-
-    __slots__ = ("_error", "_function", "_result", "_task", "begun", "is_told_to_cancel", "waiter")
-
-    def __init__(self, function: Callable[[], Awaitable[Any]], begun: threading.Lock | None = None) -> None:
-        self.waiter = current_task()
-        self.begun = begun
-        self.is_told_to_cancel = False
-        self._function = function
-        self._task: asyncio.Task[None] | None = None
-        self._result: Any = None
-        self._error: BaseException | None = LoopError("the asyncio loop of the database driver ended during a call")
-
-    def start(self, done: Callable[[_Call], None]) -> None:
-        """In the driver's thread: run the function in a task of its own, in a copy of the context of this call."""
-
-        def task_done(task: asyncio.Task[None]) -> None:
-            if task.cancelled():  # before its first step
-                self._error = asyncio.CancelledError()
-            done(self)
-
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        self._task.add_done_callback(task_done)
-        if self.begun is not None:
-            asyncio.get_running_loop().call_soon(self.begun.release)  # when the task has made its first step
-
-    def cancel(self) -> None:
-        """In the driver's thread."""
-        assert self._task is not None
-        self._task.cancel()
-
-    async def _run(self) -> None:
-        try:
-            self._result = await self._function()
-            self._error = None
-        except BaseException as error:  # SystemExit too is the caller's, and would end the loop
-            self._error = error
-
-    @property
-    def was_cancelled(self) -> bool:
-        """Whether it has ended by asyncio's cancellation."""
-        return isinstance(self._error, asyncio.CancelledError)
-
-    @property
-    def has_returned(self) -> bool:
-        """Whether it has ended without an exception."""
-        return self._error is None
-
-    def outcome(self) -> Any:
-        """Return the result, or raise the exception."""
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    def forget(self) -> None:
-        """Let go of the outcome: an exception's traceback has this call in it."""
-        self._result = self._error = None
 
 
 async def _dispose(engine: AsyncEngine) -> None:
