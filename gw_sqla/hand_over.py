@@ -18,8 +18,13 @@ import trio
 __all__ = ["DriverSelector", "HandOver"]
 
 _MOMENT_SECONDS = 0.00001
+"""The shortest sleep that gives the lock away; what the system makes of it is longer, a tenth of a millisecond."""
+
 _SOON_SECONDS = 0.0005
+"""No sooner after the last one, where the driver's thread has something to do."""
+
 _AT_LEAST_EVERY_SECONDS = 0.02
+"""No later, whoever has something to do."""
 
 
 class DriverSelector(selectors.DefaultSelector):

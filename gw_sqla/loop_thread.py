@@ -8,7 +8,7 @@
 Each call is a hand-over: the trio task waits while the loop works for it, so neither thread touches what the other
 is working on. (Only Python's garbage collector does, in whatever thread it runs, where a connection was forgotten.)
 A trio run has one loop at most, however many blocks ask for it, in whatever tasks. The last of them to end closes it;
-who comes meanwhile waits and then has another. Only public functions of trio and asyncio are used.
+who comes meanwhile waits and then has another. Only what trio, asyncio and sniffio document for users is used.
 
 Control-C: trio holds KeyboardInterrupt back while this code runs, and gives it to the main task where that waits, as
 it gives a cancellation. So no call is forgotten, and no thread is left behind.

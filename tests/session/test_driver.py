@@ -114,6 +114,11 @@ class Patient:
         raise AssertionError("nothing sets this event")
 
 
+async def cancel_after(entered: anyio.Event, scope: anyio.CancelScope) -> None:
+    await entered.wait()
+    scope.cancel()
+
+
 async def test_cancellation(anyio_backend: str) -> None:
     """The function sees asyncio's, once, and cleans up before the caller goes on."""
     patient = Patient()
@@ -130,13 +135,9 @@ async def test_an_error_of_the_clean_up_passes(anyio_backend: str) -> None:
     patient = Patient(error)
     entered = anyio.Event()
 
-    async def watch(scope: anyio.CancelScope) -> None:
-        await entered.wait()
-        scope.cancel()
-
     async with database_loop(), anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
-            group.start_soon(watch, scope)
+            group.start_soon(cancel_after, entered, scope)
             with pytest.raises(ValueError, match="cannot clean up") as caught:
                 await call_asyncio(patient.run, driver_callback(entered.set))
             assert caught.value is error
@@ -155,13 +156,9 @@ async def test_a_call_that_ends_all_the_same_is_cancelled(anyio_backend: str) ->
             return "result"
         raise AssertionError("nothing sets this event")
 
-    async def watch(scope: anyio.CancelScope) -> None:
-        await entered.wait()
-        scope.cancel()
-
     async with database_loop(), anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
-            group.start_soon(watch, scope)
+            group.start_soon(cancel_after, entered, scope)
             await call_asyncio(stubborn, driver_callback(entered.set))
             pytest.fail("went on")
         assert scope.cancelled_caught
