@@ -1,7 +1,7 @@
 """${message}
 
 Never changes once released: it holds what the migrated databases hold. Its SQL is in sql/${up_revision}_*.sql.
-For users' own environments it has a twin, gw_sqla/branch/gw_sqla_${up_revision}.py.
+For users' own environments it has a twin, gw_sqla/operations/user_branch/gw_sqla_${up_revision}.py.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from gw_sqla import ModelJobs, Runner, RunnerSettings, SyncJobRepository, TaskRegistry, migrate, parse_url
-from gw_sqla.migrations import downgrade
+from gw_sqla.schema.migrations import downgrade
 
 SCHEMA = "orm_events_jobs"
 URL = parse_url(os.environ["DATABASE_URL"])

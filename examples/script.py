@@ -26,7 +26,7 @@ from gw_sqla import (
     migrate,
     parse_url,
 )
-from gw_sqla.migrations import downgrade
+from gw_sqla.schema.migrations import downgrade
 
 SCHEMA = "script_jobs"
 STOCK: Mapping[str, int] = {"tea": 3, "coffee": 5}

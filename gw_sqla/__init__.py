@@ -4,7 +4,7 @@ Add jobs with `JobRepository` inside your own transaction (`SyncJobRepository` f
 ORM events); declare what runs them in a `TaskRegistry`; run them with a `Runner`, or with ``python -m gw_sqla worker``.
 
 A name's module is imported when the name is used first: a program pays for what it uses, and the command line
-decides how its modules are imported (`gw_sqla.cli.imports`).
+decides how its modules are imported (`gw_sqla.cli.startup_imports`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gw_sqla.crontab import CronItem, parse_crontab, read_crontab, render_crontab
-    from gw_sqla.driver import call_asyncio, database_loop
+    from gw_sqla.database.event_loops import call_asyncio, database_loop
+    from gw_sqla.database.session import AsyncAttrs, AsyncSession, async_sessionmaker
+    from gw_sqla.database.url import parse_url
     from gw_sqla.errors import (
         AccessError,
         ConfigurationError,
@@ -36,22 +38,20 @@ if TYPE_CHECKING:
         SessionError,
         TaskDefinitionError,
     )
-    from gw_sqla.execution.context import JobContext
-    from gw_sqla.execution.registry import TaskRegistry
+    from gw_sqla.execution.job_context import JobContext
+    from gw_sqla.execution.task_registry import TaskRegistry
     from gw_sqla.hooks import Observer
-    from gw_sqla.job import ClaimedJob, Completed, Failed, JobDetails, JobRow, JobSpec, Outcome, Returned
-    from gw_sqla.migrations import migrate
+    from gw_sqla.jobs.job import ClaimedJob, Completed, Failed, JobDetails, JobRow, JobSpec, Outcome, Returned
+    from gw_sqla.jobs.task import Task
     from gw_sqla.model_jobs import ModelJobs
-    from gw_sqla.pool import RunCounts
     from gw_sqla.repository import JobRepository
     from gw_sqla.runner import Runner
-    from gw_sqla.session import AsyncAttrs, AsyncSession, async_sessionmaker
+    from gw_sqla.schema.migrations import migrate
     from gw_sqla.settings import RunnerSettings
     from gw_sqla.sync_repository import SyncJobRepository
-    from gw_sqla.task import Task
     from gw_sqla.types import JSON, JobKeyMode, JobState
-    from gw_sqla.unit_of_work.pending import PendingJob
-    from gw_sqla.url import parse_url
+    from gw_sqla.unit_of_work.pending_job import PendingJob
+    from gw_sqla.worker.worker_pool import RunCounts
 
 __all__ = [
     "JSON",
@@ -112,29 +112,29 @@ _HOMES = {
     name: f"gw_sqla.{module}"
     for module, names in {
         "crontab": "CronItem parse_crontab read_crontab render_crontab",
-        "driver": "call_asyncio database_loop",
+        "database.event_loops": "call_asyncio database_loop",
+        "database.session": "AsyncAttrs AsyncSession async_sessionmaker",
+        "database.url": "parse_url",
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem FailPermanently GwSqlaError "
             "InvalidJobError InvalidPayloadError JobNotAddedError LockLostError LoopError SchemaBehindError "
             "SchemaError SchemaInUseError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError "
             "TaskDefinitionError"
         ),
-        "execution.context": "JobContext",
-        "execution.registry": "TaskRegistry",
+        "execution.job_context": "JobContext",
+        "execution.task_registry": "TaskRegistry",
         "hooks": "Observer",
-        "job": "ClaimedJob Completed Failed JobDetails JobRow JobSpec Outcome Returned",
-        "migrations": "migrate",
+        "jobs.job": "ClaimedJob Completed Failed JobDetails JobRow JobSpec Outcome Returned",
+        "jobs.task": "Task",
         "model_jobs": "ModelJobs",
-        "pool": "RunCounts",
         "repository": "JobRepository",
         "runner": "Runner",
-        "session": "AsyncAttrs AsyncSession async_sessionmaker",
+        "schema.migrations": "migrate",
         "settings": "RunnerSettings",
         "sync_repository": "SyncJobRepository",
-        "task": "Task",
         "types": "JSON JobKeyMode JobState",
-        "unit_of_work.pending": "PendingJob",
-        "url": "parse_url",
+        "unit_of_work.pending_job": "PendingJob",
+        "worker.worker_pool": "RunCounts",
     }.items()
     for name in names.split()
 }

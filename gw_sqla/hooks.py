@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from gw_sqla.job import ClaimedJob, Completed, Failed, Outcome, Returned
+from gw_sqla.jobs.job import ClaimedJob, Completed, Failed, Outcome, Returned
 
 __all__ = ["Observer", "Observers"]
 

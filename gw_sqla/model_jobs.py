@@ -19,12 +19,12 @@ from sqlalchemy.orm import ColumnProperty, QueryableAttribute, object_session
 
 from gw_sqla.calls.adding import check_mode, spec_of
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.job import JobOptions, JobSpec
-from gw_sqla.task import Task
+from gw_sqla.jobs.job import JobOptions, JobSpec
+from gw_sqla.jobs.task import Task
 from gw_sqla.types import JobKeyMode
 from gw_sqla.unit_of_work.gathering import gather
 from gw_sqla.unit_of_work.on_commit import OnCommit
-from gw_sqla.unit_of_work.pending import Wanted
+from gw_sqla.unit_of_work.pending_job import Wanted
 
 __all__ = ["ModelJobs"]
 

@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
 from gw_sqla.calls import adding, administering, reading
 from gw_sqla.calls.adding import Progress
-from gw_sqla.calls.call import Call
-from gw_sqla.calls.run import run
-from gw_sqla.driver import call_asyncio
+from gw_sqla.calls.in_session import run
+from gw_sqla.calls.protocol import Call
+from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.job import JobDetails, JobOptions, JobRow, JobSpec
-from gw_sqla.task import Task
+from gw_sqla.jobs.job import JobDetails, JobOptions, JobRow, JobSpec
+from gw_sqla.jobs.task import Task
 from gw_sqla.types import JobKeyMode, JobState
 from gw_sqla.unit_of_work.on_commit import OnCommit
 

@@ -1,4 +1,4 @@
-"""Runner: what a program starts and stops; each run of it is a worker pool (`gw_sqla.pool`)."""
+"""Runner: what a program starts and stops; each run of it is a worker pool (`gw_sqla.worker.worker_pool`)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from anyio.abc import TaskGroup, TaskStatus
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.driver import database_loop, dispose_with_loop
+from gw_sqla.crontab.task_fit import check_items
+from gw_sqla.database.event_loops import database_loop, dispose_with_loop
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.execution.cron_items import check_items
-from gw_sqla.execution.registry import TaskRegistry
+from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.hooks import Observer, Observers
-from gw_sqla.migrations import check_schema
-from gw_sqla.pool import RunCounts, WorkerPool
+from gw_sqla.jobs.task import Task
+from gw_sqla.schema.migrations import check_schema
 from gw_sqla.settings import RunnerSettings
-from gw_sqla.task import Task
+from gw_sqla.worker.worker_pool import RunCounts, WorkerPool
 
 __all__ = ["Runner"]
 

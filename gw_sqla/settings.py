@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gw_sqla.arguments import check_schema_name
 from gw_sqla.crontab import CronItem
 from gw_sqla.errors import ConfigurationError
+from gw_sqla.jobs.argument_checks import check_schema_name
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["RunnerSettings"]

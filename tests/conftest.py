@@ -11,9 +11,9 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import async_sessionmaker
-from gw_sqla.driver import call_asyncio, database_loop
-from gw_sqla.migrations import migrate
-from gw_sqla.session import AsyncSession
+from gw_sqla.database.event_loops import call_asyncio, database_loop
+from gw_sqla.database.session import AsyncSession
+from gw_sqla.schema.migrations import migrate
 from tests.support.server import Server, assert_no_open_transaction, execute, start_server
 
 

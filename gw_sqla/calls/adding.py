@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from gw_sqla.arguments import check_bool, check_member
-from gw_sqla.calls.call import Ask, Call, job_rows
+from gw_sqla.calls.protocol import Ask, Call, job_rows
 from gw_sqla.errors import InvalidJobError, SchemaError
-from gw_sqla.job import JobOptions, JobRow, JobSpec
-from gw_sqla.specs import Chunk, chunks, spec_to_parameters, specs_to_json
-from gw_sqla.statements import functions
-from gw_sqla.task import Task
+from gw_sqla.jobs.argument_checks import check_bool, check_member
+from gw_sqla.jobs.job import JobOptions, JobRow, JobSpec
+from gw_sqla.jobs.spec_batches import Chunk, chunks, spec_to_parameters, specs_to_json
+from gw_sqla.jobs.task import Task
+from gw_sqla.statements import schema_functions
 from gw_sqla.types import JobKeyMode
 
 __all__ = ["Progress", "add_job", "add_jobs", "add_jobs_counting", "add_jobs_deduplicating", "check_mode", "spec_of"]
@@ -42,7 +42,7 @@ def add_job(
     spec = spec_of(task, payload, options)
     parameters = spec_to_parameters(spec, check_mode(job_key_mode, spec.job_key))
     for _ in range(_MOST_ROUNDS):
-        jobs = job_rows((yield Ask(functions.add_job(schema), parameters)))
+        jobs = job_rows((yield Ask(schema_functions.add_job(schema), parameters)))
         if jobs:
             return jobs[0]
     raise _left_out(schema, 1, 1)
@@ -91,7 +91,7 @@ def add_jobs_deduplicating(schema: str, specs: Iterable[JobSpec]) -> Call[list[J
     """Add keyed jobs in the mode unsafe_dedupe; the rows in the order of their keys."""
     added: list[JobRow] = []
     for chunk in chunks(sorted(specs, key=lambda spec: spec.job_key or "")):
-        added += job_rows((yield Ask(functions.add_jobs_deduplicating(schema), {"specs": chunk.text})))
+        added += job_rows((yield Ask(schema_functions.add_jobs_deduplicating(schema), {"specs": chunk.text})))
     return added
 
 
@@ -123,7 +123,7 @@ def _add(schema: str, chunk: Chunk, job_key_preserve_run_at: bool) -> Call[list[
     left, texts = chunk.specs, chunk.text
     for _ in range(_MOST_ROUNDS):
         parameters = {"specs": texts, "job_key_preserve_run_at": job_key_preserve_run_at}
-        rows = job_rows((yield Ask(functions.add_jobs(schema), parameters)))
+        rows = job_rows((yield Ask(schema_functions.add_jobs(schema), parameters)))
         keyed |= {row.key: row for row in rows if row.key is not None}
         plain += [row for row in rows if row.key is None]
         left = [spec for spec in chunk.specs if spec.job_key is not None and spec.job_key not in keyed]
@@ -143,7 +143,7 @@ def _add_unseen(schema: str, chunk: Chunk, job_key_preserve_run_at: bool) -> Cal
     texts = chunk.text
     for _ in range(_MOST_ROUNDS):
         parameters = {"specs": texts, "job_key_preserve_run_at": job_key_preserve_run_at}
-        [row] = yield Ask(functions.add_jobs_counting(schema), parameters)
+        [row] = yield Ask(schema_functions.add_jobs_counting(schema), parameters)
         added += row.added
         if added >= len(chunk.specs):
             return

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from gw_sqla.arguments import check_ids, check_run_at, check_smallint, check_storable
-from gw_sqla.calls.call import Ask, Call, job_rows
+from gw_sqla.calls.protocol import Ask, Call, job_rows
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.job import JobRow
-from gw_sqla.statements import functions
+from gw_sqla.jobs.argument_checks import check_ids, check_run_at, check_smallint, check_storable
+from gw_sqla.jobs.job import JobRow
+from gw_sqla.statements import schema_functions
 
 __all__ = ["complete_jobs", "force_unlock_workers", "permanently_fail_jobs", "remove_job", "reschedule_jobs"]
 
@@ -17,13 +17,13 @@ __all__ = ["complete_jobs", "force_unlock_workers", "permanently_fail_jobs", "re
 def remove_job(schema: str, job_key: str) -> Call[JobRow | None]:
     """Remove the job with this key."""
     check_storable("job_key", job_key)
-    jobs = job_rows((yield Ask(functions.remove_job(schema), {"job_key": job_key})))
+    jobs = job_rows((yield Ask(schema_functions.remove_job(schema), {"job_key": job_key})))
     return jobs[0] if jobs else None
 
 
 def complete_jobs(schema: str, job_ids: Iterable[int]) -> Call[list[JobRow]]:
     """Delete jobs as if they had succeeded."""
-    return job_rows((yield Ask(functions.complete_jobs(schema), {"job_ids": check_ids(job_ids)})))
+    return job_rows((yield Ask(schema_functions.complete_jobs(schema), {"job_ids": check_ids(job_ids)})))
 
 
 def permanently_fail_jobs(schema: str, job_ids: Iterable[int], error_message: str | None) -> Call[list[JobRow]]:
@@ -31,7 +31,7 @@ def permanently_fail_jobs(schema: str, job_ids: Iterable[int], error_message: st
     if error_message is not None:
         check_storable("error_message", error_message)
     parameters = {"job_ids": check_ids(job_ids), "error_message": error_message}
-    return job_rows((yield Ask(functions.permanently_fail_jobs(schema), parameters)))
+    return job_rows((yield Ask(schema_functions.permanently_fail_jobs(schema), parameters)))
 
 
 def reschedule_jobs(
@@ -55,7 +55,7 @@ def reschedule_jobs(
         "attempts": attempts,
         "max_attempts": max_attempts,
     }
-    return job_rows((yield Ask(functions.reschedule_jobs(schema), parameters)))
+    return job_rows((yield Ask(schema_functions.reschedule_jobs(schema), parameters)))
 
 
 def force_unlock_workers(schema: str, worker_ids: Iterable[str]) -> Call[None]:
@@ -65,4 +65,4 @@ def force_unlock_workers(schema: str, worker_ids: Iterable[str]) -> Call[None]:
     ids = [worker_ids] if isinstance(worker_ids, str) else list(worker_ids)
     for worker_id in ids:
         check_storable("worker_ids", worker_id)
-    yield Ask(functions.force_unlock_workers(schema), {"worker_ids": ids})
+    yield Ask(schema_functions.force_unlock_workers(schema), {"worker_ids": ids})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from gw_sqla.arguments import check_ids, check_member, check_storable
-from gw_sqla.calls.call import Ask, Call
+from gw_sqla.calls.protocol import Ask, Call
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.job import JobDetails
-from gw_sqla.statements import queries
-from gw_sqla.task import Task
+from gw_sqla.jobs.argument_checks import check_ids, check_member, check_storable
+from gw_sqla.jobs.job import JobDetails
+from gw_sqla.jobs.task import Task
+from gw_sqla.statements import job_queries
 from gw_sqla.types import JobState
 
 __all__ = ["count_jobs_by_state", "get_job", "list_jobs"]
@@ -20,7 +20,7 @@ _MOST_LISTED = 1000
 def get_job(job_id: int) -> Call[JobDetails | None]:
     """Read one job."""
     [job_id] = check_ids([job_id], "job_id")
-    rows = yield Ask(queries.get_job(job_id))
+    rows = yield Ask(job_queries.get_job(job_id))
     return _details(rows[0]) if rows else None
 
 
@@ -42,7 +42,7 @@ def list_jobs(
         [after] = check_ids([after], "after")
     if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
         raise InvalidJobError("limit", f"must be an int from 1 to {_MOST_LISTED}, is {limit!r}")
-    query = queries.list_jobs(
+    query = job_queries.list_jobs(
         task_identifier=identifier,
         queue_name=queue_name,
         state=None if state is None else check_member(JobState, "state", state),
@@ -56,7 +56,7 @@ def list_jobs(
 def count_jobs_by_state() -> Call[dict[JobState, int]]:
     """Count the jobs in each state."""
     counts = dict.fromkeys(JobState, 0)
-    for row in (yield Ask(queries.count_by_state())):
+    for row in (yield Ask(job_queries.count_by_state())):
         counts[JobState(row.state)] = row.jobs
     return counts
 

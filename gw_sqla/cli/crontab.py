@@ -12,14 +12,14 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.app import load_app, load_crontab
-from gw_sqla.cli.database import connected
+from gw_sqla.cli.application import load_app, load_crontab
+from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, option, schema_option
-from gw_sqla.clock import SystemClock
 from gw_sqla.crontab import CronItem, agenda, read_crontab, scan_crontab
+from gw_sqla.crontab.clock import SystemClock
+from gw_sqla.crontab.known_crontabs import KnownCrontab, KnownCrontabs
 from gw_sqla.crontab.parse import read_text
-from gw_sqla.known import KnownCrontab, KnownCrontabs
-from gw_sqla.migrations import check_schema
+from gw_sqla.schema.migrations import check_schema
 
 __all__ = ["command"]
 

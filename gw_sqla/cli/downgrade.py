@@ -6,9 +6,9 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.database import connected
+from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
-from gw_sqla.migrations import downgrade
+from gw_sqla.schema.migrations import downgrade
 
 __all__ = ["command"]
 

@@ -1,6 +1,6 @@
 """The command group, and the way from any error to one line and an exit code.
 
-It imports little itself, so that everything big is imported by `gw_sqla.cli.imports`.
+It imports little itself, so that everything big is imported by `gw_sqla.cli.startup_imports`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import click
 
-from gw_sqla.cli.imports import import_to_stay
 from gw_sqla.cli.options import EXIT_CODES, Invocation, debug_option
+from gw_sqla.cli.startup_imports import import_to_stay
 
 __all__ = ["main"]
 
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except BaseException as error:
-        from gw_sqla.cli.errors import report
+        from gw_sqla.cli.error_report import report
 
         return report(error, debug=invocation.debug)
     return code if isinstance(code, int) else 0

@@ -6,9 +6,9 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.database import connected
+from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import database_url_option, debug_option, option, schema_option
-from gw_sqla.migrations import migrate, migration_sql
+from gw_sqla.schema.migrations import migrate, migration_sql
 
 __all__ = ["command"]
 

@@ -62,7 +62,7 @@ def _note_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def _parse_url(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> URL | None:
     if value is None:
         return None
-    from gw_sqla.url import parse_url
+    from gw_sqla.database.url import parse_url
 
     return parse_url(value)
 

@@ -35,8 +35,8 @@ from gw_sqla import (
     migrate,
 )
 from gw_sqla.cli.options import debug_option
-from gw_sqla.embedded import embedded_postgres
-from gw_sqla.job import Completed, Failed
+from gw_sqla.database.embedded import embedded_postgres
+from gw_sqla.jobs.job import Completed, Failed
 
 __all__ = ["command"]
 

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from gw_sqla.cli.app import load_app
+from gw_sqla.cli.application import load_app
 from gw_sqla.cli.options import app_option, debug_option
 
 __all__ = ["command"]

@@ -1,6 +1,6 @@
 """Supervisor: keeps a number of worker processes running, to use more than one core.
 
-Each worker process is the same command line once more, with a lifeline (`gw_sqla.cli.lifeline`). It runs in a
+Each worker process is the same command line once more, with a lifeline (`gw_sqla.cli.supervisor_link`). It runs in a
 session of its own, out of reach of the terminal's Ctrl-C: stopping goes through the supervisor.
 
     a worker process ends                          the supervisor
@@ -31,9 +31,9 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 
-from gw_sqla.cli.errors import WorkerProcessError
-from gw_sqla.cli.lifeline import VARIABLE
-from gw_sqla.pool import STOP_SIGNALS, RunCounts
+from gw_sqla.cli.error_report import WorkerProcessError
+from gw_sqla.cli.supervisor_link import VARIABLE
+from gw_sqla.worker.worker_pool import STOP_SIGNALS, RunCounts
 
 __all__ = ["supervise"]
 

@@ -15,9 +15,8 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.app import load_app, load_crontab
-from gw_sqla.cli.database import connected
-from gw_sqla.cli.lifeline import Lifeline
+from gw_sqla.cli.application import load_app, load_crontab
+from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import (
     EXIT_CODES,
     Invocation,
@@ -28,12 +27,13 @@ from gw_sqla.cli.options import (
     option,
     schema_option,
 )
+from gw_sqla.cli.supervisor_link import Lifeline
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.execution.registry import TaskRegistry
-from gw_sqla.migrations import check_schema, migrate
-from gw_sqla.pool import RunCounts
+from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.runner import Runner
+from gw_sqla.schema.migrations import check_schema, migrate
 from gw_sqla.settings import RunnerSettings
+from gw_sqla.worker.worker_pool import RunCounts
 
 __all__ = ["command"]
 

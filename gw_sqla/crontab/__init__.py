@@ -9,9 +9,9 @@ column. croniter, given what they mean as plain lists of numbers, does the calen
 
 from __future__ import annotations
 
+from gw_sqla.crontab.due_minutes import agenda, backfill, minute_from
 from gw_sqla.crontab.item import CronItem, CronOptions
 from gw_sqla.crontab.parse import CrontabReading, parse_crontab, read_crontab, scan_crontab
-from gw_sqla.crontab.plan import agenda, backfill, minute_from
 from gw_sqla.crontab.render import render_crontab
 
 __all__ = [

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
-from gw_sqla.arguments import check_flags, check_member, check_smallint, check_storable, check_text
 from gw_sqla.crontab.calendar import Calendar
 from gw_sqla.crontab.fields import read_fields
 from gw_sqla.crontab.findings import Findings
 from gw_sqla.errors import ConfigurationError, InvalidJobError
-from gw_sqla.payload import to_json
+from gw_sqla.jobs.argument_checks import check_flags, check_member, check_smallint, check_storable, check_text
+from gw_sqla.jobs.payload import to_json
 from gw_sqla.types import JobKeyMode
 
 __all__ = ["CronItem", "CronOptions", "check_option", "load_zone"]

@@ -1,9 +1,9 @@
 """Executor: one claimed job to one outcome.
 
-Steps: find the task, call its handler (`gw_sqla.execution.call`), look at the results of a batch, see what became
-of a transaction that completes the job. Whatever goes wrong in them fails this one job, with a text for people; only a
-cancellation of the worker leaves as an exception. An exception that looks like a cancellation but
-comes from the handler itself (no scope around the job is cancelled) fails the job as well.
+Steps: find the task, call its handler (`gw_sqla.execution.handler_call`), look at the results of a batch, see what
+became of a transaction that completes the job. Whatever goes wrong in them fails this one job, with a text for people;
+only a cancellation of the worker leaves as an exception. An exception that looks like a cancellation but comes from the
+handler itself (no scope around the job is cancelled) fails the job as well.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 import anyio
 
 from gw_sqla.errors import FailPermanently, InvalidPayloadError
-from gw_sqla.execution.batch import batch_outcome, failed_items
-from gw_sqla.execution.call import TaskTimeoutError, bind
-from gw_sqla.execution.context import Workplace
-from gw_sqla.execution.processes import HandlerFailedError, Processes
-from gw_sqla.execution.text import error_text, storable_text, traceback_text
+from gw_sqla.execution.batch_results import batch_outcome, failed_items
+from gw_sqla.execution.error_text import error_text, storable_text, traceback_text
+from gw_sqla.execution.handler_call import TaskTimeoutError, bind
+from gw_sqla.execution.job_context import Workplace
+from gw_sqla.execution.process_pool import HandlerFailedError, Processes
 from gw_sqla.hooks import Observers
-from gw_sqla.job import ClaimedJob, Completed, CompletedByHandler, Failed, Outcome
-from gw_sqla.task import Task
+from gw_sqla.jobs.job import ClaimedJob, Completed, CompletedByHandler, Failed, Outcome
+from gw_sqla.jobs.task import Task
 
 __all__ = ["Executor"]
 

@@ -16,9 +16,9 @@ from typing import Any, get_args, get_origin
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gw_sqla.errors import TaskDefinitionError
-from gw_sqla.execution.context import JobContext
-from gw_sqla.execution.signature import read_hints
-from gw_sqla.task import Argument, Resource, Task
+from gw_sqla.execution.handler_signature import read_hints
+from gw_sqla.execution.job_context import JobContext
+from gw_sqla.jobs.task import Argument, Resource, Task
 
 __all__ = ["open_resources", "read_resource"]
 

@@ -14,8 +14,9 @@ no cache of ids can go stale when a peer collects unused tasks.
 The row locks are those of an update that leaves the keys alone: a foreign key from a user's table takes
 locks that hide a job from the peers' FOR UPDATE SKIP LOCKED, and not from this.
 
-The first branch goes on after a job that the caller names (`gw_sqla.worker.mark` says why): ``after_priority``,
-``after_run_at`` and ``after_id``, of which the id is for jobs that were added together and have one ``run_at``.
+The first branch goes on after a job that the caller names (`gw_sqla.worker.claim_position` says why):
+``after_priority``, ``after_run_at`` and ``after_id``, of which the id is for jobs that were added together and have one
+``run_at``.
 
 Cost to know: the second branch looks at one job for each free queue that has a row, so it grows with
 the number of queues, not with the number of jobs.
@@ -30,7 +31,7 @@ from sqlalchemy import BigInteger, Integer, SmallInteger, Text
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.sql.type_api import TypeEngine
 
-from gw_sqla.statements.sql import EARLIEST, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import EARLIEST, TEXTS, TIMESTAMP, statement
 
 __all__ = ["claim"]
 

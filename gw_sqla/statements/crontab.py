@@ -11,7 +11,7 @@ from functools import lru_cache
 from sqlalchemy import BigInteger, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.sql import FIRST_DAY, LAST_DAY, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import FIRST_DAY, LAST_DAY, TEXTS, TIMESTAMP, statement
 
 __all__ = ["known_crontabs", "make_known", "schedule"]
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from sqlalchemy import Boolean, Integer, Interval, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.sql import BIGINTS, TEXTS, statement
+from gw_sqla.statements.quoting import BIGINTS, TEXTS, statement
 
 __all__ = ["any_dead", "beat", "beat_beside_rust", "deregister", "held", "recover", "register", "unlock_stale"]
 

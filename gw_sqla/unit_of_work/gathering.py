@@ -25,7 +25,7 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from gw_sqla.errors import SessionError
-from gw_sqla.unit_of_work.pending import Wanted
+from gw_sqla.unit_of_work.pending_job import Wanted
 from gw_sqla.unit_of_work.sending import send
 
 __all__ = ["gather"]

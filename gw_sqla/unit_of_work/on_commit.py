@@ -10,15 +10,15 @@ from typing import Any, TypeAlias, TypeVar, Unpack, overload
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
-from gw_sqla.arguments import check_schema_name
 from gw_sqla.calls.adding import check_mode, spec_of
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.job import JobOptions, JobSpec
-from gw_sqla.payload import to_json
-from gw_sqla.task import Task
+from gw_sqla.jobs.argument_checks import check_schema_name
+from gw_sqla.jobs.job import JobOptions, JobSpec
+from gw_sqla.jobs.payload import to_json
+from gw_sqla.jobs.task import Task
 from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
 from gw_sqla.unit_of_work.gathering import gather
-from gw_sqla.unit_of_work.pending import PendingJob, Wanted
+from gw_sqla.unit_of_work.pending_job import PendingJob, Wanted
 
 __all__ = ["AnySession", "OnCommit"]
 

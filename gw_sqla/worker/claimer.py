@@ -1,9 +1,9 @@
 """Claimer: asks the database for as many jobs as there is room for, when there may be some.
 
 One claim is under way at a time. When it is back and prefetch leaves room for more, the next is sent (on asyncio)
-before the slots, which the jobs have woken, have their first turn (`gw_sqla.driver.call_asyncio_shielded`): the server
-looks for jobs while the handlers run. Two claims at once, over two connections, were slower: each pays for stepping
-over the rows that the other has just locked.
+before the slots, which the jobs have woken, have their first turn
+(`gw_sqla.database.event_loops.call_asyncio_shielded`): the server looks for jobs while the handlers run. Two claims at
+once, over two connections, were slower: each pays for stepping over the rows that the other has just locked.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from datetime import timedelta
 import anyio
 import anyio.lowlevel
 
-from gw_sqla.job import ClaimedJob
-from gw_sqla.store import DATABASE_FAULTS, Outage, Store
-from gw_sqla.worker.demand import Demand
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.worker.claim_demand import Demand
+from gw_sqla.worker.claim_position import Mark
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.lease import Lease
-from gw_sqla.worker.mark import Mark
 from gw_sqla.worker.slots import Slots
+from gw_sqla.worker.store import Store
 
 __all__ = ["Claimer"]
 

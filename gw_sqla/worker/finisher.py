@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 import asyncpg
 
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.hooks import Observers
-from gw_sqla.job import Completed, CompletedByHandler, Failed, Outcome, Returned
-from gw_sqla.store import DATABASE_FAULTS, Outage, Store
+from gw_sqla.jobs.job import Completed, CompletedByHandler, Failed, Outcome, Returned
+from gw_sqla.worker.store import Store
 
 __all__ = ["Finisher"]
 

@@ -29,11 +29,11 @@ from time import monotonic
 
 import anyio
 
-from gw_sqla.job import ClaimedJob
-from gw_sqla.register import Register
-from gw_sqla.store import DATABASE_FAULTS, Outage
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.jobs.job import ClaimedJob
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.registration import Register
 from gw_sqla.worker.slots import Slots
 
 __all__ = ["Heartbeat"]

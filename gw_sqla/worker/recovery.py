@@ -21,8 +21,8 @@ from time import monotonic
 
 import anyio
 
-from gw_sqla.register import Register
-from gw_sqla.store import DATABASE_FAULTS, Outage
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.worker.registration import Register
 
 __all__ = ["Recovery"]
 

@@ -9,8 +9,8 @@ On asyncio a cancellation can outlive its job: a handler cancels the task that r
 task to somebody who cancels it later. A slot that is not being stopped outlives such a cancellation, too: it would take
 its whole task group, the worker, with it.
 
-For what a handler may leave behind (`gw_sqla.worker.slot`) each slot is two tasks, the outer of which only waits: one
-that a handler has spoiled is given up.
+For what a handler may leave behind (`gw_sqla.worker.slot_scope`) each slot is two tasks, the outer of which only waits:
+one that a handler has spoiled is given up.
 
 A handler that never waits for anything would let one slot run the whole queue while the event loop
 stands still; so a slot lets the others have a turn every few milliseconds, and, with prefetch, when a claim is
@@ -36,9 +36,9 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from gw_sqla.job import ClaimedJob, Failed, Outcome, Returned
+from gw_sqla.jobs.job import ClaimedJob, Failed, Outcome, Returned
 from gw_sqla.worker.lease import Lease
-from gw_sqla.worker.slot import Slot, SpoiledError
+from gw_sqla.worker.slot_scope import Slot, SpoiledError
 
 __all__ = ["Slots"]
 

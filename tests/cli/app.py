@@ -12,7 +12,7 @@ import anyio
 from pydantic import BaseModel
 
 from gw_sqla import JobContext, TaskRegistry
-from gw_sqla.driver import on_trio
+from gw_sqla.database.event_loops import on_trio
 
 tasks = TaskRegistry()
 

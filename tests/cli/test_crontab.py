@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gw_sqla.cli.app import load_crontab
+from gw_sqla.cli.application import load_crontab
 from tests.cli.command import APP, error_line, fetch, run, run_here, started
 
 GOOD = "0 4 * * * clean_up ?fill=1d\n30 2 * * * report ?id=paris&tz=Europe/Paris\n"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import make_url
 
-from gw_sqla.cli import database as cli_database
-from gw_sqla.cli.errors import UnreachableError
+from gw_sqla.cli import engine as cli_engine
+from gw_sqla.cli.error_report import UnreachableError
 from tests.cli.command import APP, error_line, fetch, python, run
 from tests.support.server import Server, execute
 
@@ -49,11 +49,11 @@ def test_a_database_and_a_role_that_do_not_exist(database: str) -> None:
 
 
 def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_database, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(cli_engine, "_CONNECT_SECONDS", 0.2)
 
     async def ask(port: int) -> None:
         url = make_url(f"postgresql+asyncpg://u@127.0.0.1:{port}/d")
-        async with cli_database.connected(url) as engine, engine.connect():
+        async with cli_engine.connected(url) as engine, engine.connect():
             pass
 
     with (

@@ -9,7 +9,7 @@ import pytest
 
 LOOK = """
 import gc
-from gw_sqla.cli.imports import import_to_stay
+from gw_sqla.cli.startup_imports import import_to_stay
 try:
     import_to_stay({module!r})
 except ModuleNotFoundError:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 import click
 import pytest
 
-from gw_sqla.cli.errors import describe
+from gw_sqla.cli.error_report import describe
 from gw_sqla.cli.main import cli
 from tests.cli.command import ROOT, environment, error_line, run, run_here
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gw_sqla.database.url import parse_url
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.url import parse_url
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])

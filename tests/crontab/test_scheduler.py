@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import CronItem, JobKeyMode
-from gw_sqla.known import KnownCrontabs
+from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.worker.cron import CronScheduler
+from gw_sqla.worker.cron_scheduler import CronScheduler
 from tests.crontab.conftest import Fetch, Jobs, MakeKnown
 from tests.support.clock import ManualClock
 
@@ -170,7 +170,7 @@ async def test_woken_early_it_schedules_nothing_twice(engine: AsyncEngine, jobs:
 async def test_late_it_catches_up_minute_by_minute(
     engine: AsyncEngine, jobs: Jobs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "gw_sqla.worker.cron")
+    caplog.set_level(logging.INFO, "gw_sqla.worker.cron_scheduler")
     clock = ManualClock(NOON)
     async with scheduling(engine, clock, [CronItem("a", "*/20 * * * *"), CronItem("b", "30 * * * *")]):
         clock.jump(HOUR)  # the machine slept, or its clock was put forward

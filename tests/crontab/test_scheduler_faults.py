@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import AsyncSession, CronItem, async_sessionmaker, line
-from gw_sqla.known import KnownCrontabs
+from gw_sqla import AsyncSession, CronItem, async_sessionmaker
+from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.database import worker_connection
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.worker.cron import CronScheduler
+from gw_sqla.worker.cron_scheduler import CronScheduler
 from tests.crontab.conftest import Fetch, Jobs
 from tests.support.clock import ManualClock
 
@@ -163,14 +164,14 @@ async def test_a_statement_that_waits_too_long_is_given_up_and_tried_again(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(line, "STATEMENT_SECONDS", 0.2)
+    monkeypatch.setattr(worker_connection, "STATEMENT_SECONDS", 0.2)
     clock = ManualClock(NOON)
     async with AsyncExitStack() as stack:
         async with sessions.begin() as session:
             await session.execute(LOCK)
             await stack.enter_async_context(scheduling(engine, clock))
             await until(lambda: "tried again until it works: TimeoutError" in caplog.text)
-            monkeypatch.setattr(line, "STATEMENT_SECONDS", 60)
+            monkeypatch.setattr(worker_connection, "STATEMENT_SECONDS", 60)
         await clock.until_asleep()
     assert len(await jobs()) == 2
 

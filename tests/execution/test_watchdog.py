@@ -18,7 +18,7 @@ from tests.runner.conftest import AddJob
 pytestmark = pytest.mark.anyio
 
 THRESHOLD = timedelta(milliseconds=100)
-LOGGER = "gw_sqla.execution.watchdog"
+LOGGER = "gw_sqla.execution.loop_watchdog"
 
 
 class Reported(logging.Handler):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla.driver import call_asyncio, database_loop
+from gw_sqla.database.event_loops import call_asyncio, database_loop
 from tests.runner.conftest import add_job, recorder, repo, tasks
 from tests.support.log import Log, kept_log
 from tests.support.proxy import Proxy, start_proxy

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.elements import TextClause
 
-from gw_sqla.statements.sql import quoted
+from gw_sqla.statements.quoting import quoted
 from tests.faults.model import EXPIRED, Model, ModelJob, Spec
 from tests.faults.worlds import (
     KEYS,

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gw_sqla import JobContext, TaskRegistry
-from gw_sqla.store import DATABASE_FAULTS
+from gw_sqla.database.outage import DATABASE_FAULTS
 
 WORKER = "GW_SQLA_TEST_STORM_WORKER"
 """The environment variable with the number of the worker process."""

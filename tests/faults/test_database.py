@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
-from gw_sqla.driver import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio
 from tests.runner.conftest import AddJob
 from tests.support.log import Log
 from tests.support.recorder import Recorder

@@ -17,8 +17,8 @@ from gw_sqla import (
     RunnerSettings,
     TaskRegistry,
     async_sessionmaker,
-    line,
 )
+from gw_sqla.database import worker_connection
 from tests.support.log import Log
 from tests.support.proxy import Proxy
 from tests.support.recorder import Recorder
@@ -154,7 +154,7 @@ async def test_silence_that_never_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The other end is gone without a word, as behind a firewall that forgot: the connections are given up."""
-    monkeypatch.setattr(line, "STATEMENT_SECONDS", 1.0)
+    monkeypatch.setattr(worker_connection, "STATEMENT_SECONDS", 1.0)
     async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]):
         await recorder.until(lambda: len(ran) >= 50)
         proxy.forget()

@@ -20,7 +20,7 @@ from gw_sqla import (
     async_sessionmaker,
     call_asyncio,
 )
-from gw_sqla.cli.database import connected
+from gw_sqla.cli.engine import connected
 from tests.support.log import Log
 from tests.support.pgbouncer import find_pgbouncer, start_pgbouncer
 from tests.support.recorder import Recorder

@@ -21,7 +21,7 @@ from gw_sqla import (
     async_sessionmaker,
     migrate,
 )
-from gw_sqla.driver import call_asyncio, database_loop
+from gw_sqla.database.event_loops import call_asyncio, database_loop
 from tests.interop.conftest import Environment
 from tests.interop.node import call, run_once
 from tests.migrations.catalog import Catalog, read

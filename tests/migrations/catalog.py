@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from gw_sqla.statements.sql import quoted
+from gw_sqla.statements.quoting import quoted
 from tests.support.server import connect
 
 

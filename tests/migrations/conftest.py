@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla.driver import call_asyncio, database_loop
+from gw_sqla.database.event_loops import call_asyncio, database_loop
 from tests.migrations.roles import Role, temporary_role
 from tests.support.server import Server, connect
 

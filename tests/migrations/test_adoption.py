@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import NullPool, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla.driver import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import AccessError, SchemaTooNewError, SchemaTooOldError
-from gw_sqla.ledger import HEAD
-from gw_sqla.migrations import MigrationReport, check_schema, migrate, migration_sql
+from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.migrations import MigrationReport, check_schema, migrate, migration_sql
 from tests.migrations.catalog import read, read_at
 from tests.migrations.contract import CONTRACT, OURS
 from tests.migrations.peer import make_peers, peer_environment

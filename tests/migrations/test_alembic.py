@@ -16,18 +16,18 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import revisions
-from gw_sqla.driver import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.ledger import HEAD
-from gw_sqla.migrations import downgrade, migrate, migration_sql
+from gw_sqla.schema import revision_runner
+from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.migrations import downgrade, migrate, migration_sql
 from tests.migrations.catalog import Catalog, read_at
 from tests.migrations.contract import CONTRACT, OURS, WEIRD
 from tests.support.server import execute
 
 pytestmark = pytest.mark.anyio
 
-REPOSITORY = Path(revisions.__file__).parent.parent
+REPOSITORY = Path(revision_runner.__file__).parents[2]
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_a_connection_can_be_given(empty_engine: AsyncEngine, empty_databa
 
     def upgrade(connection: sa.Connection) -> None:
         config = Config()
-        config.set_main_option("script_location", str(revisions.scripts_folder()))
+        config.set_main_option("script_location", str(revision_runner.scripts_folder()))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -197,14 +197,14 @@ async def test_scripts_of_a_wheel(
     empty_engine: AsyncEngine, empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "site-packages" / "gw_sqla"
-    shutil.copytree(revisions.scripts_folder(), package / "_alembic")
+    shutil.copytree(revision_runner.scripts_folder(), package / "_alembic")
     (package.parent / "alembic").mkdir()
-    monkeypatch.setattr(revisions, "__file__", str(package / "revisions.py"))
-    assert revisions.scripts_folder() == package / "_alembic"
+    monkeypatch.setattr(revision_runner, "__file__", str(package / "schema" / "revision_runner.py"))
+    assert revision_runner.scripts_folder() == package / "_alembic"
     assert (await migrate(empty_engine)).action == "created"
-    monkeypatch.setattr(revisions, "__file__", str(tmp_path / "elsewhere" / "revisions.py"))
+    monkeypatch.setattr(revision_runner, "__file__", str(tmp_path / "elsewhere" / "schema" / "revision_runner.py"))
     with pytest.raises(ConfigurationError, match="scripts are missing"):
-        revisions.scripts_folder()
+        revision_runner.scripts_folder()
 
 
 def test_no_package_named_alembic() -> None:

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.ledger import HEAD, VERSION_TABLE
-from gw_sqla.migrations import migrate, migration_sql
-from gw_sqla.statements.sql import quoted
+from gw_sqla.schema.migration_ledger import HEAD, VERSION_TABLE
+from gw_sqla.schema.migrations import migrate, migration_sql
+from gw_sqla.statements.quoting import quoted
 from tests.migrations.catalog import expected, read
 from tests.migrations.contract import CONTRACT, OURS, WEIRD
 from tests.migrations.peer import peer_environment

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.driver import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import (
     AccessError,
     ConfigurationError,
@@ -19,8 +19,8 @@ from gw_sqla.errors import (
     SchemaTooNewError,
     SchemaTooOldError,
 )
-from gw_sqla.ledger import HEAD, VERSION_TABLE
-from gw_sqla.migrations import check_schema, migrate
+from gw_sqla.schema.migration_ledger import HEAD, VERSION_TABLE
+from gw_sqla.schema.migrations import check_schema, migrate
 from tests.migrations.roles import Role
 from tests.support.server import execute
 
@@ -165,5 +165,5 @@ async def test_missing_schema_without_rights(empty_engine: AsyncEngine, empty_da
 
 
 def test_start_of_a_worker_does_not_load_alembic() -> None:
-    program = "import sys, gw_sqla.migrations; sys.exit('alembic' in sys.modules)"
+    program = "import sys, gw_sqla.schema.migrations; sys.exit('alembic' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.driver import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import AccessError, ConfigurationError, SchemaInUseError
-from gw_sqla.ledger import HEAD
-from gw_sqla.migrations import MigrationReport, downgrade, migrate
-from gw_sqla.statements.sql import quoted
+from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.migrations import MigrationReport, downgrade, migrate
+from gw_sqla.statements.quoting import quoted
 from tests.migrations.catalog import Catalog, read_at
 from tests.migrations.contract import CONTRACT, WEIRD
 from tests.migrations.peer import make_peers

@@ -12,11 +12,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla import revisions
-from gw_sqla.driver import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import AccessError, ConfigurationError, SchemaError, SchemaMissingError
-from gw_sqla.ledger import HEAD, VERSION_TABLE
-from gw_sqla.migrations import MigrationReport, check_schema, downgrade, migrate, migration_sql
+from gw_sqla.schema import revision_runner
+from gw_sqla.schema.migration_ledger import HEAD, VERSION_TABLE
+from gw_sqla.schema.migrations import MigrationReport, check_schema, downgrade, migrate, migration_sql
 from tests.migrations.catalog import read_at
 from tests.migrations.contract import WEIRD
 from tests.migrations.roles import Role
@@ -50,7 +50,7 @@ async def test_goes_step_by_step(empty_engine: AsyncEngine) -> None:
 
 def test_head_is_the_scripts_head() -> None:
     """A worker knows the head without loading Alembic."""
-    assert ScriptDirectory(str(revisions.scripts_folder())).get_heads() == [HEAD]
+    assert ScriptDirectory(str(revision_runner.scripts_folder())).get_heads() == [HEAD]
 
 
 def test_report_reads_well() -> None:
@@ -101,7 +101,7 @@ async def test_takes_turns(empty_engine: AsyncEngine, peer: asyncpg.Connection, 
 
     with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
-            await call_asyncio(peer.execute, f"begin; {revisions.lock_sql('graphile_worker')}")
+            await call_asyncio(peer.execute, f"begin; {revision_runner.lock_sql('graphile_worker')}")
             group.start_soon(ours)
             await until_blocking(watcher, peer)
             script = migration_sql().replace("BEGIN;", "").replace("COMMIT;", "")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import asyncpg
 
-from gw_sqla.driver import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio
 
 BLOCKED = "select coalesce(bool_and(cardinality(pg_blocking_pids(pid)) > 0), false) from unnest($1::int[]) as pid"
 BLOCKER = "select count(*) > 0 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))"

@@ -18,10 +18,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.errors import ConfigurationError, GwSqlaError, SchemaError, SchemaTooOldError
-from gw_sqla.ledger import HEAD
-from gw_sqla.migrations import MigrationReport, check_schema, migrate
 from gw_sqla.operations import DowngradeJobSchemaOp, UpgradeJobSchemaOp
-from gw_sqla.revisions import known_revisions
+from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.migrations import MigrationReport, check_schema, migrate
+from gw_sqla.schema.revision_runner import known_revisions
 from tests.migrations.catalog import Catalog, read_at
 from tests.migrations.peer import make_peers
 from tests.operations.conftest import WEIRD, Migrator

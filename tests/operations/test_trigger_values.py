@@ -15,7 +15,7 @@ from alembic.operations.ops import UpgradeOps
 
 from gw_sqla.errors import ConfigurationError, InvalidJobError
 from gw_sqla.operations import CreateJobTriggerOp, DropJobTriggerOp, JobTrigger
-from gw_sqla.operations.trigger import trigger_name
+from gw_sqla.operations.job_trigger import trigger_name
 from gw_sqla.types import JobKeyMode
 
 

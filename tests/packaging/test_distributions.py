@@ -41,7 +41,7 @@ import os
 import subprocess
 import sys
 
-from gw_sqla.embedded import embedded_postgres
+from gw_sqla.database.embedded import embedded_postgres
 
 with embedded_postgres() as url:
     environment = {**os.environ, "DATABASE_URL": url.render_as_string(hide_password=False)}

@@ -10,7 +10,7 @@ from sqlalchemy import NullPool, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import JobRepository, migrate
-from gw_sqla.statements.sql import quoted
+from gw_sqla.statements.quoting import quoted
 from gw_sqla.types import DEFAULT_SCHEMA
 from tests.migrations.contract import WEIRD
 from tests.repository.look import Look, open_look

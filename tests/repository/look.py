@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import asyncpg
 
-from gw_sqla.driver import call_asyncio, driver_callback
-from gw_sqla.statements.sql import quoted
+from gw_sqla.database.event_loops import call_asyncio, driver_callback
+from gw_sqla.statements.quoting import quoted
 from tests.support.server import connect
 
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import RunCounts, Runner, RunnerSettings, TaskRegistry
-from gw_sqla.store import Store
-from gw_sqla.worker.mark import START
+from gw_sqla.worker.claim_position import START
+from gw_sqla.worker.store import Store
 from tests.runner.conftest import AddJob
 
 pytestmark = pytest.mark.anyio

@@ -67,7 +67,7 @@ async def test_items_of_the_registry_and_of_the_settings_are_scheduled_and_run(
     async def plain_(payload: Any) -> None:
         plain.append(payload)
 
-    caplog.set_level(logging.INFO, "gw_sqla.pool")
+    caplog.set_level(logging.INFO, "gw_sqla.worker.worker_pool")
     await make_known(sessions, "report", "other")
     items = [CronItem("plain", "* * * * *", id="other", fill=2 * MINUTE), CronItem("of_node", "@yearly")]
     async with Runner(engine, tasks, RunnerSettings(crontab=items), observers=[recorder]):

@@ -24,8 +24,8 @@ from gw_sqla import (
     call_asyncio,
     migrate,
 )
-from gw_sqla.driver import database_loop
-from gw_sqla.line import Line
+from gw_sqla.database.event_loops import database_loop
+from gw_sqla.database.worker_connection import Line
 from tests.runner.conftest import ONLY_NOTIFIED, AddJob
 from tests.support.recorder import Recorder
 from tests.support.server import RestartableServer, Server, execute, restartable_server

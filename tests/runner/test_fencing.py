@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
-from gw_sqla.job import Completed, Failed, Returned
-from gw_sqla.register import Recovered, Register
+from gw_sqla.jobs.job import Completed, Failed, Returned
+from gw_sqla.worker.registration import Recovered, Register
 from tests.runner.conftest import AddJob
 from tests.support.pools import locks, registered
 from tests.support.recorder import Recorder

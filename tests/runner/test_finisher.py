@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, TaskRegistry, async_sessionmaker
 from gw_sqla.hooks import Observers
-from gw_sqla.job import Failed
-from gw_sqla.store import Store
+from gw_sqla.jobs.job import Failed
+from gw_sqla.worker.claim_position import START
 from gw_sqla.worker.finisher import UNWRITABLE, Finisher
-from gw_sqla.worker.mark import START
+from gw_sqla.worker.store import Store
 from tests.runner.conftest import AddJob
 from tests.support.recorder import Recorder
 

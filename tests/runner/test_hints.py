@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, ClaimedJob, JobRepository, Observer, Runner, TaskRegistry, async_sessionmaker
-from gw_sqla.listener import breaks_us, job_count
+from gw_sqla.worker.listener import breaks_us, job_count
 from tests.runner.conftest import ONLY_NOTIFIED, AddJob
 from tests.support.recorder import Recorder
 

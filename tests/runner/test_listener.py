@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import call_asyncio
-from gw_sqla.listener import Listener
+from gw_sqla.worker.listener import Listener
 from tests.support.server import execute
 
 pytestmark = pytest.mark.anyio

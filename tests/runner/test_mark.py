@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
-from gw_sqla.job import ClaimedJob
-from gw_sqla.store import Store
-from gw_sqla.worker.mark import START
+from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.worker.claim_position import START
+from gw_sqla.worker.store import Store
 from tests.runner.conftest import AddJob
 from tests.support.pools import locks, registered
 
@@ -25,8 +25,8 @@ Sessions = async_sessionmaker[AsyncSession]
 @pytest.fixture(autouse=True)
 def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """No look from the start because time has passed."""
-    monkeypatch.setattr("gw_sqla.worker.mark._SHORTEST_PAUSE", 60)
-    monkeypatch.setattr("gw_sqla.worker.mark._LONGEST_PAUSE", 60)
+    monkeypatch.setattr("gw_sqla.worker.claim_position._SHORTEST_PAUSE", 60)
+    monkeypatch.setattr("gw_sqla.worker.claim_position._LONGEST_PAUSE", 60)
 
 
 @pytest.fixture

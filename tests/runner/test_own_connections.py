@@ -13,8 +13,8 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, TaskRegistry, call_asyncio
-from gw_sqla.driver import driver_callback
-from gw_sqla.migrations import check_schema
+from gw_sqla.database.event_loops import driver_callback
+from gw_sqla.schema.migrations import check_schema
 from tests.runner.conftest import ONLY_NOTIFIED
 from tests.support.server import connect
 

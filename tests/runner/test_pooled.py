@@ -12,8 +12,8 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import CronItem, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker, call_asyncio
-from gw_sqla.driver import database_loop
-from gw_sqla.line import Line
+from gw_sqla.database.event_loops import database_loop
+from gw_sqla.database.worker_connection import Line
 from tests.support.recorder import Recorder
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
-from gw_sqla.register import Recovered, Register
 from gw_sqla.worker.recovery import Recovery
+from gw_sqla.worker.registration import Recovered, Register
 from tests.runner.conftest import AddJob
 from tests.support.pools import locks, register, registered, take_all
 from tests.support.recorder import Recorder

@@ -25,7 +25,7 @@ from gw_sqla import (
     TaskRegistry,
     async_sessionmaker,
 )
-from gw_sqla.driver import driver_callback
+from gw_sqla.database.event_loops import driver_callback
 from tests.runner.conftest import ONLY_NOTIFIED, AddJob
 from tests.support.recorder import Recorder
 

@@ -17,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import call_asyncio, database_loop
-from gw_sqla.driver import dispose_with_loop
+from gw_sqla.database.event_loops import dispose_with_loop
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -67,7 +67,7 @@ def struck_at(line: int) -> bool:
 
     def trace(frame: FrameType, kind: str, _argument: object) -> TraceFunction | None:
         nonlocal left
-        if Path(frame.f_code.co_filename).parent.name != "gw_sqla":
+        if Path(frame.f_code.co_filename).parent.parent.name != "gw_sqla":
             return None
         if kind == "line":
             left -= 1

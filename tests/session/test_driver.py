@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from gw_sqla import AsyncSession, LoopError, call_asyncio, database_loop, loop_thread
-from gw_sqla.driver import call_asyncio_shielded, driver_callback, on_trio
+from gw_sqla import AsyncSession, LoopError, call_asyncio, database_loop
+from gw_sqla.database import loop_thread
+from gw_sqla.database.event_loops import call_asyncio_shielded, driver_callback, on_trio
 
 pytestmark = pytest.mark.anyio
 

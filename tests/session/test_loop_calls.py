@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 from gw_sqla import LoopError, call_asyncio, database_loop
-from gw_sqla.driver import call_asyncio_shielded, driver_callback
+from gw_sqla.database.event_loops import call_asyncio_shielded, driver_callback
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 

@@ -13,8 +13,9 @@ import trio.testing
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla import async_sessionmaker, database_loop, loop_thread
-from gw_sqla.driver import dispose_with_loop
+from gw_sqla import async_sessionmaker, database_loop
+from gw_sqla.database import loop_thread
+from gw_sqla.database.event_loops import dispose_with_loop
 from tests.support.proxy import Proxy, start_proxy
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import LoopError, call_asyncio, database_loop
-from gw_sqla.driver import dispose_with_loop
+from gw_sqla.database.event_loops import dispose_with_loop
 from tests.session.threads import threads
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")

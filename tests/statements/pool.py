@@ -11,11 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
 
-from gw_sqla.job import ClaimedJob
-from gw_sqla.statements import finish
+from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.statements import outcomes
 from gw_sqla.statements.claim import claim
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.worker.mark import START
+from gw_sqla.worker.claim_position import START
 
 
 class Pool:
@@ -42,13 +42,13 @@ class Pool:
         return [ClaimedJob(**row._mapping) for row in rows]
 
     async def complete(self, *ids: int) -> set[int]:
-        return await self._finish(finish.complete(self.schema), ids=ids)
+        return await self._finish(outcomes.complete(self.schema), ids=ids)
 
     async def give_back(self, *ids: int) -> set[int]:
-        return await self._finish(finish.give_back(self.schema), ids=ids)
+        return await self._finish(outcomes.give_back(self.schema), ids=ids)
 
     async def give_back_forgotten(self, *known: int) -> set[int]:
-        return await self._finish(finish.give_back_forgotten(self.schema), ids=known)
+        return await self._finish(outcomes.give_back_forgotten(self.schema), ids=known)
 
     async def fail(
         self,
@@ -59,7 +59,7 @@ class Pool:
         payloads: Sequence[str | None] = (),
     ) -> set[int]:
         return await self._finish(
-            finish.fail(self.schema),
+            outcomes.fail(self.schema),
             ids=ids,
             messages=messages or ["broken"] * len(ids),
             delays=delays or [None] * len(ids),

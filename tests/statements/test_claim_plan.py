@@ -12,10 +12,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gw_sqla.line import SESSION_SETTINGS
+from gw_sqla.database.worker_connection import SESSION_SETTINGS
 from gw_sqla.statements.claim import claim
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.worker.mark import START
+from gw_sqla.worker.claim_position import START
 from tests.statements.snapshot import DIALECT
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.known import KnownCrontab, KnownCrontabs
+from gw_sqla.crontab.known_crontabs import KnownCrontab, KnownCrontabs
 from gw_sqla.types import DEFAULT_SCHEMA
 
 pytestmark = pytest.mark.anyio

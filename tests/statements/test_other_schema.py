@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.known import KnownCrontabs
-from gw_sqla.migrations import migrate
-from gw_sqla.statements import queries
-from gw_sqla.statements.sql import quoted
+from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.schema.migrations import migrate
+from gw_sqla.statements import job_queries
+from gw_sqla.statements.quoting import quoted
 from tests.migrations.contract import WEIRD
 from tests.statements.pool import open_pool
 
@@ -25,7 +25,7 @@ async def test_every_statement_of_a_worker(engine: AsyncEngine, db: asyncpg.Conn
     await migrate(engine, schema=WEIRD)
     s = quoted(WEIRD)
     async with open_pool(engine, "pool-1", WEIRD) as pool:
-        await pool.connection.execute(queries.register_tasks(WEIRD), {"identifiers": ["a", "b"]})
+        await pool.connection.execute(job_queries.register_tasks(WEIRD), {"identifiers": ["a", "b"]})
         await pool.commit()
         await db.execute(f"select {s}.add_job('a', queue_name := 'q' || n) from generate_series(1, 4) n")
         claimed = sorted(job.id for job in await pool.claim(forbidden=["x"]))

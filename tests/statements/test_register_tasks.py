@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gw_sqla.statements.queries import register_tasks
+from gw_sqla.statements.job_queries import register_tasks
 from gw_sqla.types import DEFAULT_SCHEMA
 
 pytestmark = pytest.mark.anyio

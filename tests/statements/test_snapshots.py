@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.sql.base import Executable
 
-from gw_sqla.statements import claim, crontab, finish, functions, queries, workers
+from gw_sqla.statements import claim, crontab, job_queries, outcomes, schema_functions, workers
 from gw_sqla.types import DEFAULT_SCHEMA, JobState
 from tests.statements.snapshot import FOLDER, check, compiled
 
@@ -19,18 +19,18 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim": lambda schema: claim.claim(schema, forbidding_flags=False),
     "claim forbidding_flags": lambda schema: claim.claim(schema, forbidding_flags=True),
     "claim by_clock": lambda schema: claim.claim(schema, forbidding_flags=False, by_clock=True),
-    "get_job": lambda _: queries.get_job(7),
-    "list_jobs": lambda _: queries.list_jobs(**UNFILTERED, limit=100),
-    "list_jobs filtered": lambda _: queries.list_jobs(
+    "get_job": lambda _: job_queries.get_job(7),
+    "list_jobs": lambda _: job_queries.list_jobs(**UNFILTERED, limit=100),
+    "list_jobs filtered": lambda _: job_queries.list_jobs(
         task_identifier="t", queue_name="q", state=JobState.READY, job_key="k", after=7, limit=100
     ),
-    "count_by_state": lambda _: queries.count_by_state(),
-    "register_tasks": queries.register_tasks,
+    "count_by_state": lambda _: job_queries.count_by_state(),
+    "register_tasks": job_queries.register_tasks,
     **{name: getattr(workers, name) for name in workers.__all__ if name != "deregister"},
     "deregister": lambda schema: workers.deregister(schema, beside_rust=False),
     "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
-    **{name: getattr(finish, name) for name in finish.__all__},
-    **{name: getattr(functions, name) for name in functions.__all__},
+    **{name: getattr(outcomes, name) for name in outcomes.__all__},
+    **{name: getattr(schema_functions, name) for name in schema_functions.__all__},
     **{name: getattr(crontab, name) for name in crontab.__all__},
 }
 
@@ -43,7 +43,8 @@ def test_snapshot(name: str, kind: str) -> None:
 
 
 def test_every_builder_has_a_snapshot() -> None:
-    public = {name for module in (claim, crontab, finish, functions, queries, workers) for name in module.__all__}
+    modules = (claim, crontab, job_queries, outcomes, schema_functions, workers)
+    public = {name for module in modules for name in module.__all__}
     assert {name.split()[0] for name in BUILDERS} == public
 
 
@@ -53,7 +54,7 @@ def test_no_snapshot_is_left_over() -> None:
 
 
 def test_builders_of_text_are_made_once() -> None:
-    for module in (crontab, finish, functions):
+    for module in (crontab, outcomes, schema_functions):
         for name in module.__all__:
             build = getattr(module, name)
             assert build("a") is build("a")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Text
 
-from gw_sqla.statements.sql import quoted, statement
+from gw_sqla.statements.quoting import quoted, statement
 from tests.statements.snapshot import DIALECT
 
 NAMES = st.text(st.sampled_from("ab_1:\\\"%$.;'é @#{}[]()\n") | st.characters(exclude_characters="\0", codec="utf-8"))

@@ -22,7 +22,7 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import URL, make_url
 
-from gw_sqla.embedded import embedded_postgres
+from gw_sqla.database.embedded import embedded_postgres
 
 _OPEN_TRANSACTIONS = """select count(*) from pg_stat_activity
 where datname = current_database() and state like 'idle in transaction%'"""

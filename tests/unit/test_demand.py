@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from gw_sqla import ClaimedJob, Completed
-from gw_sqla.worker.demand import Demand
+from gw_sqla.worker.claim_demand import Demand
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 from sqlalchemy.orm import Session
 
 from gw_sqla import AsyncSession, JobContext, TaskDefinitionError, TaskRegistry
-from gw_sqla.task import Source
+from gw_sqla.jobs.task import Source
 
 
 class Client: ...

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gw_sqla.job import ClaimedJob
-from gw_sqla.worker.mark import START, After, Mark
+from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.worker.claim_position import START, After, Mark
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ class Time:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
-    monkeypatch.setattr("gw_sqla.worker.mark.monotonic", time)
+    monkeypatch.setattr("gw_sqla.worker.claim_position.monotonic", time)
     return time
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, Secret, SecretBytes
 from typing_extensions import TypedDict
 
 from gw_sqla import InvalidPayloadError, TaskRegistry
-from gw_sqla.payload import PayloadType, to_json
+from gw_sqla.jobs.payload import PayloadType, to_json
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=10)
 PLAIN = st.recursive(

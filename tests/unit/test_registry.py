@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gw_sqla import JobContext, TaskDefinitionError, TaskRegistry
-from gw_sqla.task import Source
+from gw_sqla.jobs.task import Source
 
 
 async def plain(payload: int) -> None: ...

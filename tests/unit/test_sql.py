@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
-from gw_sqla.statements.sql import quoted, statement
+from gw_sqla.statements.quoting import quoted, statement
 
 
 def read_identifier(sql: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gw_sqla import ConfigurationError
-from gw_sqla.url import parse_url
+from gw_sqla.database.url import parse_url
 
 PASSWORD = "hunter2secret"
 

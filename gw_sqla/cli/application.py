@@ -1,0 +1,90 @@
+"""Finds what a worker works by: the TaskRegistry that ``--app module:attribute`` names, and the crontab."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from gw_sqla.cli.startup_imports import import_to_stay
+from gw_sqla.crontab import CronItem, read_crontab
+from gw_sqla.errors import ConfigurationError
+from gw_sqla.execution.task_registry import TaskRegistry
+
+__all__ = ["load_app", "load_crontab"]
+
+_CRONTAB = "crontab"
+
+
+def load_app(text: str) -> TaskRegistry:
+    """Import the module, with the current directory on the path, and return its registry.
+
+    Raises ConfigurationError, which says whether the text, the module, something inside the module or the
+    attribute is wrong.
+    """
+    module_name, _, attribute = text.partition(":")
+    names = [*module_name.split("."), *attribute.split(".")]
+    if not all(name.isidentifier() for name in names):
+        raise ConfigurationError(f"--app {text}: must be MODULE:ATTRIBUTE, such as myapp.jobs:tasks")
+    module = _import(module_name)
+    found: object = module
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise ConfigurationError(
+                f"--app {text}: module {module_name} has no {attribute}{_registries(module)}"
+            ) from error
+    if not isinstance(found, TaskRegistry):
+        kind = type(found).__name__
+        raise ConfigurationError(
+            f"--app {text}: {attribute} is of type {kind}, not a gw_sqla.TaskRegistry{_registries(module)}"
+        )
+    return found
+
+
+def load_crontab(file: str | None) -> list[CronItem]:
+    """Return the items of the file that is named, or else of ``crontab`` in the current directory if it is there.
+
+    Raises ConfigurationError for a file that is named and not there, CrontabError for one with faults.
+    """
+    if file is not None:
+        return read_crontab(file)
+    return read_crontab(_CRONTAB) if Path(_CRONTAB).is_file() else []
+
+
+def _import(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return import_to_stay(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ConfigurationError(
+                f"--app: there is no module {error.name}, neither in the current directory nor installed"
+            ) from error
+        raise ConfigurationError(_broken(name, error)) from error
+    except (Exception, SystemExit) as error:  # a module can raise anything while it is imported
+        raise ConfigurationError(_broken(name, error)) from error
+
+
+def _broken(name: str, error: BaseException) -> str:
+    """What is wrong inside the module, and the deepest line of the application's own that led there."""
+    if isinstance(error, SyntaxError):
+        where, what = f"{error.filename}, line {error.lineno}", error.msg
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if _is_own(frame.filename)]
+        where, what = f"{(own or frames)[-1].filename}, line {(own or frames)[-1].lineno}", str(error)
+    return f"--app: module {name} was found, but importing it failed: {type(error).__name__}: {what} ({where})"
+
+
+def _is_own(filename: str) -> bool:
+    return Path(filename).is_relative_to(Path.cwd()) and "site-packages" not in filename
+
+
+def _registries(module: ModuleType) -> str:
+    names = sorted(name for name, value in vars(module).items() if isinstance(value, TaskRegistry))
+    return f"; its registries: {', '.join(names)}" if names else "; it has no registry"

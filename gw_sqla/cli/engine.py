@@ -1,0 +1,56 @@
+"""The engine of a command: opened, closed, and its connection errors put into words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from gw_sqla.cli.error_report import UnreachableError
+from gw_sqla.database.event_loops import call_asyncio, database_loop
+
+__all__ = ["connected"]
+
+_CONNECT_SECONDS = 10
+"""How long one connection may take to be made: a firewall that drops packets must not hang a command."""
+
+
+@asynccontextmanager
+async def connected(url: URL, *, transaction_pooler: bool = False, **options: Any) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine, with an asyncio loop for its driver open on trio too; dispose of it at the end.
+
+    ``transaction_pooler``: no statement is kept prepared. ``options`` are those of
+    ``create_async_engine``. Raises UnreachableError for faults of the network, and what the block raises.
+    A cancellation disposes of the engine.
+    """
+    arguments: dict[str, Any] = {"timeout": _CONNECT_SECONDS, "server_settings": {"application_name": "gw_sqla"}}
+    if transaction_pooler:
+        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+    engine = create_async_engine(url, connect_args=arguments, **options)
+    async with database_loop():
+        try:
+            yield engine
+        except OSError as error:
+            raise UnreachableError(f"cannot connect to the database at {_address(url)}: {_reason(error)}") from error
+        finally:
+            with anyio.CancelScope(shield=True):
+                await call_asyncio(engine.dispose)
+
+
+def _address(url: URL) -> str:
+    host = url.query.get("host", url.host) or "the default address"
+    place = host if isinstance(host, str) else ", ".join(host)
+    return f"{place}, port {url.port}" if url.port else place
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_CONNECT_SECONDS} s"
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own text repeats the address
+    return error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""The road to PostgreSQL on both event loops: the seam, sessions, the worker's own connections, URLs."""

@@ -1,0 +1,139 @@
+"""The one seam between the event loop that runs gw_sqla and the asyncio that the driver speaks.
+
+asyncpg and SQLAlchemy's asyncio extension await asyncio futures only. Everything else here is
+written in anyio and runs natively on asyncio and on trio. Whatever must await the driver goes
+through `call_asyncio`, which runs the coroutine as an asyncio task: in the running loop on asyncio,
+in a loop that has a thread of its own on trio (`gw_sqla.database.loop_thread`). Exceptions and cancellation pass
+through.
+
+Why a task on asyncio too: anyio cancels by level, at every await again, and asyncpg needs a few
+awaits to tell the server that a query is cancelled. Awaited directly, the connection was dropped
+instead, and the query went on in the server with its locks. The task is cancelled once, and waited
+for; it costs some ten microseconds a call, and a turn of the event loop. The claim, which is shielded
+from anyio's cancellation, goes without: `call_asyncio_shielded`.
+
+Rejected: an abstract driver with one implementation for each event loop (twice the code, half the tests).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import anyio
+
+from gw_sqla.errors import LoopError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from gw_sqla.database.loop_thread import LoopThread
+
+__all__ = [
+    "call_asyncio",
+    "call_asyncio_shielded",
+    "database_loop",
+    "dispose_with_loop",
+    "driver_callback",
+    "on_trio",
+    "require_loop",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_trio() -> bool:
+    """Tell whether the caller is a task of trio's (False in the thread of its asyncio loop)."""
+    in_trio_task = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
+    return in_trio_task is not None and bool(in_trio_task())
+
+
+async def call_asyncio(function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call an asyncio coroutine function and await it, on asyncio or on trio.
+
+    Returns and raises what the function does. On trio the function runs in another thread, in a copy of the caller's
+    context, while the caller waits. A cancellation cancels the call, once, and waits until it has cleaned up, for as
+    long as that takes: what may hang bounds itself, by ``asyncio.timeout``. One that comes as the call ends
+    drops its result, so what must be closed is kept where the caller can reach it. Raises LoopError on trio when no
+    `database_loop` is open, or when it closes during the call.
+    """
+    if not on_trio():
+        return await _cancelled_once(asyncio.ensure_future(function(*args, **kwargs)))
+    return await _loop_thread().call(function, *args, **kwargs)
+
+
+async def call_asyncio_shielded(function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """`call_asyncio` for callers inside a shielded scope without a deadline: no cancellation by level reaches them.
+
+    What it sends first is sent before any other task has a turn: they may take theirs while the answer is on its way.
+    On asyncio the coroutine is awaited as it is, which saves a task.
+    """
+    if on_trio():
+        return await _loop_thread().call_at_once(function, *args, **kwargs)
+    return await function(*args, **kwargs)
+
+
+async def _cancelled_once(task: asyncio.Future[R]) -> R:
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            while not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):  # asyncio's own, once more: passed on
+                    await asyncio.wait([task])
+        if task.cancelled() or task.exception() is None:
+            raise
+    return task.result()
+
+
+def database_loop() -> AbstractAsyncContextManager[None]:
+    """Return a context manager that keeps an asyncio loop open for the database driver, in a thread of its own.
+
+    On asyncio it does nothing. A trio program opens it once, around its main function or in the lifespan of its web
+    framework: while it is open, every task of the trio run may use engines and sessions. Blocks that overlap or are
+    nested share one loop. The last to end closes it, whatever ends it, and what then still runs in it is cancelled: a
+    call gets LoopError. Dispose of engines before that: their connections belong to the loop. (Of a Runner's engine it
+    disposes by itself, and raises what that raises.)
+    """
+    if not on_trio():
+        return nullcontext()
+    from gw_sqla.database.loop_thread import LoopBlock
+
+    return LoopBlock()
+
+
+def require_loop() -> None:
+    """Raise LoopError on trio when no `database_loop` is open."""
+    if on_trio():
+        _loop_thread()
+
+
+def dispose_with_loop(engine: AsyncEngine) -> None:
+    """On trio: dispose of the engine when the open `database_loop` closes. Raises LoopError when none is open."""
+    if on_trio():
+        _loop_thread().engines.add(engine)
+
+
+def driver_callback(function: Callable[P, object]) -> Callable[P, object]:
+    """Return a function for the driver to call, in whatever thread: ``function`` is called in the caller's event loop.
+
+    On trio it is called soon, without a result, and must not raise: that would end the trio run. On asyncio it is
+    ``function`` itself. Raises LoopError on trio when no `database_loop` is open.
+    """
+    return _loop_thread().callback(function) if on_trio() else function
+
+
+def _loop_thread() -> LoopThread:
+    from gw_sqla.database.loop_thread import current_loop_thread
+
+    if found := current_loop_thread():
+        return found
+    raise LoopError(
+        "no asyncio loop is open for the database driver: wrap the program's main function in "
+        "'async with gw_sqla.database_loop():' (a Runner opens one for its own tasks)"
+    )

@@ -1,0 +1,53 @@
+"""What a query can raise when the database is at fault, and the waiting for the end of such an outage."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+import anyio
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+__all__ = ["DATABASE_FAULTS", "Outage"]
+
+log = logging.getLogger(__name__)
+
+DATABASE_FAULTS = (
+    DBAPIError,
+    PoolTimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg's state machine, on a connection that dies under it
+    OSError,
+)
+"""What a query can raise when the database, the network or the pool is at fault."""
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
+
+
+class Outage:
+    """Backoff with jitter through one outage; says once what happened and once that it is over."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._faults = 0
+
+    async def wait(self, fault: BaseException) -> None:
+        """Log the first fault of an outage, then sleep; 0.1 s at first, up to 5 s. Cancellable."""
+        if self._faults == 0:
+            reason = str(fault).partition("\n")[0] or type(fault).__name__
+            log.warning("%s failed, will be tried again until it works: %s", self._doing, reason)
+        delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(self._faults, 10))
+        self._faults += 1
+        await anyio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
+
+    def over(self) -> bool:
+        """Note that it works; return True, and log it, if it did not work before."""
+        if self._faults == 0:
+            return False
+        log.warning("%s works again after %d faults", self._doing, self._faults)
+        self._faults = 0
+        return True

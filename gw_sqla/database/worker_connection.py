@@ -1,0 +1,150 @@
+"""Line: one connection that a worker keeps, and runs its own statements on, one after the other.
+
+The statements are built and compiled by SQLAlchemy, once, and run on the driver's connection, in
+autocommit. Through SQLAlchemy's connection each would cost a check-out, an execution context and a
+result: for the claim and the completion of 24 jobs that was more time than PostgreSQL took for them.
+The connection is made by the engine, with its settings and events, and then detached from the pool,
+which is the handlers'. After a fault it is closed, and the next statement opens another.
+
+A queue's table is empty at one moment and holds a hundred thousand jobs at the next, so its statistics
+are wrong most of the time. From them PostgreSQL likes to read and sort the whole table for a claim of 24
+jobs (20,000 jobs, never analyzed: 6.4 ms instead of 0.3). Hence the session's settings: walk the
+indexes, which are made for these statements, and plan them once.
+
+Through a pooler in transaction mode a session is somebody else's after each transaction: ``pooled`` then
+puts each statement, with its settings, in a transaction of its own. (Even in autocommit that would be
+needed: the driver prepares and runs a statement in two steps, and the server may change between them.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any
+
+import anyio
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.elements import ClauseElement
+
+from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.database.outage import DATABASE_FAULTS
+
+__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "Line", "close_line"]
+
+log = logging.getLogger(__name__)
+
+SESSION_SETTINGS = """set enable_seqscan = off;
+set enable_bitmapscan = off;
+set enable_sort = off;
+set enable_hashjoin = off;
+set enable_mergejoin = off;
+set jit = off;
+set plan_cache_mode = force_generic_plan"""
+
+STATEMENT_SECONDS = 60.0
+"""How long an answer may take, and the opening of a connection, which may come from the engine's pool. A network
+that has forgotten a connection lets it wait for ever otherwise."""
+
+_CLOSE_SECONDS = 5
+
+_DIALECT = URL.create("postgresql+asyncpg").get_dialect()()
+
+
+@lru_cache
+def _compiled(statement: ClauseElement) -> tuple[str, tuple[str, ...]]:
+    """Return the SQL for the driver and the names of its parameters in their order."""
+    compiled: Any = statement.compile(dialect=_DIALECT)
+    return str(compiled), tuple(compiled.positiontup or ())
+
+
+class Line:
+    """To be used by one task at a time, in asyncio (`gw_sqla.database.event_loops.call_asyncio`).
+
+    It holds its connection from the moment there is one: a call that is cancelled just as it ends has no
+    result, so whoever stops using a line closes it, whatever its last call did.
+    """
+
+    def __init__(self, engine: AsyncEngine, settings: str = SESSION_SETTINGS, *, pooled: bool = False) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._pooled = pooled
+        self._settings = settings.replace("set ", "set local ") if pooled else settings
+        self._connection: AsyncConnection | None = None
+        self._driver: Any = None
+
+    async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Run one statement and return the driver's rows.
+
+        Raises what SQLAlchemy's pool and the driver raise, and TimeoutError when no answer has come for
+        `STATEMENT_SECONDS`; a cancellation cancels the statement. After any of them the connection is closed.
+        """
+        sql, names = _compiled(statement)
+        arguments = [parameters[name] for name in names]
+        async with self._closed_on_error():
+            driver = await self._opened()
+            if self._pooled:
+                return await self._fetch_in_transaction(sql, arguments)
+            rows: Sequence[Any] = await driver.fetch(sql, *arguments)
+        return rows
+
+    async def driver(self) -> Any:
+        """Return the driver's connection, opened if there is none; raises and cancels as `fetch`."""
+        async with self._closed_on_error():
+            return await self._opened()
+
+    @asynccontextmanager
+    async def _closed_on_error(self) -> AsyncIterator[None]:
+        """Bound the block's time; close the connection when anything leaves it."""
+        try:
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                yield
+        except TimeoutError:
+            if self._driver is not None:
+                self._driver.terminate()  # whoever does not answer does not say goodbye either
+            await self.close()
+            raise
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection, if there is one; one that does not answer is cut off."""
+        connection, driver = self._connection, self._driver
+        self._connection = self._driver = None
+        if connection is None:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await connection.close()
+        except TimeoutError:
+            if driver is not None:
+                driver.terminate()
+
+    async def _fetch_in_transaction(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        async with self._driver.transaction():
+            await self._driver.execute(self._settings)
+            rows: Sequence[Any] = await self._driver.fetch(sql, *values)
+        return rows
+
+    async def _opened(self) -> Any:
+        if self._connection is not None:
+            return self._driver
+        self._connection = await self._engine.connect()
+        self._driver = (await self._connection.get_raw_connection()).driver_connection
+        assert self._connection.sync_connection is not None
+        self._connection.sync_connection.detach()
+        if self._settings and not self._pooled:
+            await self._driver.execute(self._settings)
+        return self._driver
+
+
+async def close_line(line: Line) -> None:
+    """Close the connection; shielded, and not longer than some seconds."""
+    with anyio.CancelScope(shield=True):
+        try:
+            await call_asyncio(line.close)
+        except DATABASE_FAULTS as fault:
+            log.debug("closing a connection of the worker's own: %s", fault)

@@ -1,0 +1,48 @@
+"""Results of batch handlers. Graphile Worker's rule: one for each item; the failed items are the retry's payload."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gw_sqla.errors import FailPermanently
+from gw_sqla.execution.error_text import error_text, storable_text
+from gw_sqla.jobs.job import ClaimedJob, Completed, Failed, Outcome
+
+__all__ = ["FailedItem", "batch_outcome", "failed_items"]
+
+
+class FailedItem(NamedTuple):
+    """An item that its handler has failed: its place in the payload, and why."""
+
+    place: int
+    message: str
+    permanently: bool
+
+
+def failed_items(results: Any, count: int) -> list[FailedItem]:
+    """Return the items that failed; raises ValueError unless the results are None or one for each item."""
+    if results is None:
+        return []
+    if not isinstance(results, Sequence) or isinstance(results, str) or len(results) != count:
+        returned = len(results) if isinstance(results, Sequence) else f"a {type(results).__name__}"
+        raise ValueError(f"a batch handler must return one result for each of {count} items, returned {returned}")
+    return [
+        FailedItem(place, error_text(result), isinstance(result, FailPermanently))
+        for place, result in enumerate(results)
+        if isinstance(result, BaseException)
+    ]
+
+
+def batch_outcome(job: ClaimedJob, failed: Sequence[FailedItem]) -> Outcome:
+    """Return what becomes of a batch job: completed, or failed with the failed items as its payload."""
+    if not failed:
+        return Completed(job)
+    items = job.payload
+    return Failed(
+        job=job,
+        message=storable_text(f"{len(failed)} of {len(items)} items failed, the first with {failed[0].message}"),
+        permanently=all(item.permanently for item in failed),
+        payload_text=json.dumps([items[item.place] for item in failed], allow_nan=False),
+    )

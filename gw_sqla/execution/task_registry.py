@@ -1,0 +1,258 @@
+"""TaskRegistry: declares which functions run which jobs.
+
+A handler's parameters say what it is given: by their annotations a `JobContext`, an ``AsyncSession``, the
+resources declared above it, and the payload, which is the one that is none of these and whose annotation
+is the payload's type. Unannotated, the first is the payload (plain JSON) and the second the context. Further
+parameters need a default, and keep it. What cannot work is refused when the task is declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Concatenate, Literal, Protocol, TypeVar, Unpack, overload
+
+from pydantic import PydanticUserError
+
+from gw_sqla.crontab import CronItem, CronOptions
+from gw_sqla.crontab.task_fit import check_fit
+from gw_sqla.database.session import AsyncSession
+from gw_sqla.errors import ConfigurationError, InvalidJobError, TaskDefinitionError
+from gw_sqla.execution.handler_signature import read_signature
+from gw_sqla.execution.job_context import JobContext
+from gw_sqla.execution.process_pool import refuse_impossible
+from gw_sqla.execution.resources import read_resource
+from gw_sqla.jobs.argument_checks import check_text
+from gw_sqla.jobs.payload import PayloadType
+from gw_sqla.jobs.task import Resource, Source, Task
+
+__all__ = ["TaskRegistry"]
+
+P = TypeVar("P")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Plain:
+    """Fits only what takes anything: tells an ``Any`` from the types below it."""
+
+
+class _Declare(Protocol):
+    """What ``@tasks.task(...)`` returns: turns a handler into a Task of its payload's type.
+
+    The payload is what comes first, or after a JobContext and an AsyncSession. A type checker cannot
+    tell a resource from a payload: where there is none, resources are taken by keyword.
+    """
+
+    @overload
+    def __call__(self, handler: Callable[[], Any], /) -> Task[None]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[_Plain, ...], Any], /) -> Task[Any]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[JobContext, _Plain, ...], Any], /) -> Task[Any]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[JobContext, AsyncSession, P, ...], Any], /) -> Task[P]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[AsyncSession, JobContext, P, ...], Any], /) -> Task[P]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[JobContext, AsyncSession, ...], Any], /) -> Task[None]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, handler: Callable[Concatenate[AsyncSession, JobContext, ...], Any], /) -> Task[None]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, handler: Callable[Concatenate[JobContext, P, ...], Any], /) -> Task[P]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[AsyncSession, P, ...], Any], /) -> Task[P]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[JobContext, ...], Any], /) -> Task[None]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, handler: Callable[Concatenate[AsyncSession, ...], Any], /) -> Task[None]: ...  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, handler: Callable[Concatenate[P, ...], Any], /) -> Task[P]: ...
+    @overload
+    def __call__(self, handler: Callable[..., Any], /) -> Task[None]: ...  # type: ignore[overload-cannot-match]
+
+
+class TaskRegistry(Mapping[str, Task[Any]]):
+    """The tasks that a worker supports, by their identifiers. Make one for an application."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[Any]] = {}
+        self._cron_items: list[CronItem] = []
+        self._resources: dict[Any, Resource] = {}
+
+    @property
+    def cron_items(self) -> tuple[CronItem, ...]:
+        """What `cron` has declared: a runner of this registry schedules it."""
+        return tuple(self._cron_items)
+
+    def task(
+        self,
+        identifier: str,
+        *,
+        batch: bool = False,
+        timeout: timedelta | None = None,
+        backoff: Callable[[int], timedelta] | None = None,
+        transactional: bool = False,
+        run_in: Literal["thread", "process"] | None = None,
+    ) -> _Declare:
+        """Declare the decorated function, async or sync, as the handler of a task.
+
+        Parameters: ``identifier``, 1 to 128 characters, the same for Node, Rust and SQL.
+        ``batch``: the payload is a list and the handler returns a list with one result for each item;
+        an item whose result is an exception is tried again, with the others that failed.
+        ``timeout``: how long one attempt may take; it is then cancelled and failed. None is no limit.
+        Not for threads, which cannot be stopped.
+        ``backoff``: from the number of attempts made to the wait until the next; None is Graphile
+        Worker's exp(min(attempts, 10)) seconds.
+        ``transactional``: the transaction of the AsyncSession that the handler takes also completes the job, so that
+        what it writes there is written exactly once.
+        ``run_in``: where a sync handler runs, in a thread (the default) or in a process.
+
+        Raises TaskDefinitionError.
+        """
+
+        _check_options(identifier, batch, timeout, backoff, transactional, run_in)
+
+        def declare(handler: Callable[..., Any]) -> Task[Any]:
+            try:
+                task = self._task(identifier, handler, run_in)
+                task = replace(task, batch=batch, timeout=timeout, backoff=backoff, transactional=transactional)
+                _refuse_combination(task)
+            except TaskDefinitionError as error:
+                raise TaskDefinitionError(f"task {identifier!r}: {error}") from error
+            if identifier in self._tasks:
+                raise TaskDefinitionError(f"task {identifier!r} is declared twice in this registry")
+            self._tasks[identifier] = task
+            return task
+
+        return declare
+
+    def cron(self, schedule: str, **options: Unpack[CronOptions]) -> Callable[[Task[P]], Task[P]]:
+        """Declare when jobs are added for the decorated task; write it above ``@tasks.task(...)``.
+
+        The parameters are those of `gw_sqla.CronItem`: ``schedule``, five fields such as ``0 4 * * *``, in UTC
+        unless ``tz`` says otherwise; ``payload``, ``fill``, ``id`` and so on. Can be repeated, with another ``id``
+        each.
+        The handler is given the payload with ``_cron`` in it; a type that does not know ``_cron`` fits all the same.
+        Raises TaskDefinitionError, also for a payload that does not fit the task and an identifier that occurs twice.
+        """
+
+        def declare(task: Task[P]) -> Task[P]:
+            if not isinstance(task, Task):
+                raise TaskDefinitionError("@tasks.cron decorates a task: write it above @tasks.task(...)")
+            try:
+                item = CronItem(task.identifier, schedule, **options)
+                check_fit(item, task)
+            except ConfigurationError as error:
+                raise TaskDefinitionError(f"task {task.identifier!r}: {error}") from error
+            if any(item.identifier == other.identifier for other in self._cron_items):
+                raise TaskDefinitionError(
+                    f"task {task.identifier!r}: a cron item {item.identifier!r} is declared already: give this one "
+                    "another id"
+                )
+            self._cron_items.append(item)
+            return task
+
+        return declare
+
+    def resource(self, make: F) -> F:
+        """Declare what handlers are given by its type; return the function as it was.
+
+        The decorated function's return annotation is the type that handlers, and other resources, ask
+        for. It is an async generator function that yields once (``-> AsyncIterator[Client]``), where something
+        is to be closed, or a function, async or not, that returns it. Its parameters are resources
+        declared above it. Each run of a Runner makes those that its tasks ask for, before it claims jobs,
+        and closes them when the last job has ended; errors in that leave the runner. A cancellation of the
+        runner reaches them as it reaches any code.
+
+        Raises TaskDefinitionError.
+        """
+        resource = read_resource(make, self._resources)
+        for identifier, task in self._tasks.items():
+            if task.takes_payload and task.payload_type.annotation == resource.type:
+                raise TaskDefinitionError(
+                    f"{resource} is declared below task {identifier!r}, which takes its type for a payload: "
+                    "declare it above the task"
+                )
+        self._resources[resource.type] = resource
+        return make
+
+    def json_schemas(self) -> dict[str, dict[str, Any]]:
+        """Return the JSON Schema of each task's payload, for producers in other languages.
+
+        Raises TaskDefinitionError, which names the task, for a type that has none.
+        """
+        schemas = {}
+        for identifier, task in self._tasks.items():
+            try:
+                schemas[identifier] = task.payload_type.json_schema()
+            except PydanticUserError as error:
+                raise TaskDefinitionError(
+                    f"task {identifier!r}: its payload type has no JSON Schema: {error.message}"
+                ) from error
+        return schemas
+
+    def _task(
+        self, identifier: str, handler: Callable[..., Any], run_in: Literal["thread", "process"] | None
+    ) -> Task[Any]:
+        signature = read_signature(handler, self._resources)
+        if run_in == "process":
+            refuse_impossible(handler, signature)
+        elif run_in is not None and signature.is_async:
+            raise TaskDefinitionError("run_in is for sync handlers; an async one runs in the event loop")
+        return Task(
+            identifier=identifier,
+            handler=handler,
+            payload_type=PayloadType(signature.payload),
+            arguments=signature.arguments,
+            takes_payload=signature.takes(Source.PAYLOAD),
+            run_in="loop" if signature.is_async else run_in or "thread",
+        )
+
+    def __getitem__(self, identifier: str) -> Task[Any]:
+        return self._tasks[identifier]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+
+def _refuse_combination(task: Task[Any]) -> None:
+    """Raise TaskDefinitionError for options that do not go with the handler, or with each other."""
+    if task.timeout is not None and task.run_in == "thread":
+        raise TaskDefinitionError(
+            "a timeout cannot stop the thread of a sync handler; make the handler async, run it in a process, "
+            "or bound the time inside it"
+        )
+    if task.batch and not (task.takes_payload and task.payload_type.takes_lists):
+        raise TaskDefinitionError("a batch handler takes a payload, a list of items")
+    if task.transactional and not task.takes(Source.SESSION):
+        raise TaskDefinitionError("a transactional task's handler takes an AsyncSession, in whose transaction it works")
+    if task.transactional and task.batch:
+        raise TaskDefinitionError("a batch, whose items may fail in part, cannot be transactional")
+
+
+def _check_options(
+    identifier: object, batch: object, timeout: object, backoff: object, transactional: object, run_in: object
+) -> None:
+    if callable(identifier):
+        raise TaskDefinitionError('@tasks.task needs the task\'s identifier: write @tasks.task("identifier")')
+    try:
+        check_text("task_identifier", identifier, 128)
+    except InvalidJobError as error:
+        raise TaskDefinitionError(f"task identifier {identifier!r} {error.problem}") from error
+    for option, value in (("batch", batch), ("transactional", transactional)):
+        if not isinstance(value, bool):
+            raise TaskDefinitionError(f"task {identifier!r}: {option} must be True or False, not {value!r}")
+    if run_in not in (None, "thread", "process"):
+        raise TaskDefinitionError(f"task {identifier!r}: run_in must be 'thread' or 'process', not {run_in!r}")
+    if timeout is not None and not isinstance(timeout, timedelta):
+        raise TaskDefinitionError(f"task {identifier!r}: timeout must be a timedelta, not {timeout!r}")
+    if timeout is not None and timeout <= timedelta(0):
+        raise TaskDefinitionError(f"task {identifier!r}: timeout must be longer than 0, is {timeout}")
+    if backoff is not None and not callable(backoff):
+        raise TaskDefinitionError(
+            f"task {identifier!r}: backoff must be a function, from the attempts made to a timedelta, not {backoff!r}"
+        )

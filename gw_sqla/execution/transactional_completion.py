@@ -1,0 +1,73 @@
+"""Completions: jobs that their handlers' own transactions complete.
+
+The job's row is deleted, and its queue unlocked, in the handler's transaction, by the statement with which the
+finisher does it, under the same guard: only while this pool holds the lock. So the handler's writes and the end of
+the job are one commit, and a worker whose lock was lost cannot commit the writes either.
+
+What became of such a transaction is known when the worker itself committed it. Where the handler did, or
+where the answer to the commit was lost, the database is asked: the row is there, or it is not. The question waits
+for a transaction that is still deciding (``for update``), so that its answer is final.
+"""
+
+from __future__ import annotations
+
+import anyio
+from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
+
+from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.database.session import AsyncSession, async_sessionmaker
+from gw_sqla.errors import InvalidJobError, LockLostError
+from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.statements import outcomes
+
+__all__ = ["Completions"]
+
+_ASKING_TIMEOUT = 5.0
+"""Seconds for which the question may hold up a cancelled job."""
+
+
+class Completions:
+    """The completions of a worker pool's running jobs; ``known``: by job id, True once it is known to be committed."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], schema: str, pool_id: str) -> None:
+        self._sessions = sessions
+        self._schema = schema
+        self._pool_id = pool_id
+        self.known: dict[int, bool] = {}
+
+    async def complete(self, job: ClaimedJob, session: SqlalchemySession) -> None:
+        """Delete the job in the session's transaction; raises LockLostError where it is not this pool's."""
+        if not isinstance(session, SqlalchemySession):
+            raise InvalidJobError("session", f"must be an AsyncSession, not {type(session).__name__}")
+        parameters = {"ids": [job.id], "pool_id": self._pool_id}
+        rows = await call_asyncio(session.execute, outcomes.complete(self._schema), parameters)
+        if not rows.all():
+            raise LockLostError(job.id)
+        self.known[job.id] = False
+
+    def committed(self, job: ClaimedJob) -> None:
+        """Note that the commit has returned."""
+        self.known[job.id] = True
+
+    async def is_committed(self, job: ClaimedJob) -> bool:
+        """Tell, and forget, whether the transaction that completed the job is committed; waits until that is known."""
+        return self.known.pop(job.id) or not await self._is_there(job)
+
+    async def is_committed_if_known_soon(self, job: ClaimedJob) -> bool:
+        """The same for a job that is being cancelled: shielded, for some seconds; then False."""
+        with anyio.move_on_after(_ASKING_TIMEOUT, shield=True):
+            return await self.is_committed(job)
+        return False
+
+    async def _is_there(self, job: ClaimedJob) -> bool:
+        outage = Outage(f"asking whether the transaction of job {job.id} is committed")
+        while True:
+            try:
+                async with self._sessions() as session:
+                    found = await session.scalar(outcomes.find_settled(self._schema), {"id": job.id})
+            except DATABASE_FAULTS as fault:
+                await outage.wait(fault)
+            else:
+                outage.over()
+                return found is not None

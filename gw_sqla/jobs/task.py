@@ -1,0 +1,112 @@
+"""A task: an identifier, the function that runs its jobs, and what this function is given.
+
+All of it is decided when the task is declared; running a job looks nothing up.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any, Generic, Literal, TypeVar, Unpack
+
+from gw_sqla.errors import InvalidPayloadError
+from gw_sqla.jobs.job import JobOptions, JobSpec
+from gw_sqla.jobs.payload import PayloadType
+
+__all__ = ["Argument", "Resource", "RunIn", "Source", "Task"]
+
+P = TypeVar("P")
+
+RunIn = Literal["loop", "thread", "process"]
+
+
+class Source(Enum):
+    """Where an argument of a handler comes from, if it is not a resource."""
+
+    PAYLOAD = auto()
+    CONTEXT = auto()
+    SESSION = auto()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Resource:
+    """What handlers are given by its type: made when a runner starts, closed when it ends.
+
+    ``make`` is a function or an async generator function that yields once; it is given other resources.
+    """
+
+    type: Any
+    make: Callable[..., Any]
+    arguments: tuple[Argument, ...]
+
+    def __repr__(self) -> str:
+        return f"Resource({getattr(self.make, '__name__', self.make)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """One parameter of a handler and what it is given."""
+
+    name: str
+    source: Source | Resource
+    by_keyword: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task(Generic[P]):
+    """A declared task; made by `gw_sqla.TaskRegistry.task`, given to ``add_job``.
+
+    Calling it calls the handler as it was written, which is how to test a handler alone.
+    """
+
+    identifier: str
+    handler: Callable[..., Any]
+    payload_type: PayloadType[P]
+    arguments: tuple[Argument, ...]
+    takes_payload: bool
+    run_in: RunIn
+    batch: bool = False
+    transactional: bool = False
+    timeout: timedelta | None = None
+    backoff: Callable[[int], timedelta] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the handler itself."""
+        return self.handler(*args, **kwargs)
+
+    def call_sync(self, *args: Any, **kwargs: Any) -> Any:
+        """Call a sync handler; raises TypeError where it returns an awaitable, which nobody would await."""
+        result = self.handler(*args, **kwargs)
+        if not inspect.isawaitable(result):
+            return result
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(f"the handler of {self!r} is no async function, but returned an awaitable: make it async def")
+
+    def __repr__(self) -> str:
+        return f"Task({self.identifier!r})"
+
+    def takes(self, source: Source) -> bool:
+        """Whether the handler is given this."""
+        return any(argument.source is source for argument in self.arguments)
+
+    def spec(
+        self,
+        payload: P | None = None,
+        **options: Unpack[JobOptions],
+    ) -> JobSpec:
+        """Return the job to add, its payload validated against the task's type.
+
+        The options are those of `gw_sqla.JobSpec`. Raises InvalidPayloadError or InvalidJobError.
+        """
+        plain = None
+        if self.takes_payload:
+            plain = self.payload_type.dump(payload)  # type: ignore[arg-type] # None is checked there
+            if self.batch and not isinstance(plain, list):
+                raise InvalidPayloadError(f"of the batch task {self.identifier!r} must be a list")
+        elif payload is not None:
+            raise InvalidPayloadError(f"is given, but the handler of {self!r} takes none")
+        return JobSpec(task_identifier=self.identifier, payload=plain, **options)

@@ -1,0 +1,253 @@
+"""Runs the Alembic revisions of the folder ``alembic/`` over one connection, or writes them as text.
+
+A migration is one transaction. It first takes an advisory lock, so that gw_sqla's migrators queue up, and looks at
+the schema only then. Peers do not know that lock: with them the ledger decides, see `gw_sqla.schema.migrations`.
+
+Revisions get a function that runs an SQL file, and nothing else: neither Alembic's global ``op``, which two
+migrations in one process would fight over, nor anything of gw_sqla that may change after a release. The SQL files
+hold PostgreSQL's own text, with ``__schema__`` for the quoted schema name, ``__schema_name__`` for the same as a
+string, and ``$body$`` around function bodies.
+
+This module imports Alembic; a worker that only checks its schema never loads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import re
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from typing import TextIO, TypedDict
+
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
+
+from gw_sqla.errors import ConfigurationError, SchemaError
+from gw_sqla.schema.migration_ledger import (
+    HEAD,
+    VERSION_TABLE,
+    Action,
+    MigrationReport,
+    PeerAtWorkError,
+    SchemaState,
+    read_state,
+    require_access,
+    require_supported,
+)
+from gw_sqla.statements.quoting import dollar_tag, literal, quoted
+
+__all__ = [
+    "OFFLINE_DIALECT",
+    "downgrade",
+    "known_revisions",
+    "offline_sql",
+    "options",
+    "run_offline",
+    "run_online",
+    "scripts_folder",
+    "upgrade",
+    "write_downgrade",
+    "write_upgrade",
+]
+
+log = logging.getLogger(__name__)
+
+_STATEMENT = re.compile(r"(?:\$body\$.*?\$body\$|--[^\n]*|'[^']*'|[^;])++;", re.DOTALL)
+_TOKEN = re.compile(r"__schema_name__|__schema__|\$body\$")
+
+
+class OfflineDialect(TypedDict):
+    dialect_name: str
+    dialect_opts: dict[str, str]
+
+
+OFFLINE_DIALECT = OfflineDialect(dialect_name="postgresql", dialect_opts={"paramstyle": "named"})
+"""For Alembic without a connection. The parameter style is one that does not double the % in a schema's name."""
+
+
+class Options(TypedDict):
+    version_table: str
+    version_table_schema: str
+
+
+def options(schema: str) -> Options:
+    """Return what Alembic must be configured with, on its command line and here."""
+    return {"version_table": VERSION_TABLE, "version_table_schema": sa.quoted_name(schema, quote=True)}
+
+
+def upgrade(connection: sa.Connection, *, schema: str, revision: str) -> MigrationReport:
+    """Upgrade in the caller's transaction; create or adopt the schema where it is not ours yet."""
+    script = _scripts()
+
+    def steps(heads: str, _: MigrationContext) -> list[RevisionStep]:
+        if max(heads, default="") <= HEAD:
+            return script._upgrade_revs(revision, heads)
+        log.warning("schema %r was migrated by a newer gw_sqla: revision %s, here %s", schema, max(heads), HEAD)
+        return []
+
+    return _run(connection, schema, revision, steps)
+
+
+def downgrade(connection: sa.Connection, *, schema: str, revision: str) -> MigrationReport:
+    """Downgrade in the caller's transaction; at ``base`` nothing that we made is left."""
+    script = _scripts()
+    return _run(connection, schema, revision, lambda heads, _: script._downgrade_revs(revision, heads))
+
+
+_Steps = Callable[[str, MigrationContext], list[RevisionStep]]
+
+
+def _run(connection: sa.Connection, schema: str, revision: str, steps: _Steps) -> MigrationReport:
+    opts = {**options(schema), "fn": steps, "destination_rev": revision}
+    return run_online(MigrationContext.configure(connection, opts=opts), schema)
+
+
+def offline_sql(*, schema: str, adopt: bool) -> str:
+    """Return the whole upgrade as text for psql: one transaction that first checks what is there."""
+    script = _scripts()
+    buffer = io.StringIO()
+    run_offline(
+        _offline(schema, "head", lambda heads, _: script._upgrade_revs("head", heads), buffer), schema, adopt=adopt
+    )
+    return buffer.getvalue()
+
+
+def write_upgrade(output: TextIO, *, schema: str, start: str | None, revision: str, adopt: bool) -> None:
+    """Write the upgrade from one revision (None: nothing) to another, as a part of somebody's script."""
+    script = _scripts()
+    ctx = _offline(schema, revision, lambda heads, _: script._upgrade_revs(revision, heads), output, start)
+    _write_steps(ctx, schema, adopt=adopt)
+
+
+def write_downgrade(output: TextIO, *, schema: str, start: str, revision: str) -> None:
+    """Write the downgrade from one revision to another or to ``base``, as a part of somebody's script."""
+    script = _scripts()
+    ctx = _offline(schema, revision, lambda heads, _: script._downgrade_revs(revision, heads), output, start)
+    _write_steps(ctx, schema, adopt=False)
+
+
+def _offline(
+    schema: str, destination: str, steps: _Steps, output: TextIO, start: str | None = None
+) -> MigrationContext:
+    opts = {**options(schema), "as_sql": True, "output_buffer": output, "fn": steps}
+    opts |= {"destination_rev": destination, "starting_rev": start}
+    return MigrationContext.configure(**OFFLINE_DIALECT, opts=opts)
+
+
+def run_online(ctx: MigrationContext, schema: str) -> MigrationReport:
+    """Do what the context was configured for, in the transaction that its connection is in.
+
+    Raises PeerAtWorkError where another installer has to finish first, AccessError, SchemaTooOldError,
+    SchemaTooNewError, SchemaError, and what the database and Alembic say.
+    """
+    connection = ctx.connection
+    if connection is None:
+        raise ConfigurationError("an online migration needs a connection")
+    connection.exec_driver_sql(lock_sql(schema))
+    before = read_state(connection, schema)
+    destination = ctx.opts.get("destination_rev")
+    if ctx.opts.get("dont_mutate"):  # alembic current
+        ctx.run_migrations()
+        return MigrationReport(schema, "unchanged", before.version, before.version)
+    _require_migratable(before)
+    run_sql = partial(_execute, connection, schema)
+    if destination == "base":
+        if before.version is not None:
+            ctx.run_migrations(run_sql=run_sql, adopt=False)
+            run_sql("schema_drop.sql")
+    elif before.version is not None and before.version > HEAD and destination in {"head", "heads", HEAD}:
+        log.warning("schema %r was migrated by a newer gw_sqla: revision %s, here %s", schema, before.version, HEAD)
+        return MigrationReport(schema, "unchanged", before.version, before.version)
+    else:
+        run_sql("schema_create.sql")
+        ctx.run_migrations(run_sql=run_sql, adopt=before.newest is not None)
+    return _report(before, ctx.get_current_revision())
+
+
+def run_offline(ctx: MigrationContext, schema: str, *, adopt: bool) -> None:
+    """Write what the context was configured for, as one transaction, to its output buffer."""
+    with ctx.begin_transaction():
+        _write_steps(ctx, schema, adopt=adopt)
+
+
+def _write_steps(ctx: MigrationContext, schema: str, *, adopt: bool) -> None:
+    run_sql = partial(_write, ctx, schema)
+    to_base = ctx.opts.get("destination_rev") == "base"
+    ctx.impl.static_output(f"{lock_sql(schema)};")
+    if not to_base and not ctx.get_current_heads():
+        run_sql("offline_adopt.sql" if adopt else "offline_create.sql")
+        run_sql("schema_create.sql")
+    ctx.run_migrations(run_sql=run_sql, adopt=adopt)
+    if to_base:
+        run_sql("schema_drop.sql")
+
+
+def _require_migratable(state: SchemaState) -> None:
+    if state.being_installed:
+        raise PeerAtWorkError
+    require_access(state)
+    require_supported(state)
+    if state.version is not None and state.newest is None:
+        raise SchemaError(
+            state.schema,
+            f"schema {state.schema!r} was migrated by gw_sqla ({state.version}), but its table migrations is "
+            "gone or empty: restore it, or drop the schema",
+        )
+
+
+def _report(before: SchemaState, after: str | None) -> MigrationReport:
+    action: Action
+    if after == before.version:
+        action = "unchanged"
+    elif before.version is None:
+        action = "created" if before.newest is None else "adopted"
+    else:
+        action = "downgraded" if after is None or after < before.version else "upgraded"
+    return MigrationReport(before.schema, action, before.version, after)
+
+
+def scripts_folder() -> Path:
+    """Find the scripts: inside the package in a wheel, beside it in the repository."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "_alembic", package.parent / "alembic"):
+        if (folder / "sql").is_dir():
+            return folder
+    raise ConfigurationError(f"the migration scripts are missing from this installation of gw_sqla: {package}")
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(scripts_folder()))
+
+
+def known_revisions() -> list[str]:
+    """Return the ids of our revisions, oldest first."""
+    return [script.revision for script in reversed(list(_scripts().walk_revisions()))]
+
+
+def lock_sql(schema: str) -> str:
+    """Return the statement that makes gw_sqla's migrators of this schema take turns, until the transaction ends."""
+    digest = hashlib.sha256(f"gw_sqla migrates {schema}".encode()).digest()
+    return f"select pg_advisory_xact_lock({int.from_bytes(digest[:8], signed=True)})"
+
+
+def _statements(file: str, schema: str) -> Collection[str]:
+    """Read a file of ``sql/`` as single statements for this schema."""
+    values = {"__schema__": quoted(schema), "__schema_name__": literal(schema), "$body$": dollar_tag(schema)}
+    text = (scripts_folder() / "sql" / file).read_text(encoding="utf-8")
+    return [
+        _TOKEN.sub(lambda token: values[token.group()], statement.strip()) for statement in _STATEMENT.findall(text)
+    ]
+
+
+def _execute(connection: sa.Connection, schema: str, file: str) -> None:
+    for statement in _statements(file, schema):
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def _write(ctx: MigrationContext, schema: str, file: str) -> None:
+    for statement in _statements(file, schema):
+        ctx.impl.static_output(statement)

@@ -1,0 +1,84 @@
+"""Reading jobs: one, a page, a count by state; and making task identifiers known."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_column, select
+from sqlalchemy.sql.elements import TextClause
+
+from gw_sqla.models import Job, JobQueue, Task
+from gw_sqla.statements.quoting import FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXTS, TIMESTAMP, statement
+from gw_sqla.types import JobState
+
+__all__ = ["count_by_state", "get_job", "list_jobs", "register_tasks"]
+
+
+def _state() -> ColumnElement[str]:
+    return case(
+        (Job.locked_at.is_not(None), literal_column(f"'{JobState.LOCKED}'")),
+        (Job.attempts >= Job.max_attempts, literal_column(f"'{JobState.FAILED}'")),
+        (Job.run_at > func.now(), literal_column(f"'{JobState.SCHEDULED}'")),
+        else_=literal_column(f"'{JobState.READY}'"),
+    )
+
+
+def _details() -> Select[*tuple[Any, ...]]:
+    run_at = func.least(func.greatest(Job.run_at, literal_column(FIRST_DAY)), literal_column(LAST_DAY), type_=TIMESTAMP)
+    expressions: dict[str, Any] = {"payload_text": cast(Job.payload, Text), "run_at": run_at}
+    columns = [(expressions[name] if name in expressions else getattr(Job, name)).label(name) for name in JOB_COLUMNS]
+    return (
+        select(*columns, Task.identifier.label("task_identifier"), JobQueue.queue_name, _state().label("state"))
+        .outerjoin(Task, Task.id == Job.task_id)
+        .outerjoin(JobQueue, JobQueue.id == Job.job_queue_id)
+    )
+
+
+def get_job(job_id: int) -> Select[*tuple[Any, ...]]:
+    """Select one job with the names of its task and queue, and its state."""
+    return _details().where(Job.id == job_id)
+
+
+def list_jobs(
+    *,
+    task_identifier: str | None,
+    queue_name: str | None,
+    state: JobState | None,
+    job_key: str | None,
+    after: int | None,
+    limit: int,
+) -> Select[*tuple[Any, ...]]:
+    """Select jobs in the order of their ids, ``limit`` of those after the id ``after``."""
+    query = _details()
+    if task_identifier is not None:
+        query = query.where(Task.identifier == task_identifier)
+    if queue_name is not None:
+        query = query.where(JobQueue.queue_name == queue_name)
+    if state is not None:
+        query = query.where(_state() == state.value)
+    if job_key is not None:
+        query = query.where(Job.key == job_key)
+    if after is not None:
+        query = query.where(Job.id > after)
+    return query.order_by(Job.id).limit(limit)
+
+
+def count_by_state() -> Select[*tuple[Any, ...]]:
+    """Select the number of jobs in each state that has some."""
+    state = _state().label("state")
+    return select(state, func.count().label("jobs")).select_from(Job).group_by(state)
+
+
+@lru_cache
+def register_tasks(schema: str) -> TextClause:
+    """Insert the task ``identifiers`` that are not there yet, in their order, so that no two can deadlock."""
+    return statement(
+        """insert into __schema__._private_tasks (identifier)
+select i from unnest(:identifiers) as i
+where not exists (select from __schema__._private_tasks t where t.identifier = i)
+order by i
+on conflict (identifier) do nothing""",
+        schema,
+        identifiers=TEXTS,
+    )

@@ -1,0 +1,135 @@
+"""Calls of the schema's functions, for `gw_sqla.repository`.
+
+add_jobs takes its specs as one JSON text, which the server turns into job_spec values by name: any
+number of jobs is one parameter and one round trip, and no driver needs to know the composite type.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import Boolean, Integer, Text
+from sqlalchemy.sql.selectable import TextualSelect
+
+from gw_sqla.statements.quoting import BIGINTS, FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXTS, TIMESTAMP, statement
+
+__all__ = [
+    "add_job",
+    "add_jobs",
+    "add_jobs_counting",
+    "add_jobs_deduplicating",
+    "complete_jobs",
+    "force_unlock_workers",
+    "permanently_fail_jobs",
+    "remove_job",
+    "reschedule_jobs",
+]
+
+_EXPRESSIONS = {
+    "payload_text": "cast(j.payload as text) as payload_text",
+    "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
+}
+_COLUMNS = ",\n  ".join(_EXPRESSIONS.get(name, f"j.{name}") for name in JOB_COLUMNS)
+
+
+@lru_cache
+def add_job(schema: str) -> TextualSelect:
+    """``add_job``: one job; parameters as the function's, payload as JSON text."""
+    return statement(
+        f"select\n  {_COLUMNS}\nfrom __schema__.add_job(:identifier, cast(:payload as json), :queue_name, :run_at, "
+        ":max_attempts, :job_key, :priority, :flags, :job_key_mode) j",
+        schema,
+        identifier=Text,
+        payload=Text,
+        queue_name=Text,
+        run_at=TIMESTAMP,
+        max_attempts=Integer,
+        job_key=Text,
+        priority=Integer,
+        flags=TEXTS,
+        job_key_mode=Text,
+    ).columns(**JOB_COLUMNS)
+
+
+_SPECS = "json_populate_recordset(cast(null as __schema__.job_spec), cast(:specs as json)) s"
+_ADD_JOBS = f"__schema__.add_jobs(coalesce((select array_agg(s) from {_SPECS}), '{{}}'), :job_key_preserve_run_at) j"
+
+
+@lru_cache
+def add_jobs(schema: str) -> TextualSelect:
+    """``add_jobs``: ``specs`` is a JSON array of objects with the fields of job_spec."""
+    return statement(
+        f"select\n  {_COLUMNS}\nfrom {_ADD_JOBS}", schema, specs=Text, job_key_preserve_run_at=Boolean
+    ).columns(**JOB_COLUMNS)
+
+
+@lru_cache
+def add_jobs_counting(schema: str) -> TextualSelect:
+    """``add_jobs``, returning how many were added and their keys, which Graphile Worker's function may leave out."""
+    return statement(
+        f"select count(*) as added, array_agg(j.key) filter (where j.key is not null) as keys\nfrom {_ADD_JOBS}",
+        schema,
+        specs=Text,
+        job_key_preserve_run_at=Boolean,
+    ).columns(added=Integer, keys=TEXTS)
+
+
+@lru_cache
+def add_jobs_deduplicating(schema: str) -> TextualSelect:
+    """``add_job`` in the mode unsafe_dedupe, which ``add_jobs`` does not have, for each of ``specs`` in turn."""
+    return statement(
+        f"select\n  {_COLUMNS}\nfrom {_SPECS}\ncross join lateral __schema__.add_job(s.identifier, s.payload, "
+        "s.queue_name, s.run_at, s.max_attempts, s.job_key, s.priority, s.flags, 'unsafe_dedupe') j",
+        schema,
+        specs=Text,
+    ).columns(**JOB_COLUMNS)
+
+
+@lru_cache
+def remove_job(schema: str) -> TextualSelect:
+    """``remove_job``: no row where no job has the key."""
+    return statement(
+        f"select\n  {_COLUMNS}\nfrom __schema__.remove_job(:job_key) j where j.id is not null", schema, job_key=Text
+    ).columns(**JOB_COLUMNS)
+
+
+@lru_cache
+def complete_jobs(schema: str) -> TextualSelect:
+    """``complete_jobs``: the rows that were deleted."""
+    return statement(
+        f"select\n  {_COLUMNS}\nfrom __schema__.complete_jobs(:job_ids) j", schema, job_ids=BIGINTS
+    ).columns(**JOB_COLUMNS)
+
+
+@lru_cache
+def permanently_fail_jobs(schema: str) -> TextualSelect:
+    """``permanently_fail_jobs``: the rows that were touched."""
+    return statement(
+        f"select\n  {_COLUMNS}\nfrom __schema__.permanently_fail_jobs(:job_ids, :error_message) j",
+        schema,
+        job_ids=BIGINTS,
+        error_message=Text,
+    ).columns(**JOB_COLUMNS)
+
+
+@lru_cache
+def reschedule_jobs(schema: str) -> TextualSelect:
+    """``reschedule_jobs``: the rows that were touched; a null argument keeps what is there."""
+    return statement(
+        f"select\n  {_COLUMNS}\nfrom __schema__.reschedule_jobs"
+        "(:job_ids, :run_at, :priority, :attempts, :max_attempts) j",
+        schema,
+        job_ids=BIGINTS,
+        run_at=TIMESTAMP,
+        priority=Integer,
+        attempts=Integer,
+        max_attempts=Integer,
+    ).columns(**JOB_COLUMNS)
+
+
+@lru_cache
+def force_unlock_workers(schema: str) -> TextualSelect:
+    """``force_unlock_workers``: returns nothing of use."""
+    return statement(
+        "select 1 as done from __schema__.force_unlock_workers(:worker_ids)", schema, worker_ids=TEXTS
+    ).columns(done=Integer)

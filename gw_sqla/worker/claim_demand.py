@@ -1,0 +1,47 @@
+"""Demand: whether there may be jobs to claim, and the wake-up of the claimer.
+
+Set by a notification, by the poll timer, by a claim that got all it asked for or did not look everywhere, and by
+the release of a queue: a finished job of a named queue frees the next one, and no notification is sent for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from gw_sqla.jobs.job import Outcome
+
+__all__ = ["Demand"]
+
+
+class Demand:
+    """Shared by those who know of jobs and the claimer, who waits. Must be made inside the event loop."""
+
+    def __init__(self) -> None:
+        self.may_have_more = True
+        self._wake = anyio.Event()
+
+    def jobs_may_be_due(self) -> None:
+        """Claim soon: something says that there are jobs."""
+        self.may_have_more = True
+        self._wake.set()
+
+    def slot_freed(self) -> bool:
+        """Claim soon if jobs are known to wait for a slot; return whether somebody is woken by this."""
+        if self.may_have_more and not self._wake.is_set():
+            self._wake.set()
+            return True
+        return False
+
+    def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
+        """Claim soon if a queue was released, or if unwritten outcomes held claims up."""
+        if self.may_have_more or any(outcome.job.queue_name is not None for outcome in outcomes):
+            self.may_have_more = True
+            self._wake.set()
+
+    async def wait(self) -> None:
+        """Wait for one of the calls above to wake the claimer, from now on."""
+        if self._wake.is_set():
+            self._wake = anyio.Event()
+        await self._wake.wait()

@@ -1,0 +1,125 @@
+"""Listener: a connection of its own that turns notifications into wake-ups.
+
+A lost connection is replaced with backoff; every new one calls ``on_connected`` once, for what was
+missed before it listened. Polling goes on meanwhile, so the listener only ever makes things faster. A
+notification is a hint: any payload of ``jobs:insert`` but a count of zero or less wakes the claimer
+(contract, section 3).
+
+The listener proves itself. A connection can look alive and hear nothing: the network dropped it
+silently, or a pooler in transaction mode gave the LISTEN to somebody else. So at first and then every
+half minute, the listener notifies itself, on a channel of its own; unheard, the connection is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import anyio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.database.event_loops import call_asyncio, driver_callback
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.database.worker_connection import Line, close_line
+
+__all__ = ["Listener", "breaks_us", "job_count"]
+
+
+def job_count(payload: str) -> int:
+    """Return the count in a ``jobs:insert`` payload; 1 where it cannot be read."""
+    try:
+        count = json.loads(payload)["count"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return 1
+    return count if isinstance(count, int) else 1
+
+
+def breaks_us(payload: str, known_migration: int) -> bool:
+    """Tell whether a ``worker:migrate`` payload says that a breaking, unknown migration has begun."""
+    try:
+        notice = json.loads(payload)
+        return notice["breaking"] is True and notice["migrationNumber"] > known_migration
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return False
+
+
+class Listener:
+    """Listens on ``jobs:insert`` and ``worker:migrate``; calls back in the event loop that runs it."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        on_connected: Callable[[], Awaitable[None]],
+        on_jobs: Callable[[], None],
+        on_breaking_migration: Callable[[], None],
+        known_migration: int,
+        probe_interval: timedelta = timedelta(seconds=30),
+        probe_timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self._line = Line(engine, settings="")
+        self._on_connected = on_connected
+        self._on_jobs = on_jobs
+        self._on_breaking_migration = on_breaking_migration
+        self._known_migration = known_migration
+        self._probe_interval = probe_interval.total_seconds()
+        self._probe_timeout = probe_timeout.total_seconds()
+        self._own_channel = f"sqla:{secrets.token_hex(9)}"
+        self._heard = anyio.Event()
+
+    async def run(self) -> None:
+        """Listen until cancelled; a cancellation closes the connection."""
+        outage = Outage("listening for new jobs")
+        while True:
+            try:
+                await self._listen(outage)
+            except DATABASE_FAULTS as fault:
+                await outage.wait(fault)
+
+    async def _listen(self, outage: Outage) -> None:
+        lost = anyio.Event()
+        try:
+            await call_asyncio(self._open, driver_callback(lost.set), driver_callback(self._notified))
+            await self._prove()
+            outage.over()
+            await self._on_connected()
+            while not lost.is_set():
+                with anyio.move_on_after(self._probe_interval):
+                    await lost.wait()
+                    break
+                await self._prove()
+        finally:
+            await close_line(self._line)
+        raise ConnectionResetError("the connection was closed by the server or the network")
+
+    async def _open(self, on_lost: Callable[[], object], on_notified: Callable[[str, str], object]) -> None:
+        driver = await self._line.driver()
+        driver.add_termination_listener(lambda _: on_lost())
+        for channel in ("jobs:insert", "worker:migrate", self._own_channel):
+            await driver.add_listener(channel, lambda _connection, _pid, *notice: on_notified(*notice))
+
+    async def _prove(self) -> None:
+        self._heard = anyio.Event()
+        with anyio.move_on_after(self._probe_timeout):
+            await call_asyncio(self._notify_itself)
+            await self._heard.wait()
+            return
+        raise ConnectionError(
+            "a notification to itself did not arrive (a pooler in transaction mode? then use transaction_pooler)"
+        )
+
+    async def _notify_itself(self) -> None:
+        driver = await self._line.driver()
+        await driver.execute(f'notify "{self._own_channel}"')
+        await driver.execute('LISTEN "worker:migrate"')  # once more, for people: pg_stat_activity shows the last one
+
+    def _notified(self, channel: str, payload: str) -> None:
+        if channel == self._own_channel:
+            self._heard.set()
+        elif channel == "jobs:insert":
+            if job_count(payload) > 0:
+                self._on_jobs()
+        elif breaks_us(payload, self._known_migration):
+            self._on_breaking_migration()
