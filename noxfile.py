@@ -26,24 +26,26 @@ nox.options.reuse_existing_virtualenvs = True
 NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
 INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drivers, sessions, the ORM, pydantic
     "tests/cli",
+    "tests/database",
     "tests/execution",
-    "tests/orm",
-    "tests/runner",
-    "tests/session",
+    "tests/jobs",
     "tests/test_readme.py",
-    "tests/unit",
+    "tests/test_settings.py",
+    "tests/unit_of_work",
+    "tests/worker",
 ]
 PEER = "graphile-worker@0.17.3"
 POSTGRES = {"13": "13.23.0-beta.16", "14": "14.23.0-beta.17", "16": "16.14.0-beta.17", "17": "17.10.0-beta.17"}
 POSTGRES_SUITES = [  # what the server's version can matter to
     "tests/crontab",
+    "tests/execution",
     "tests/faults",
-    "tests/migrations",
     "tests/models",
     "tests/operations",
     "tests/repository",
-    "tests/runner",
+    "tests/schema",
     "tests/statements",
+    "tests/worker",
 ]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -164,14 +166,14 @@ def tests_sqlalchemy20(session: nox.Session) -> None:
     session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1")
     run_tests(
         session,
+        "tests/database",
         "tests/execution",
         "tests/models",
         "tests/operations",
-        "tests/orm",
         "tests/repository",
-        "tests/session",
         "tests/statements",
-        "tests/runner",
+        "tests/unit_of_work",
+        "tests/worker",
     )
 
 
@@ -185,11 +187,12 @@ def tests_lowest(session: nox.Session) -> None:
     run_tests(
         session,
         "tests/cli",
+        "tests/database",
         "tests/execution",
-        "tests/session",
-        "tests/orm",
-        "tests/unit",
+        "tests/jobs",
         "tests/test_public_api.py",
+        "tests/test_settings.py",
+        "tests/unit_of_work",
         *POSTGRES_SUITES,
     )
 

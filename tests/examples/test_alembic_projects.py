@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from gw_sqla.schema.migration_ledger import HEAD
 from gw_sqla.schema.migrations import check_schema, migrate
 from tests.examples.support import ROOT, environment, rows
-from tests.migrations.catalog import Catalog, read_at
+from tests.schema.catalog import Catalog, read_at
 from tests.support.server import Server, execute
 
 JOBS = "select task_identifier, queue_name from graphile_worker.jobs order by id"

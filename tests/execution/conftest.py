@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from gw_sqla import AsyncSession, JobDetails, JobRepository, async_sessionmaker
-from tests.runner.conftest import add_job, recorder, repo, tasks
+from tests.worker.conftest import add_job, recorder, repo, tasks
 
 __all__ = ["Effects", "Jobs", "add_job", "effects", "jobs", "recorder", "repo", "tasks"]
 

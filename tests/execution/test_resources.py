@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobContext, RunCounts, Runner, RunnerSettings, TaskRegistry
-from tests.runner.conftest import AddJob
 from tests.support.recorder import Recorder
+from tests.worker.conftest import AddJob
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.database.event_loops import call_asyncio, database_loop
-from tests.runner.conftest import add_job, recorder, repo, tasks
 from tests.support.log import Log, kept_log
 from tests.support.proxy import Proxy, start_proxy
+from tests.worker.conftest import add_job, recorder, repo, tasks
 
 __all__ = ["add_job", "recorder", "repo", "tasks"]
 

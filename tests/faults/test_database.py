@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.database.event_loops import call_asyncio
-from tests.runner.conftest import AddJob
 from tests.support.log import Log
 from tests.support.recorder import Recorder
 from tests.support.server import Server, connect, execute
+from tests.worker.conftest import AddJob
 
 pytestmark = pytest.mark.anyio
 

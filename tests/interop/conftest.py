@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 
 from gw_sqla import AsyncSession, JobRepository, JobRow, RunnerSettings, Task, TaskRegistry, async_sessionmaker
 from gw_sqla.database.event_loops import call_asyncio
-from tests.migrations.peer import peer_environment
+from tests.schema.peer import peer_environment
 from tests.support.recorder import Recorder
 from tests.support.server import connect
 

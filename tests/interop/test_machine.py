@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from tests.faults.machine import SchemaMachine
 from tests.faults.test_machine import MACHINE
 from tests.interop.node import call
-from tests.migrations.peer import peer_environment
+from tests.schema.peer import peer_environment
 from tests.support.server import Server
 
 

@@ -24,9 +24,9 @@ from gw_sqla import (
 from gw_sqla.database.event_loops import call_asyncio, database_loop
 from tests.interop.conftest import Environment
 from tests.interop.node import call, run_once
-from tests.migrations.catalog import Catalog, read
-from tests.migrations.peer import peer_environment
-from tests.migrations.waiting import until_blocking
+from tests.schema.catalog import Catalog, read
+from tests.schema.peer import peer_environment
+from tests.schema.waiting import until_blocking
 from tests.support.server import Server, connect
 
 pytestmark = pytest.mark.anyio

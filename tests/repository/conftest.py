@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from gw_sqla import JobRepository, migrate
 from gw_sqla.statements.quoting import quoted
 from gw_sqla.types import DEFAULT_SCHEMA
-from tests.migrations.contract import WEIRD
 from tests.repository.look import Look, open_look
+from tests.schema.contract import WEIRD
 from tests.support.server import Server, execute
 
 TABLES = ("_private_jobs", "_private_job_queues", "_private_tasks")

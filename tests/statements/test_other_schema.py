@@ -13,7 +13,7 @@ from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.schema.migrations import migrate
 from gw_sqla.statements import job_queries
 from gw_sqla.statements.quoting import quoted
-from tests.migrations.contract import WEIRD
+from tests.schema.contract import WEIRD
 from tests.statements.pool import open_pool
 
 pytestmark = pytest.mark.anyio

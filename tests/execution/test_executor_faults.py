@@ -1,0 +1,232 @@
+"""Faults of handlers: each fails its one job, with a text for people; everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+
+import anyio
+import pytest
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla import AsyncSession, JobContext, RunCounts, Runner, RunnerSettings, TaskRegistry
+from tests.execution.conftest import WRITE, Effects, Jobs
+from tests.support.recorder import Recorder
+from tests.worker.conftest import AddJob
+
+pytestmark = pytest.mark.anyio
+
+LEFT_OPEN = "the handler left a task group or cancel scope open"
+
+
+async def leave_a_task_group() -> None:
+    task_group = anyio.create_task_group()
+    await task_group.__aenter__()
+    task_group.start_soon(anyio.sleep_forever)
+
+
+async def leave_a_task_group_that_fails() -> None:
+    async def fail() -> None:
+        await anyio.sleep(0.01)
+        raise ValueError("after its handler")
+
+    task_group = anyio.create_task_group()
+    await task_group.__aenter__()
+    task_group.start_soon(fail)
+
+
+async def leave_a_deadline() -> None:
+    anyio.move_on_after(0.01).__enter__()
+
+
+async def leave_a_generator() -> None:
+    async def numbers() -> AsyncIterator[int]:
+        async with anyio.create_task_group() as task_group:
+            task_group.start_soon(anyio.sleep_forever)
+            yield 1
+
+    kept.append(numbers())
+    await anext(kept[-1])
+
+
+kept: list[AsyncIterator[int]] = []
+
+
+@pytest.mark.parametrize(
+    "leave", [leave_a_task_group, leave_a_task_group_that_fails, leave_a_deadline, leave_a_generator]
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what was left open, at its end
+async def test_a_scope_that_is_left_open(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, jobs: Jobs, leave: Callable[[], Awaitable[None]]
+) -> None:
+    @tasks.task("leave")
+    async def leave_open() -> None:
+        await leave()
+
+    @tasks.task("other")
+    async def other() -> None:
+        await anyio.sleep(0.03)  # time for what was left open to do its worst
+
+    await add_job(leave_open, queue_name="q", priority=0)
+    for _ in range(5):
+        await add_job(other, priority=1)
+    runner = Runner(engine, tasks, RunnerSettings(concurrency=1))
+    assert await runner.run_once() == RunCounts(completed=5, failed=1)
+    [job] = await jobs()
+    assert (job.last_error, job.attempts, job.locked_at) == (LEFT_OPEN, 1, None)
+    await add_job(other)
+    assert (await runner.run_once()).completed == 1
+
+
+async def test_every_slot_outlives_it(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, jobs: Jobs, recorder: Recorder
+) -> None:
+    @tasks.task("leave")
+    async def leave() -> None:
+        await leave_a_deadline()
+
+    @tasks.task("other")
+    async def other() -> None: ...
+
+    settings = RunnerSettings(concurrency=2, poll_interval=timedelta(milliseconds=50))
+    async with Runner(engine, tasks, settings, observers=[recorder]):
+        for _ in range(6):
+            await add_job(leave, max_attempts=1)
+        await recorder.until(lambda: len(recorder.failed) == 6)
+        for _ in range(4):
+            await add_job(other)
+        await recorder.until(lambda: len(recorder.completed) == 4)
+    assert {job.last_error for job in await jobs()} == {LEFT_OPEN}
+
+
+async def recurse() -> None:
+    await recurse()
+
+
+async def exit_the_program() -> None:
+    sys.exit("bye")
+
+
+async def raise_a_group() -> None:
+    async with anyio.create_task_group() as task_group:
+        task_group.start_soon(say_too_much)
+        task_group.start_soon(anyio.sleep_forever)
+
+
+async def break_its_text() -> None:
+    class NoTextError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    raise NoTextError
+
+
+async def say_too_much() -> None:
+    raise ValueError("x" * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (recurse, "RecursionError: maximum recursion depth exceeded"),
+        (exit_the_program, "SystemExit: bye"),
+        (raise_a_group, "(1 sub-exception): ValueError: xxx"),
+        (break_its_text, "NoTextError: (its text cannot be made: RuntimeError)"),
+        (say_too_much, "xxx ..."),
+    ],
+)
+async def test_it_fails_one_job(
+    engine: AsyncEngine,
+    tasks: TaskRegistry,
+    add_job: AddJob,
+    jobs: Jobs,
+    fault: Callable[[], Awaitable[None]],
+    says: str,
+) -> None:
+    @tasks.task("faulty")
+    async def faulty() -> None:
+        await fault()
+
+    @tasks.task("other")
+    async def other() -> None: ...
+
+    await add_job(faulty, priority=0)
+    await add_job(other, priority=1)
+    counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
+    assert counts == RunCounts(completed=1, failed=1)
+    [job] = await jobs()
+    assert says in str(job.last_error)
+    assert len(str(job.last_error)) <= 4000
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_tasks_that_it_leaves_running_are_its_own(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob
+) -> None:
+    left: list[asyncio.Task[None]] = []
+
+    @tasks.task("leave")
+    async def leave() -> None:
+        left.append(asyncio.create_task(anyio.sleep_forever()))
+
+    await add_job(leave)
+    assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=0)
+    assert not left[0].done()
+    left[0].cancel()
+
+
+class Card(BaseModel):
+    number: str
+
+
+SECRET = "4111-1111"
+
+
+async def in_sql(session: AsyncSession) -> None:
+    await session.execute(text("select cast(:number as int)"), {"number": 1})
+    await session.execute(text("select 1 / cast(:zero as int) + length(:number)"), {"zero": 0, "number": SECRET})
+
+
+async def in_a_constraint(session: AsyncSession) -> None:
+    for _ in range(2):
+        await session.execute(WRITE, {"note": SECRET})
+    await session.execute(text("set constraints all immediate"))
+
+
+async def in_validation(session: AsyncSession) -> None:
+    Card.model_validate({"number": {"not text": SECRET}})
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+@pytest.mark.parametrize(
+    ("reveal", "says"),
+    [(in_sql, "division by zero"), (in_a_constraint, "duplicate key"), (in_validation, "number: Input should be")],
+)
+async def test_values_in_the_errors_of_libraries_are_kept_out(
+    engine: AsyncEngine,
+    tasks: TaskRegistry,
+    add_job: AddJob,
+    effects: Effects,
+    jobs: Jobs,
+    caplog: pytest.LogCaptureFixture,
+    reveal: Callable[[AsyncSession], Awaitable[None]],
+    says: str,
+    level: int,
+) -> None:
+    @tasks.task("reveal")
+    async def reveals(payload: Card, session: AsyncSession, ctx: JobContext) -> None:
+        await reveal(session)
+
+    caplog.set_level(level, logger="gw_sqla")
+    await add_job(reveals, Card(number=SECRET))
+    assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=1)
+    [job] = await jobs()
+    assert says in str(job.last_error)
+    assert SECRET not in str(job.last_error)
+    assert SECRET not in caplog.text
+    assert ("in reveals" in caplog.text) == (level == logging.DEBUG), "its traceback"

@@ -1,0 +1,135 @@
+"""Sync handlers in processes of their own: what dies there fails one job, and the worker goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla import AsyncSession, JobRepository, JobState, RunCounts, Runner, RunnerSettings, async_sessionmaker
+from tests.execution import process_tasks
+from tests.execution.conftest import Jobs
+from tests.execution.process_tasks import Note, tasks
+from tests.support.recorder import Recorder
+from tests.worker.conftest import AddJob
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with anyio.fail_after(60):
+        while not condition():  # noqa: ASYNC110 - of another process
+            await anyio.sleep(0.01)
+
+
+def start_worker(url: str, backend: str) -> subprocess.Popen[bytes]:
+    options = ["--app", f"{process_tasks.__name__}:tasks", "--database-url", url, "--backend", backend]
+    return subprocess.Popen([sys.executable, "-m", "gw_sqla", "worker", *options], cwd=ROOT)
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"  # nobody has waited for it yet
+
+
+async def test_a_process_is_used_again_and_gone_at_the_end(
+    engine: AsyncEngine, add_job: AddJob, tmp_path: Path
+) -> None:
+    for task in (process_tasks.note, process_tasks.undecorated, process_tasks.note):
+        await add_job(task, Note(file=tmp_path / "notes", text="done"))
+    counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
+    assert counts == RunCounts(completed=3, failed=0)
+    words = (tmp_path / "notes").read_text().split()
+    assert words[::2] == ["done"] * 3
+    [pid] = {int(pid) for pid in words[1::2]}
+    assert pid != os.getpid()
+    assert has_ended(pid)
+
+
+@pytest.mark.parametrize(
+    ("task", "payload", "says", "state"),
+    [
+        ("fail", "ValueError", "ValueError: no \\0 \\ud800", JobState.SCHEDULED),
+        ("fail", "FailPermanently", "FailPermanently: never", JobState.FAILED),
+        ("fail", "SystemExit", "SystemExit: 3", JobState.SCHEDULED),
+        ("fail", "Unpicklable", "UnpicklableError: local", JobState.SCHEDULED),
+        ("fail", "long", "ValueError: xxx", JobState.SCHEDULED),
+        ("fail", {"not": "text"}, "payload: does not fit its task: value: Input should be", JobState.SCHEDULED),
+        ("recurse", None, "RecursionError: maximum recursion depth exceeded", JobState.SCHEDULED),
+        ("die", "exit", "ProcessDied: the handler's process ended before the handler did: it exited with code 7", None),
+        ("die", "kill", "it was killed by SIGKILL, perhaps for want of memory", None),
+    ],
+)
+async def test_what_goes_wrong_fails_one_job(
+    engine: AsyncEngine,
+    add_job: AddJob,
+    jobs: Jobs,
+    tmp_path: Path,
+    task: str,
+    payload: object,
+    says: str,
+    state: JobState | None,
+) -> None:
+    await add_job(task, payload, priority=1)
+    for priority in (0, 2):
+        await add_job(process_tasks.note, Note(file=tmp_path / "notes"), priority=priority)
+    counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
+    assert counts == RunCounts(completed=2, failed=1)
+    [job] = await jobs()
+    assert says in str(job.last_error)
+    assert len(str(job.last_error)) <= 4000
+    assert job.state is (state or JobState.SCHEDULED)
+    assert len({line.split()[-1] for line in (tmp_path / "notes").read_text().splitlines()}) == (1 if state else 2)
+
+
+async def test_items_of_a_batch(engine: AsyncEngine, add_job: AddJob, jobs: Jobs) -> None:
+    await add_job(process_tasks.batch, [1, 2, 3, 4])
+    assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=1)
+    [job] = await jobs()
+    assert (job.payload, job.last_error) == ([1, 3], "2 of 4 items failed, the first with ValueError: odd")
+
+
+async def test_a_timeout_kills_the_process(engine: AsyncEngine, add_job: AddJob, jobs: Jobs, tmp_path: Path) -> None:
+    await add_job(process_tasks.time_out, tmp_path / "pid")
+    assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=1)
+    [job] = await jobs()
+    assert job.last_error == "TimeoutError: the task's timeout of 0:00:00.300000 has passed"
+    assert has_ended(int((tmp_path / "pid").read_text()))
+
+
+async def test_the_end_of_the_grace_period_kills_the_process(
+    engine: AsyncEngine, add_job: AddJob, jobs: Jobs, recorder: Recorder, tmp_path: Path
+) -> None:
+    await add_job(process_tasks.tell_pid_and_hang, tmp_path / "pid")
+    async with Runner(engine, tasks, RunnerSettings(grace_period=timedelta(0)), observers=[recorder]):
+        await until((tmp_path / "pid").exists)
+    assert has_ended(int((tmp_path / "pid").read_text()))
+    assert [job.last_error for job in await jobs()] == ["the worker was shut down before the job ended"]
+
+
+async def test_a_handlers_process_ends_with_its_worker(
+    sessions: async_sessionmaker[AsyncSession], clean_database: str, anyio_backend: str, tmp_path: Path
+) -> None:
+    async with sessions.begin() as session:
+        await JobRepository().add_job(session, process_tasks.tell_pid_and_hang, tmp_path / "pid")
+    with start_worker(clean_database, anyio_backend) as worker:
+        try:
+            await until((tmp_path / "pid").exists)
+        finally:
+            worker.kill()
+        assert await anyio.to_thread.run_sync(worker.wait) == -signal.SIGKILL
+    await until(lambda: has_ended(int((tmp_path / "pid").read_text())))

@@ -1,0 +1,212 @@
+"""Alembic's command line on the repository, SQL for review, and the two places of the scripts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import asyncpg
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.errors import ConfigurationError
+from gw_sqla.schema import revision_runner
+from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.migrations import downgrade, migrate, migration_sql
+from tests.schema.catalog import Catalog, read_at
+from tests.schema.contract import CONTRACT, OURS, WEIRD
+from tests.support.server import execute
+
+pytestmark = pytest.mark.anyio
+
+REPOSITORY = Path(revision_runner.__file__).parents[2]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+WHOLE = (CONTRACT | OURS).named("graphile_worker")
+
+
+async def alembic(*arguments: str, url: str | None, schema: str | None = None) -> subprocess.CompletedProcess[bytes]:
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environment |= {"DATABASE_URL": url} if url else {}
+    environment |= {"GRAPHILE_WORKER_SCHEMA": schema} if schema else {}
+    command = [sys.executable, "-m", "alembic", *arguments]
+    return await anyio.run_process(command, cwd=REPOSITORY, env=environment, check=False)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+async def test_up_and_down(empty_engine: AsyncEngine, empty_database: str, scheme: str) -> None:
+    url = scheme + "://" + empty_database.partition("://")[2]
+    done = await alembic("upgrade", "head", url=url)
+    assert done.returncode == 0, done.stderr
+    assert await call_asyncio(read_at, empty_database) == WHOLE
+    assert (await migrate(empty_engine)).action == "unchanged", "the same thing as migrate"
+    current = await alembic("current", url=url)
+    assert current.stdout.decode().split()[:2] == [HEAD, "(head)"]
+    done = await alembic("downgrade", "base", url=url)
+    assert done.returncode == 0, done.stderr
+    assert await call_asyncio(read_at, empty_database) == Catalog()
+
+
+async def test_current_changes_nothing(empty_engine: AsyncEngine, empty_database: str) -> None:
+    current = await alembic("current", url=empty_database)
+    assert (current.returncode, current.stdout) == (0, b"")
+    assert await call_asyncio(read_at, empty_database) == Catalog()
+
+
+async def test_other_schema(empty_engine: AsyncEngine, empty_database: str) -> None:
+    done = await alembic("upgrade", "head", url=empty_database, schema=WEIRD)
+    assert done.returncode == 0, done.stderr
+    assert (await migrate(empty_engine, schema=WEIRD)).action == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (None, "DATABASE_URL is not set"),
+        ("nonsense", "DATABASE_URL is not a URL"),
+        ("mysql://host/name", "DATABASE_URL begins with mysql://"),
+        ("postgresql://127.0.0.1:1/name", "Connect call failed"),
+    ],
+)
+async def test_errors_are_one_line(url: str | None, message: str) -> None:
+    done = await alembic("upgrade", "head", url=url)
+    output = (done.stdout + done.stderr).decode()
+    assert done.returncode != 0
+    assert message in output
+    assert "Traceback" not in output
+
+
+async def test_missing_database_is_one_line(empty_database: str) -> None:
+    url = sa.make_url(empty_database).set(database="nobodys").render_as_string(hide_password=False)
+    done = await alembic("upgrade", "head", url=url)
+    assert done.returncode != 0
+    assert b'database "nobodys" does not exist' in done.stdout + done.stderr
+    assert b"Traceback" not in done.stdout + done.stderr
+
+
+async def test_errors_of_the_schema_are_one_line(migrated_engine: AsyncEngine, migrated_database: str) -> None:
+    await call_asyncio(execute, migrated_database, "select graphile_worker.add_job('a')")
+    done = await alembic("downgrade", "base", url=migrated_database)
+    assert done.returncode != 0
+    assert b"still holds jobs" in done.stdout + done.stderr
+    assert b"Traceback" not in done.stdout + done.stderr
+
+
+async def test_offline_is_the_sql_for_review(empty_engine: AsyncEngine, empty_database: str) -> None:
+    up = await alembic("upgrade", "head", "--sql", url=None)
+    assert up.stdout.decode() == migration_sql()
+    await call_asyncio(execute, empty_database, up.stdout.decode())
+    assert await call_asyncio(read_at, empty_database) == WHOLE
+    down = await alembic("downgrade", "head:base", "--sql", url=None)
+    await call_asyncio(execute, empty_database, down.stdout.decode())
+    assert await call_asyncio(read_at, empty_database) == Catalog()
+
+
+async def test_offline_steps(empty_engine: AsyncEngine, empty_database: str) -> None:
+    for step in ("0001", f"0001:{HEAD}"):
+        up = await alembic("upgrade", step, "--sql", url=None)
+        await call_asyncio(execute, empty_database, up.stdout.decode())
+    assert await call_asyncio(read_at, empty_database) == WHOLE
+    assert (await migrate(empty_engine)).action == "unchanged"
+
+
+async def test_a_connection_can_be_given(empty_engine: AsyncEngine, empty_database: str) -> None:
+    """What Alembic's cookbook does: the caller's connection, in the caller's transaction."""
+
+    def upgrade(connection: sa.Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(revision_runner.scripts_folder()))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    async def run(*, commit: bool) -> None:
+        async with empty_engine.connect() as connection:
+            await connection.run_sync(upgrade)
+            if commit:
+                await connection.commit()
+
+    await call_asyncio(run, commit=False)
+    assert await call_asyncio(read_at, empty_database) == WHOLE, "not in a transaction: committed"
+    await downgrade(empty_engine)
+
+    async def roll_back() -> None:
+        async with empty_engine.connect() as connection:
+            await connection.begin()
+            await connection.run_sync(upgrade)
+            await connection.rollback()
+
+    await call_asyncio(roll_back)
+    assert await call_asyncio(read_at, empty_database) == Catalog(), "in the caller's transaction"
+
+
+async def test_sql_for_review_stops_at_a_ledger(migrated_engine: AsyncEngine, migrated_database: str) -> None:
+    before = await call_asyncio(read_at, migrated_database)
+    with pytest.raises(asyncpg.DuplicateTableError, match="already holds a Graphile Worker ledger"):
+        await call_asyncio(execute, migrated_database, migration_sql())
+    assert await call_asyncio(read_at, migrated_database) == before
+
+
+async def test_sql_for_adoption_stops_without_a_ledger(empty_engine: AsyncEngine, empty_database: str) -> None:
+    with pytest.raises(asyncpg.UndefinedTableError, match="holds no Graphile Worker ledger"):
+        await call_asyncio(execute, empty_database, migration_sql(adopt=True))
+
+
+@pytest.mark.parametrize("schema", ["graphile_worker", WEIRD], ids=["default", "weird"])
+async def test_psql_reads_the_sql_for_review(
+    empty_engine: AsyncEngine, empty_database: str, schema: str, tmp_path: Path
+) -> None:
+    """psql has variables and commands of its own that the text must not look like."""
+    psql = shutil.which("psql")
+    if psql is None:
+        pytest.skip("needs psql")
+    script = tmp_path / "migration.sql"
+    script.write_text(migration_sql(schema=schema))
+    url = sa.make_url(empty_database)
+    address = [
+        "-h",
+        str(url.query.get("host", url.host)),
+        "-U",
+        str(url.username),
+        *(["-p", str(url.port)] if url.port else []),
+    ]
+    await anyio.run_process(
+        [psql, "-X", "-v", "ON_ERROR_STOP=1", "-v", "x=y", *address, "-f", script, str(url.database)]
+    )
+    assert (await migrate(empty_engine, schema=schema)).action == "unchanged"
+
+
+def test_impossible_name() -> None:
+    with pytest.raises(ConfigurationError):
+        migration_sql(schema="a\nb")
+
+
+async def test_scripts_of_a_wheel(
+    empty_engine: AsyncEngine, empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site-packages" / "gw_sqla"
+    shutil.copytree(revision_runner.scripts_folder(), package / "_alembic")
+    (package.parent / "alembic").mkdir()
+    monkeypatch.setattr(revision_runner, "__file__", str(package / "schema" / "revision_runner.py"))
+    assert revision_runner.scripts_folder() == package / "_alembic"
+    assert (await migrate(empty_engine)).action == "created"
+    monkeypatch.setattr(revision_runner, "__file__", str(tmp_path / "elsewhere" / "schema" / "revision_runner.py"))
+    with pytest.raises(ConfigurationError, match="scripts are missing"):
+        revision_runner.scripts_folder()
+
+
+def test_no_package_named_alembic() -> None:
+    """With one, `import alembic` in the repository would find it instead of the library."""
+    assert not (REPOSITORY / "alembic" / "__init__.py").exists()

@@ -1,0 +1,62 @@
+"""Outcomes that the database refuses: they end their own job, and hold up no other."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla import AsyncSession, JobRepository, Runner, TaskRegistry, async_sessionmaker
+from gw_sqla.hooks import Observers
+from gw_sqla.jobs.job import Failed
+from gw_sqla.worker.claim_position import START
+from gw_sqla.worker.finisher import UNWRITABLE, Finisher
+from gw_sqla.worker.store import Store
+from tests.support.recorder import Recorder
+from tests.worker.conftest import AddJob
+
+pytestmark = pytest.mark.anyio
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
+    engine: AsyncEngine, sessions: Sessions, repo: JobRepository, recorder: Recorder, add_job: AddJob
+) -> None:
+    for number in range(3):
+        await add_job("note", number)
+    store = Store(engine, "graphile_worker", "pool-test")
+    jobs = await store.claim(["note"], 3, [], START)
+    finisher = Finisher(store, Observers([recorder]), lambda _: None)
+    finisher.add(Failed(job=jobs[0], message="first"))
+    finisher.add(Failed(job=jobs[1], message="no JSON", payload_text="{broken"))
+    finisher.add(Failed(job=jobs[2], message="third", permanently=True))
+    finisher.close(30)
+    await finisher.run()
+    await store.close()
+    async with sessions() as session:
+        errors = [job.last_error or "" for job in await repo.list_jobs(session)]
+        locked = [job.locked_by for job in await repo.list_jobs(session)]
+    assert (errors[0], errors[2], locked) == ("first", "third", [None] * 3)
+    assert errors[1].startswith(UNWRITABLE)
+    assert (finisher.failed, len(recorder.failed)) == (3, 3)
+
+
+async def test_a_sync_handler_that_returns_an_awaitable_fails(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, repo: JobRepository, add_job: AddJob
+) -> None:
+    """Its work was never done: nobody awaits it."""
+
+    async def really(payload: int) -> int:
+        return payload
+
+    def seemingly(payload: int) -> object:
+        return really(payload)
+
+    job = await add_job(tasks.task("note")(seemingly), 1)
+    with anyio.fail_after(30):
+        assert (await Runner(engine, tasks).run_once()).failed == 1
+    async with sessions() as session:
+        found = await repo.get_job(session, job.id)
+    assert found is not None
+    assert "make it async def" in (found.last_error or "")

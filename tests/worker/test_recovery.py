@@ -1,0 +1,189 @@
+"""Dead worker pools: their locks are freed, exactly once, by whoever sweeps first; nobody else's are."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
+from gw_sqla.worker.recovery import Recovery
+from gw_sqla.worker.registration import Recovered, Register
+from tests.support.pools import locks, register, registered, take_all
+from tests.support.recorder import Recorder
+from tests.worker.conftest import AddJob
+
+pytestmark = pytest.mark.anyio
+
+Sessions = async_sessionmaker[AsyncSession]
+
+QUICK = RunnerSettings(
+    poll_interval=timedelta(milliseconds=50),
+    sweep_interval=timedelta(milliseconds=50),
+    recovery_delay=timedelta(0),
+)
+DIED = "the worker died while it had this job: pool-dead (process 7 on there) sent no heartbeat for 60 s"
+LONG_AGO = timedelta(seconds=61)
+JUST_NOW = timedelta(seconds=1)
+
+
+def a_register(engine: AsyncEngine, pool_id: str = "pool-sweeper") -> Register:
+    return Register(engine, "graphile_worker", pool_id, threshold=timedelta(minutes=1), metadata="{}")
+
+
+async def test_jobs_of_a_dead_pool_are_run_by_another(
+    engine: AsyncEngine,
+    tasks: TaskRegistry,
+    sessions: Sessions,
+    recorder: Recorder,
+    add_job: AddJob,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    await add_job(note, queue_name="q")
+    await add_job(note)
+    await register(sessions, "pool-dead", silent_for=LONG_AGO)
+    assert len(await take_all(sessions, "pool-dead")) == 2
+    async with Runner(engine, tasks, QUICK, observers=[recorder]):
+        await recorder.until(lambda: len(recorder.completed) == 2)
+    assert [outcome.job.attempts for outcome in recorder.completed] == [2, 2]
+    assert await locks(sessions) == (0, 0)
+    assert await registered(sessions) == []
+    assert "dead worker recovered: pool-dead (process 7 on there) sent no heartbeat for 60 s" in caplog.text
+
+
+async def test_run_once_recovers_first(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, add_job: AddJob
+) -> None:
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    await add_job(note)
+    await register(sessions, "pool-dead", silent_for=LONG_AGO)
+    await take_all(sessions, "pool-dead")
+    assert (await Runner(engine, tasks, QUICK).run_once()).completed == 1
+
+
+async def test_jobs_of_a_pool_that_beats_are_left_alone(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, add_job: AddJob
+) -> None:
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    await add_job(note, queue_name="q")
+    await register(sessions, "pool-alive", silent_for=JUST_NOW)
+    await take_all(sessions, "pool-alive")
+    assert (await Runner(engine, tasks, QUICK).run_once()).completed == 0
+    assert await locks(sessions) == (1, 1)
+    assert await registered(sessions) == ["pool-alive"]
+
+
+async def test_a_recovered_job_waits_and_says_why(
+    engine: AsyncEngine, sessions: Sessions, repo: JobRepository, add_job: AddJob
+) -> None:
+    """The attempt stays spent: a job that kills each worker that has it fails permanently, and says so."""
+    again = await add_job("note")
+    last = await add_job("note", max_attempts=1)
+    await register(sessions, "pool-dead", silent_for=LONG_AGO)
+    await take_all(sessions, "pool-dead")
+    before = datetime.now(UTC)
+    sweeper = a_register(engine)
+    recovered = await sweeper.recover(timedelta(minutes=5))
+    await sweeper.close()
+    assert recovered == [Recovered(DIED.partition(": ")[2], [again.id, last.id], [last.id])]
+    async with sessions() as session:
+        jobs = await repo.list_jobs(session)
+    assert [(job.state, job.attempts, job.last_error) for job in jobs] == [
+        (JobState.SCHEDULED, 1, DIED),
+        (JobState.FAILED, 1, DIED),
+    ]
+    assert timedelta(minutes=4) < jobs[0].run_at - before < timedelta(minutes=6)
+
+
+async def test_of_many_sweepers_one_recovers(engine: AsyncEngine, sessions: Sessions, add_job: AddJob) -> None:
+    """Eight at once, without a leader: each dead pool is recovered by one of them."""
+    for number in range(12):
+        await add_job("note")
+        await register(sessions, f"pool-{number}", silent_for=LONG_AGO)
+        await take_all(sessions, f"pool-{number}")
+    recovered: list[Recovered] = []
+    async with AsyncExitStack() as stack, anyio.create_task_group() as sweepers:
+
+        async def sweep(register: Register) -> None:
+            recovered.extend(await register.recover(timedelta(0)))
+
+        for number in range(8):
+            register_ = a_register(engine, f"pool-sweeper-{number}")
+            stack.push_async_callback(register_.close)
+            sweepers.start_soon(sweep, register_)
+    assert sorted(pool.what.split()[0] for pool in recovered) == sorted(f"pool-{number}" for number in range(12))
+    assert sorted(len(pool.job_ids) for pool in recovered) == [1] * 12
+    assert await locks(sessions) == (0, 0)
+
+
+async def test_a_pool_that_beats_while_it_is_swept_is_spared(
+    engine: AsyncEngine, sessions: Sessions, add_job: AddJob
+) -> None:
+    """The sweep has seen the old heartbeat, and finds the new one when it comes to the row."""
+    await add_job("note")
+    await register(sessions, "pool-slow", silent_for=LONG_AGO)
+    await take_all(sessions, "pool-slow")
+    async with sessions() as beating:
+        await beating.execute(text("update graphile_worker._private_sqla_workers set last_heartbeat_at = now()"))
+        sweeper = a_register(engine)
+        assert await sweeper.recover(timedelta(0)) == []  # does not wait for the beat to be committed
+        await beating.commit()
+        assert await sweeper.recover(timedelta(0)) == []
+        await sweeper.close()
+    assert await locks(sessions) == (1, 0)
+
+
+@pytest.mark.parametrize("held_for", [timedelta(hours=3, minutes=59), timedelta(hours=4, minutes=1)])
+@pytest.mark.parametrize("is_registered", [False, True])
+async def test_owners_that_never_registered_have_four_hours(
+    engine: AsyncEngine,
+    sessions: Sessions,
+    add_job: AddJob,
+    held_for: timedelta,
+    is_registered: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Attempts and last_error stay as they are; a registered pool may hold a job for as long as it beats."""
+    await add_job("note", queue_name="q")
+    if is_registered:
+        await register(sessions, "pool-node", silent_for=JUST_NOW)
+    await take_all(sessions, "pool-node", held_for=held_for)
+    sweeper = a_register(engine)
+    unlocked = await sweeper.unlock_stale()
+    await sweeper.close()
+    expected = held_for > timedelta(hours=4) and not is_registered
+    assert (unlocked.owners, unlocked.jobs, unlocked.queues) == ((["pool-node"], 1, 1) if expected else ([], 0, 0))
+    assert await locks(sessions) == ((0, 0) if expected else (1, 1))
+    async with sessions() as session:
+        [job] = await JobRepository().list_jobs(session)
+    assert (job.attempts, job.last_error) == (1, None)
+
+
+async def test_stale_locks_are_looked_for_every_now_and_then(
+    engine: AsyncEngine, sessions: Sessions, add_job: AddJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    await add_job("note")
+    await take_all(sessions, "pool-node", held_for=timedelta(hours=5))
+    unlocked = anyio.Event()
+    sweeper = a_register(engine)
+    recovery = Recovery(sweeper, interval=timedelta(0), delay=timedelta(0), on_unlocked=unlocked.set, stale_within=0)
+    async with anyio.create_task_group() as sweeping:
+        sweeping.start_soon(recovery.run)
+        with anyio.fail_after(20):
+            await unlocked.wait()
+        sweeping.cancel_scope.cancel()
+    await sweeper.close()
+    assert "1 jobs and 0 queues were locked for over 4 hours and are unlocked; their owners: pool-node" in caplog.text
