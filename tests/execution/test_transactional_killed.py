@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -21,8 +18,6 @@ from tests.execution.conftest import Effects, Jobs
 pytestmark = pytest.mark.anyio
 
 Sessions = async_sessionmaker[AsyncSession]
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -40,13 +35,10 @@ async def effects(sessions: Sessions) -> AsyncIterator[Effects]:
         await session.execute(text("drop table effects"))
 
 
-def start(url: str, point: str, backend: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", killed_worker.__name__, url, point, backend], cwd=ROOT)
-
-
-async def run(url: str, point: str, backend: str) -> int:
-    with start(url, point, backend) as process:
-        return await anyio.to_thread.run_sync(process.wait)
+async def run(url: str, point: str, backend: str) -> int | None:
+    process = killed_worker.start(url, point, backend)
+    await anyio.to_thread.run_sync(process.join)
+    return process.exitcode
 
 
 async def unlock_dead(sessions: Sessions) -> None:
@@ -96,12 +88,13 @@ async def test_killed_again_and_again_at_any_moment(
             specs = [killed_worker.tasks[task].spec(number) for number in range(count)]
             await JobRepository().add_jobs(session, specs)
     for round_ in range(1, 4):
-        with start(clean_database, "nowhere", anyio_backend) as process:
-            with anyio.fail_after(60):
-                while len(await effects()) < round_ * 70 and process.poll() is None:
-                    pass
-            await anyio.sleep(random.uniform(0, 0.01))  # so that each kill hits another moment
-            process.kill()
+        process = killed_worker.start(clean_database, "nowhere", anyio_backend)
+        with anyio.fail_after(60):
+            while len(await effects()) < round_ * 70 and process.is_alive():
+                pass
+        await anyio.sleep(random.uniform(0, 0.01))  # so that each kill hits another moment
+        process.kill()
+        await anyio.to_thread.run_sync(process.join)
         await unlock_dead(sessions)
     assert await run(clean_database, "nowhere", anyio_backend) == 0
     assert await effects() == [str(number // 2) for number in range(2 * count)]
