@@ -91,9 +91,7 @@ class Runner:
         With ``at_once`` the grace period is over too, as by a second signal: running jobs are cancelled and failed.
         """
         if self._pool is not None:
-            self._pool.stop_requested.set()
-            if at_once:
-                self._pool.grace_ended.set()
+            self._pool.stop.request(at_once=at_once)
 
     async def __aenter__(self) -> Self:
         self._background = anyio.create_task_group()

@@ -33,7 +33,8 @@ from anyio.abc import Process
 
 from gw_sqla.cli.error_report import WorkerProcessError
 from gw_sqla.cli.supervisor_link import VARIABLE
-from gw_sqla.worker.worker_pool import STOP_SIGNALS, RunCounts
+from gw_sqla.worker.signals import STOP_SIGNALS
+from gw_sqla.worker.worker_pool import RunCounts
 
 __all__ = ["supervise"]
 

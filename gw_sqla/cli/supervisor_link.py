@@ -24,7 +24,8 @@ import anyio
 
 from gw_sqla.cli.error_report import describe, is_permanent, one_line, show_traceback
 from gw_sqla.runner import Runner
-from gw_sqla.worker.worker_pool import STOP_SIGNALS, RunCounts
+from gw_sqla.worker.signals import STOP_SIGNALS
+from gw_sqla.worker.worker_pool import RunCounts
 
 __all__ = ["VARIABLE", "Lifeline"]
 

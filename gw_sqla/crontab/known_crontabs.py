@@ -13,11 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.database.event_loops import call_asyncio
-from gw_sqla.database.worker_connection import Line
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.statements import crontab
 
 __all__ = ["KnownCrontab", "KnownCrontabs"]
@@ -39,31 +37,28 @@ class KnownCrontabs:
     """
 
     def __init__(self, engine: AsyncEngine, schema: str, *, pooled: bool = False) -> None:
-        self._line = Line(engine, pooled=pooled)
+        self._connection = WorkerConnection(engine, pooled=pooled)
         self._schema = schema
 
     async def all(self) -> list[KnownCrontab]:
         """Return all known crontabs, by identifier."""
-        return [KnownCrontab(*row) for row in await self._fetch(crontab.known_crontabs(self._schema), {})]
+        return [KnownCrontab(*row) for row in await self._connection.fetch(crontab.known_crontabs(self._schema), {})]
 
     async def make_known(self, identifiers: Collection[str], now: datetime) -> dict[str, datetime]:
         """Make identifiers known since now; return the last execution, or else known since, of those that were."""
         parameters = {"identifiers": list(identifiers), "now": now}
-        rows = await self._fetch(crontab.make_known(self._schema), parameters)
+        rows = await self._connection.fetch(crontab.make_known(self._schema), parameters)
         return {row[0]: row[1] for row in rows}
 
     async def schedule(self, minute: datetime, items: Sequence[CronItem], *, backfilled: bool) -> list[str]:
         """Add the items' jobs for a minute; return the identifiers of those that no other worker had added."""
         jobs = [_job(item, minute, backfilled) for item in items]
         parameters = {"items": json.dumps(jobs), "tick": minute}
-        return [row[0] for row in await self._fetch(crontab.schedule(self._schema), parameters)]
+        return [row[0] for row in await self._connection.fetch(crontab.schedule(self._schema), parameters)]
 
     async def rest(self) -> None:
         """Close the connection until the next statement; raises what closing raises."""
-        await call_asyncio(self._line.close)
-
-    async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        return await call_asyncio(self._line.fetch, statement, parameters)
+        await self._connection.rest()
 
 
 def _job(item: CronItem, minute: datetime, backfilled: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Line: one connection that a worker keeps, and runs its own statements on, one after the other.
+"""WorkerConnection: one connection that a worker keeps, and runs its own statements on, one after the other.
 
 The statements are built and compiled by SQLAlchemy, once, and run on the driver's connection, in
 autocommit. Through SQLAlchemy's connection each would cost a check-out, an execution context and a
@@ -30,10 +30,10 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
 from gw_sqla.database.outage import DATABASE_FAULTS
 
-__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "Line", "close_line"]
+__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,11 @@ def _compiled(statement: ClauseElement) -> tuple[str, tuple[str, ...]]:
     return str(compiled), tuple(compiled.positiontup or ())
 
 
-class Line:
-    """To be used by one task at a time, in asyncio (`gw_sqla.database.event_loops.call_asyncio`).
+class WorkerConnection:
+    """To be used by one task at a time, on either event loop. ``pooled``: a pooler in transaction mode may be between.
 
     It holds its connection from the moment there is one: a call that is cancelled just as it ends has no
-    result, so whoever stops using a line closes it, whatever its last call did.
+    result, so whoever stops using it closes it, whatever its last call did.
     """
 
     def __init__(self, engine: AsyncEngine, settings: str = SESSION_SETTINGS, *, pooled: bool = False) -> None:
@@ -78,9 +78,33 @@ class Line:
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return the driver's rows.
 
-        Raises what SQLAlchemy's pool and the driver raise, and TimeoutError when no answer has come for
+        Raises `gw_sqla.database.outage.DATABASE_FAULTS`, of which one is the TimeoutError when no answer has come for
         `STATEMENT_SECONDS`; a cancellation cancels the statement. After any of them the connection is closed.
         """
+        return await call_asyncio(self._fetch, statement, parameters)
+
+    async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """The same for a caller in a shielded scope: without the cost of a cancellation that cannot come."""
+        return await call_asyncio_shielded(self._fetch, statement, parameters)
+
+    async def close(self) -> None:
+        """Close the connection; shielded, and not longer than some seconds. A fault in it is logged."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.rest()
+            except DATABASE_FAULTS as fault:
+                log.debug("closing a connection of the worker's own: %s", fault)
+
+    async def rest(self) -> None:
+        """Close the connection until the next statement; raises what closing raises."""
+        await call_asyncio(self._close)
+
+    async def driver(self) -> Any:
+        """Return the driver's connection, opened if there is none. In asyncio; raises and cancels as `fetch`."""
+        async with self._closed_on_error():
+            return await self._opened()
+
+    async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         sql, names = _compiled(statement)
         arguments = [parameters[name] for name in names]
         async with self._closed_on_error():
@@ -89,11 +113,6 @@ class Line:
                 return await self._fetch_in_transaction(sql, arguments)
             rows: Sequence[Any] = await driver.fetch(sql, *arguments)
         return rows
-
-    async def driver(self) -> Any:
-        """Return the driver's connection, opened if there is none; raises and cancels as `fetch`."""
-        async with self._closed_on_error():
-            return await self._opened()
 
     @asynccontextmanager
     async def _closed_on_error(self) -> AsyncIterator[None]:
@@ -104,13 +123,13 @@ class Line:
         except TimeoutError:
             if self._driver is not None:
                 self._driver.terminate()  # whoever does not answer does not say goodbye either
-            await self.close()
+            await self._close()
             raise
         except BaseException:
-            await self.close()
+            await self._close()
             raise
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         """Close the connection, if there is one; one that does not answer is cut off."""
         connection, driver = self._connection, self._driver
         self._connection = self._driver = None
@@ -139,12 +158,3 @@ class Line:
         if self._settings and not self._pooled:
             await self._driver.execute(self._settings)
         return self._driver
-
-
-async def close_line(line: Line) -> None:
-    """Close the connection; shielded, and not longer than some seconds."""
-    with anyio.CancelScope(shield=True):
-        try:
-            await call_asyncio(line.close)
-        except DATABASE_FAULTS as fault:
-            log.debug("closing a connection of the worker's own: %s", fault)

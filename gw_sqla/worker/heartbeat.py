@@ -33,7 +33,7 @@ from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.jobs.job import ClaimedJob
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.lease import Lease
-from gw_sqla.worker.registration import Register
+from gw_sqla.worker.registration import Registration
 from gw_sqla.worker.slots import Slots
 
 __all__ = ["Heartbeat"]
@@ -48,7 +48,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        register: Register,
+        registration: Registration,
         lease: Lease,
         slots: Slots,
         finisher: Finisher,
@@ -56,7 +56,7 @@ class Heartbeat:
         interval: timedelta,
         threshold: timedelta,
     ) -> None:
-        self._register = register
+        self._registration = registration
         self._lease = lease
         self._slots = slots
         self._finisher = finisher
@@ -69,8 +69,8 @@ class Heartbeat:
     async def begin(self) -> None:
         """Register and beat for the first time. Raises database errors as they are."""
         since = monotonic()
-        await self._register.register()
-        await self._register.beat([])
+        await self._registration.register()
+        await self._registration.beat([])
         self._lease.grant(since, self._threshold)
 
     async def run(self) -> None:
@@ -88,17 +88,17 @@ class Heartbeat:
         with anyio.move_on_after(_DEREGISTER_SECONDS, shield=True):
             try:
                 if holds_nothing:
-                    await self._register.deregister()
+                    await self._registration.deregister()
             except DATABASE_FAULTS as fault:
                 log.debug("deregistering: %s", fault)
-        await self._register.close()
+        await self._registration.close()
 
     async def _beat(self) -> bool:
         since = monotonic()
         jobs = self._slots.jobs
         try:
             with anyio.fail_after(self._answer_within):
-                answer = await self._register.beat([job.id for job in jobs])
+                answer = await self._registration.beat([job.id for job in jobs])
                 held_ids = answer.held_ids if answer.registered else await self._held_by_a_dead_pool(jobs)
         except DATABASE_FAULTS as fault:  # a TimeoutError too
             await self._outage.wait(fault)
@@ -116,7 +116,7 @@ class Heartbeat:
         if not self._taken_for_dead:
             self._taken_for_dead = True
             log.error("this worker was taken for dead: no heartbeat of it had come for %g s", self._threshold)
-        return await self._register.held_ids([job.id for job in jobs])
+        return await self._registration.held_ids([job.id for job in jobs])
 
     async def _rise(self) -> bool:
         """Register again, once what was begun under the old locks is dealt with."""
@@ -125,7 +125,7 @@ class Heartbeat:
         since = monotonic()
         try:
             with anyio.fail_after(self._answer_within):
-                await self._register.register()
+                await self._registration.register()
         except DATABASE_FAULTS as fault:
             await self._outage.wait(fault)
             return False

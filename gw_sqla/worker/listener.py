@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.event_loops import call_asyncio, driver_callback
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
-from gw_sqla.database.worker_connection import Line, close_line
+from gw_sqla.database.worker_connection import WorkerConnection
 
 __all__ = ["Listener", "breaks_us", "job_count"]
 
@@ -59,7 +59,7 @@ class Listener:
         probe_interval: timedelta = timedelta(seconds=30),
         probe_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
-        self._line = Line(engine, settings="")
+        self._connection = WorkerConnection(engine, settings="")
         self._on_connected = on_connected
         self._on_jobs = on_jobs
         self._on_breaking_migration = on_breaking_migration
@@ -91,11 +91,11 @@ class Listener:
                     break
                 await self._prove()
         finally:
-            await close_line(self._line)
+            await self._connection.close()
         raise ConnectionResetError("the connection was closed by the server or the network")
 
     async def _open(self, on_lost: Callable[[], object], on_notified: Callable[[str, str], object]) -> None:
-        driver = await self._line.driver()
+        driver = await self._connection.driver()
         driver.add_termination_listener(lambda _: on_lost())
         for channel in ("jobs:insert", "worker:migrate", self._own_channel):
             await driver.add_listener(channel, lambda _connection, _pid, *notice: on_notified(*notice))
@@ -111,7 +111,7 @@ class Listener:
         )
 
     async def _notify_itself(self) -> None:
-        driver = await self._line.driver()
+        driver = await self._connection.driver()
         await driver.execute(f'notify "{self._own_channel}"')
         await driver.execute('LISTEN "worker:migrate"')  # once more, for people: pg_stat_activity shows the last one
 

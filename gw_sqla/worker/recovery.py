@@ -22,7 +22,7 @@ from time import monotonic
 import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
-from gw_sqla.worker.registration import Register
+from gw_sqla.worker.registration import Registration
 
 __all__ = ["Recovery"]
 
@@ -36,14 +36,14 @@ class Recovery:
 
     def __init__(
         self,
-        register: Register,
+        registration: Registration,
         *,
         interval: timedelta,
         delay: timedelta,
         on_unlocked: Callable[[], None],
         stale_within: float = 60,
     ) -> None:
-        self._register = register
+        self._registration = registration
         self._interval = interval.total_seconds()
         self._delay = delay
         self._on_unlocked = on_unlocked
@@ -70,7 +70,7 @@ class Recovery:
         return True
 
     async def _recover_the_dead(self) -> None:
-        recovered = await self._register.recover(self._delay)
+        recovered = await self._registration.recover(self._delay)
         for pool in recovered:
             log.warning(
                 "dead worker recovered: %s; its %d jobs are unlocked %s",
@@ -84,7 +84,7 @@ class Recovery:
             self._on_unlocked()
 
     async def _unlock_stale(self) -> None:
-        unlocked = await self._register.unlock_stale()
+        unlocked = await self._registration.unlock_stale()
         self._next_look_at_stale = monotonic() + _jitter(8 * 60, 10 * 60)
         if unlocked.owners:
             log.warning(

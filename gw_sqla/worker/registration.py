@@ -1,7 +1,7 @@
-"""Register: who is alive, and the recovery of those who are not, over one connection of their own.
+"""Registration: who is alive, and the recovery of those who are not, over one connection of their own.
 
 A beat must not wait for a connection of the handlers' pool, nor long for a sweep that waits for a row
-lock of somebody's open transaction: so the connection is the register's, and its statements time out.
+lock of somebody's open transaction: so the connection is its own, and its statements time out.
 
 Where Graphile Worker RS keeps a table of workers, its recovery takes an owner without a row in it for
 dead. The pool beats there too; the table is never made, and a fault of it is said once and costs nothing else.
@@ -24,12 +24,11 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.database.event_loops import call_asyncio
-from gw_sqla.database.worker_connection import Line, close_line
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.statements import workers
 from gw_sqla.statements.quoting import quoted
 
-__all__ = ["Beat", "Recovered", "Register", "Unlocked", "worker_facts"]
+__all__ = ["Beat", "Recovered", "Registration", "Unlocked", "worker_facts"]
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ class Unlocked:
     queues: int
 
 
-class Register:
+class Registration:
     """The statements of heartbeat and recovery for one worker pool.
 
     All methods raise `gw_sqla.database.outage.DATABASE_FAULTS`; a cancellation cancels the statement. They take turns.
@@ -78,7 +77,7 @@ class Register:
         metadata: str,
         pooled: bool = False,
     ) -> None:
-        self._line = Line(engine, settings=_SETTINGS, pooled=pooled)
+        self._connection = WorkerConnection(engine, settings=_SETTINGS, pooled=pooled)
         self._schema = schema
         self._pool_id = pool_id
         self._threshold = threshold
@@ -128,7 +127,7 @@ class Register:
 
     async def close(self) -> None:
         """Close the connection; shielded, and not longer than some seconds."""
-        await close_line(self._line)
+        await self._connection.close()
 
     async def _beat_beside_rust(self) -> None:
         parameters = {"pool_id": self._pool_id, "metadata": self._metadata}
@@ -140,7 +139,7 @@ class Register:
 
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Any:
         async with self._turn:
-            return await call_asyncio(self._line.fetch, statement, parameters)
+            return await self._connection.fetch(statement, parameters)
 
 
 def worker_facts(concurrency: int, tasks: Collection[str]) -> str:

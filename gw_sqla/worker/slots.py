@@ -1,10 +1,5 @@
 """Slots: ``concurrency`` long-lived tasks that run claimed jobs, one at a time each, from one local queue.
 
-The local queue is a deque that all slots share: taking a job from it costs nothing. ``prefetch`` is how
-many jobs may wait there beyond those that run; a claim is due when there is room for a quarter of it, so
-that it is back before the rest is gone. Jobs that wait longer than ``prefetch_ttl``, because all slots are held up,
-go back for other workers, as from Graphile Worker's local queue; no more are prefetched until a slot ends a job.
-
 On asyncio a cancellation can outlive its job: a handler cancels the task that runs it and returns, or leaves that
 task to somebody who cancels it later. A slot that is not being stopped outlives such a cancellation, too: it would take
 its whole task group, the worker, with it.
@@ -26,10 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from datetime import timedelta
-from itertools import repeat
 from time import monotonic
 
 import anyio
@@ -38,6 +30,7 @@ from anyio.abc import TaskGroup
 
 from gw_sqla.jobs.job import ClaimedJob, Failed, Outcome, Returned
 from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.slot_scope import Slot, SpoiledError
 
 __all__ = ["Slots"]
@@ -68,9 +61,8 @@ class Slots:
     def __init__(
         self,
         concurrency: int,
+        queue: LocalQueue,
         *,
-        prefetch: int,
-        prefetch_ttl: timedelta,
         execute: Callable[[ClaimedJob], Awaitable[Outcome]],
         finish: Callable[[Outcome], None],
         lost: Callable[[Outcome], None],
@@ -79,45 +71,39 @@ class Slots:
         stopping: anyio.Event,
     ) -> None:
         self._concurrency = concurrency
-        self._prefetch = prefetch
-        self._batch = max(1, prefetch // 4)
-        self._ttl = prefetch_ttl.total_seconds()
+        self._queue = queue
         self._execute = execute
         self._finish = finish
         self._lost = lost
         self._lease = lease
         self._on_free = on_free
         self._stopping = stopping
-        self._waiting: deque[tuple[float, ClaimedJob]] = deque()  # with the time of the claim
         self._running: dict[int, Slot] = {}
         self._idle: list[anyio.Event] = []
         self._waking = 0
         self._turn_began = 0.0
-        self._stalled = False
         self._closed = False
         self._left = concurrency
         self.ended = anyio.Event()
 
     def wanted(self) -> int:
         """How many jobs to claim now: none, or at least a batch."""
-        room = self._concurrency - len(self._running) - len(self._waiting)
-        room = max(0, room) if self._stalled else room + self._prefetch
-        return room if room >= self._batch or (room > 0 and self._stalled) else 0
+        return self._queue.wanted(len(self._running))
 
     @property
     def is_idle(self) -> bool:
         """Whether no job waits here or runs."""
-        return not self._running and not self._waiting
+        return not self._running and not self._queue
 
     @property
     def known_ids(self) -> list[int]:
         """The ids of the jobs that wait here or run."""
-        return [*self._running, *(job.id for _, job in self._waiting)]
+        return [*self._running, *(job.id for job in self._queue.jobs)]
 
     @property
     def jobs(self) -> list[ClaimedJob]:
         """The jobs that wait here or run."""
-        return [*(slot.job for slot in self._running.values()), *(job for _, job in self._waiting)]
+        return [*(slot.job for slot in self._running.values()), *self._queue.jobs]
 
     def start(self, task_group: TaskGroup) -> None:
         """Start the slots in a task group; cancelling it cancels and fails the jobs that run."""
@@ -131,15 +117,14 @@ class Slots:
         """
         if not self._running.keys().isdisjoint(job.id for job in jobs):
             self.lose([self._running[job.id].job for job in jobs if job.id in self._running])
-        now = monotonic()
-        if not self._waiting:
-            self._turn_began = now
-        self._waiting.extend(zip(repeat(now), jobs, strict=False))
+        if not self._queue:
+            self._turn_began = monotonic()
+        self._queue.put(jobs)
         self._wake()
 
     def _wake(self) -> None:
         """Wake idle slots for the jobs that wait, a few at a time."""
-        while self._waking < min(_WAKING, len(self._waiting)) and self._idle:
+        while self._waking < min(_WAKING, len(self._queue)) and self._idle:
             self._waking += 1
             self._idle.pop().set()
 
@@ -156,35 +141,26 @@ class Slots:
             del self._running[slot.job.id]
             slot.lost = True
             slot.scope.cancel()
-        dropped = [job for _, job in self._waiting if id(job) in lost]
-        if dropped:
-            self._waiting = deque(entry for entry in self._waiting if id(entry[1]) not in lost)
-            for job in dropped:
-                self._lost(Returned(job))
+        for job in self._queue.drop(lost):
+            self._lost(Returned(job))
 
     def close(self) -> None:
         """Let the slots end after the jobs they run; the jobs that were not started are returned."""
         self._closed = True
-        self._return(len(self._waiting))
+        self._return(self._queue.take_all())
         self._waking += len(self._idle)
         while self._idle:
             self._idle.pop().set()
 
     async def return_stale(self) -> None:
         """Return jobs that have waited for longer than their time to live, until cancelled."""
-        while True:
-            oldest = self._waiting[0][0] if self._waiting else monotonic()
-            await anyio.sleep(max(0.001, oldest + self._ttl - monotonic()))
-            before = monotonic() - self._ttl
-            stale = sum(1 for since, _ in self._waiting if since <= before)
-            if stale:
-                log.warning("%d prefetched jobs go back: no slot was free for them in %g s", stale, self._ttl)
-                self._stalled = True
-                self._return(stale)
+        while self._queue.prefetch:
+            await anyio.sleep(max(0.001, self._queue.seconds_to_live))
+            self._return(self._queue.take_stale())
 
-    def _return(self, count: int) -> None:
-        for _ in range(count):
-            self._finish(Returned(self._waiting.popleft()[1]))
+    def _return(self, jobs: Iterable[ClaimedJob]) -> None:
+        for job in jobs:
+            self._finish(Returned(job))
 
     async def _slot(self) -> None:
         """Run jobs in a task of its own, and in a new one after a handler has spoiled that."""
@@ -219,7 +195,7 @@ class Slots:
     async def _run_jobs(self, slot: Slot) -> bool:
         """Run jobs until the slots are closed; False where the slot needs a new scope, after a lost lock."""
         while True:
-            while not self._waiting:
+            while not self._queue:
                 if self._closed:
                     return True
                 await self._woken()
@@ -233,14 +209,13 @@ class Slots:
                 continue  # the queue may be empty now
             if self._stopping.is_set():
                 return True
-            job = self._waiting.popleft()[1]
+            job = self._queue.take()
             if self._waking < _WAKING:
                 self._wake()
             await self._run(slot, job)
             if slot.lost:
                 return False
-            room = len(self._waiting) + self._batch <= self._prefetch + self._concurrency
-            if room and self._on_free() and self._prefetch:
+            if self._queue.has_room_for_a_batch() and self._on_free() and self._queue.prefetch:
                 self._turn_began = 0.0
 
     async def _woken(self) -> None:
@@ -264,7 +239,7 @@ class Slots:
                 outcome = slot.spoiled_by(outcome)
                 raise SpoiledError
         finally:
-            self._stalled = False
+            self._queue.is_stalled = False
             if slot.lost:
                 self._lost(outcome or Failed(job=job, message=LOST_MESSAGE))
                 self._on_free()

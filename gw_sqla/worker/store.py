@@ -18,8 +18,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
-from gw_sqla.database.worker_connection import Line, close_line
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.job import ClaimedJob, Failed
 from gw_sqla.statements import job_queries, outcomes
 from gw_sqla.statements.claim import claim
@@ -42,22 +41,22 @@ class Store:
         pooled: bool = False,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """``pooled`` as in `Line`; ``clock`` tells which jobs are due, in place of the database's."""
-        self._claiming = Line(engine, pooled=pooled)
-        self._writing = Line(engine, pooled=pooled)
+        """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's."""
+        self._claiming = WorkerConnection(engine, pooled=pooled)
+        self._writing = WorkerConnection(engine, pooled=pooled)
         self._clock = clock
         self._schema = schema
         self._pool_id = pool_id
 
     async def close(self) -> None:
         """Close the connections; shielded, and not longer than some seconds each."""
-        for line in (self._claiming, self._writing):
-            await close_line(line)
+        for connection in (self._claiming, self._writing):
+            await connection.close()
 
     async def register_tasks(self, task_identifiers: Collection[str]) -> None:
         """Make the task identifiers known, so that no caller's first add_job has to."""
         statement = job_queries.register_tasks(self._schema)
-        await call_asyncio(self._claiming.fetch, statement, {"identifiers": sorted(task_identifiers)})
+        await self._claiming.fetch(statement, {"identifiers": sorted(task_identifiers)})
 
     async def claim(
         self,
@@ -78,7 +77,7 @@ class Store:
             parameters["now"] = self._clock()
         by_clock = self._clock is not None
         statement = claim(self._schema, forbidding_flags=bool(forbidden_flags), by_clock=by_clock)
-        rows = await call_asyncio_shielded(self._claiming.fetch, statement, parameters)
+        rows = await self._claiming.fetch_shielded(statement, parameters)
         jobs = list(map(_as_job, rows))
         jobs.sort(key=_URGENCY)
         return jobs
@@ -116,6 +115,8 @@ class Store:
         """Return all jobs that are locked by this pool and not known to it; return their ids."""
         return await self._finish(self._claiming, outcomes.give_back_forgotten(self._schema), {"ids": known_ids})
 
-    async def _finish(self, line: Line, statement: ClauseElement, parameters: dict[str, Any]) -> set[int]:
-        rows = await call_asyncio(line.fetch, statement, parameters | {"pool_id": self._pool_id})
+    async def _finish(
+        self, connection: WorkerConnection, statement: ClauseElement, parameters: dict[str, Any]
+    ) -> set[int]:
+        rows = await connection.fetch(statement, parameters | {"pool_id": self._pool_id})
         return {row[0] for row in rows}

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.jobs.job import Completed, Failed, Returned
-from gw_sqla.worker.registration import Recovered, Register
+from gw_sqla.worker.registration import Recovered, Registration
 from tests.support.pools import locks, registered
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -34,7 +34,7 @@ async def take(sessions: Sessions, job_id: int) -> None:
 
 async def declare_dead(engine: AsyncEngine, sessions: Sessions, delay: timedelta = timedelta(0)) -> None:
     """Sweep as another worker would if no heartbeat had come for long."""
-    sweeper = Register(engine, "graphile_worker", "pool-sweeper", threshold=timedelta(minutes=1), metadata="{}")
+    sweeper = Registration(engine, "graphile_worker", "pool-sweeper", threshold=timedelta(minutes=1), metadata="{}")
     recovered: list[Recovered] = []
     with anyio.fail_after(20):
         while not recovered:

@@ -15,6 +15,7 @@ from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegist
 from gw_sqla.jobs.job import ClaimedJob, Outcome
 from gw_sqla.models import Job
 from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.slots import Slots
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -211,8 +212,7 @@ async def test_how_many_are_wanted(prefetch: int, held: int, wanted: int) -> Non
     lease.grant(monotonic(), 60)
     slots = Slots(
         2,
-        prefetch=prefetch,
-        prefetch_ttl=timedelta(minutes=1),
+        LocalQueue(2, prefetch, timedelta(minutes=1)),
         execute=run_forever,
         finish=list[Outcome]().append,
         lost=list[Outcome]().append,

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.worker.recovery import Recovery
-from gw_sqla.worker.registration import Recovered, Register
+from gw_sqla.worker.registration import Recovered, Registration
 from tests.support.pools import locks, register, registered, take_all
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -32,8 +32,8 @@ LONG_AGO = timedelta(seconds=61)
 JUST_NOW = timedelta(seconds=1)
 
 
-def a_register(engine: AsyncEngine, pool_id: str = "pool-sweeper") -> Register:
-    return Register(engine, "graphile_worker", pool_id, threshold=timedelta(minutes=1), metadata="{}")
+def a_register(engine: AsyncEngine, pool_id: str = "pool-sweeper") -> Registration:
+    return Registration(engine, "graphile_worker", pool_id, threshold=timedelta(minutes=1), metadata="{}")
 
 
 async def test_jobs_of_a_dead_pool_are_run_by_another(
@@ -116,7 +116,7 @@ async def test_of_many_sweepers_one_recovers(engine: AsyncEngine, sessions: Sess
     recovered: list[Recovered] = []
     async with AsyncExitStack() as stack, anyio.create_task_group() as sweepers:
 
-        async def sweep(register: Register) -> None:
+        async def sweep(register: Registration) -> None:
             recovered.extend(await register.recover(timedelta(0)))
 
         for number in range(8):

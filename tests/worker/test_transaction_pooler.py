@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import CronItem, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker, call_asyncio
 from gw_sqla.database.event_loops import database_loop
-from gw_sqla.database.worker_connection import Line
+from gw_sqla.database.worker_connection import WorkerConnection
 from tests.support.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
@@ -25,16 +25,16 @@ async def test_nothing_is_kept_in_a_session(clean_database: str, anyio_backend: 
     """Each statement has a transaction of its own, its settings are gone afterwards, none stays prepared."""
     async with database_loop():
         engine = create_async_engine(clean_database, connect_args=NO_STATEMENTS_KEPT)
-        line = Line(engine, pooled=True)
+        connection = WorkerConnection(engine, pooled=True)
         inside = text("select current_setting('enable_seqscan') as setting, pg_current_xact_id() as transaction")
-        first = await call_asyncio(line.fetch, inside, {})
-        second = await call_asyncio(line.fetch, inside, {})
+        first = await connection.fetch(inside, {})
+        second = await connection.fetch(inside, {})
         assert [row["setting"] for row in (*first, *second)] == ["off", "off"]
         assert first[0]["transaction"] != second[0]["transaction"]
-        driver = await call_asyncio(line.driver)
+        driver = await call_asyncio(connection.driver)
         assert await call_asyncio(driver.fetchval, "show enable_seqscan") == "on"
         assert await call_asyncio(driver.fetchval, "select count(*) from pg_prepared_statements where name <> ''") == 0
-        await call_asyncio(line.close)
+        await connection.close()
         await call_asyncio(engine.dispose)
 
 

@@ -25,7 +25,7 @@ from gw_sqla import (
     migrate,
 )
 from gw_sqla.database.event_loops import database_loop
-from gw_sqla.database.worker_connection import Line
+from gw_sqla.database.worker_connection import WorkerConnection
 from tests.support.recorder import Recorder
 from tests.support.server import RestartableServer, Server, execute, restartable_server
 from tests.worker.conftest import ONLY_NOTIFIED, AddJob
@@ -139,19 +139,19 @@ async def test_claim_whose_answer_was_lost_is_given_back(
     async def note() -> None: ...
 
     lost = 0
-    fetch = Line.fetch
+    fetch = WorkerConnection.fetch_shielded
 
-    async def lose_answer(line: Line, statement: Any, parameters: Any) -> Any:
+    async def lose_answer(connection: WorkerConnection, statement: Any, parameters: Any) -> Any:
         nonlocal lost
-        rows = await fetch(line, statement, parameters)
+        rows = await fetch(connection, statement, parameters)
         if "locked_queues" in str(statement) and rows and lost == 0:
             lost += 1
-            await line.close()
+            await connection.rest()
             raise ConnectionResetError("the answer is lost")
         return rows
 
     await add_job(note, queue_name="q")
-    monkeypatch.setattr(Line, "fetch", lose_answer)
+    monkeypatch.setattr(WorkerConnection, "fetch_shielded", lose_answer)
     settings = RunnerSettings(poll_interval=timedelta(milliseconds=20))
     async with Runner(engine, tasks, settings, observers=[recorder]):
         await recorder.until(lambda: recorder.completed)

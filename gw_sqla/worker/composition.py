@@ -1,0 +1,171 @@
+"""What a worker pool is made of, and who knows whom.
+
+    listener, cron, recovery -> demand -> claimer -> slots (local queue) -> finisher -> store
+                                             |         |                       |
+                        lease  <- - - - - heartbeat - -+- - - - - - - - - - - -+
+
+Each part is given what it may use, and nothing else; what they say to each other are the calls named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.crontab import CronItem
+from gw_sqla.crontab.clock import SystemClock
+from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.execution.executor import Executor
+from gw_sqla.execution.job_context import Workplace
+from gw_sqla.execution.process_pool import Processes
+from gw_sqla.hooks import Observers
+from gw_sqla.jobs.task import Task
+from gw_sqla.schema.migration_ledger import LEDGER_ID
+from gw_sqla.settings import RunnerSettings
+from gw_sqla.worker.claim_demand import Demand
+from gw_sqla.worker.claimer import Claimer
+from gw_sqla.worker.cron_scheduler import CronScheduler
+from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.heartbeat import Heartbeat
+from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.listener import Listener
+from gw_sqla.worker.local_queue import LocalQueue
+from gw_sqla.worker.recovery import Recovery
+from gw_sqla.worker.registration import Registration, worker_facts
+from gw_sqla.worker.schema_watch import SchemaWatch
+from gw_sqla.worker.slots import Slots
+from gw_sqla.worker.stop import Stop
+from gw_sqla.worker.store import Store
+
+__all__ = ["Parts", "compose"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one run of a runner."""
+
+    store: Store
+    workplace: Workplace
+    processes: Processes
+    finisher: Finisher
+    slots: Slots
+    claimer: Claimer
+    heartbeat: Heartbeat
+    recovery: Recovery
+    listener: Listener | SchemaWatch
+    cron: CronScheduler | None
+
+
+def compose(
+    engine: AsyncEngine,
+    tasks: Mapping[str, Task[Any]],
+    settings: RunnerSettings,
+    observers: Observers,
+    cron_items: Sequence[CronItem],
+    pool_id: str,
+    stop: Stop,
+) -> Parts:
+    """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
+    store = _store(engine, settings, pool_id)
+    registration = _registration(engine, tasks, settings, pool_id)
+    workplace = Workplace(engine, settings.schema, pool_id, stop.requested)
+    processes = Processes()
+    executor = Executor(tasks, workplace, processes, observers, settings.concurrency)
+    lease, demand = Lease(), Demand()
+    finisher = Finisher(store, observers, on_written=demand.outcomes_written)
+    slots = Slots(
+        settings.concurrency,
+        LocalQueue(settings.concurrency, settings.prefetch, settings.prefetch_ttl),
+        execute=executor.run,
+        finish=finisher.add,
+        lost=finisher.lost,
+        lease=lease,
+        on_free=demand.slot_freed,
+        stopping=stop.requested,
+    )
+    claimer = Claimer(
+        store,
+        demand,
+        slots,
+        finisher,
+        task_identifiers=list(tasks),
+        forbidden_flags=settings.forbidden_flags,
+        poll_interval=settings.poll_interval,
+        most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
+        lease=lease,
+    )
+    heartbeat = Heartbeat(
+        registration,
+        lease,
+        slots,
+        finisher,
+        interval=settings.heartbeat_interval,
+        threshold=settings.heartbeat_threshold,
+    )
+    return Parts(
+        store=store,
+        workplace=workplace,
+        processes=processes,
+        finisher=finisher,
+        slots=slots,
+        claimer=claimer,
+        heartbeat=heartbeat,
+        recovery=_recovery(registration, settings, demand),
+        listener=_listener(engine, settings, demand, stop),
+        cron=_cron(engine, settings, cron_items),
+    )
+
+
+def _store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> Store:
+    clock = _local_time if settings.use_local_time else None
+    return Store(engine, settings.schema, pool_id, pooled=settings.transaction_pooler, clock=clock)
+
+
+def _registration(
+    engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, pool_id: str
+) -> Registration:
+    return Registration(
+        engine,
+        settings.schema,
+        pool_id,
+        threshold=settings.heartbeat_threshold,
+        metadata=worker_facts(settings.concurrency, tasks),
+        pooled=settings.transaction_pooler,
+    )
+
+
+def _recovery(registration: Registration, settings: RunnerSettings, demand: Demand) -> Recovery:
+    return Recovery(
+        registration,
+        interval=settings.sweep_interval,
+        delay=settings.recovery_delay,
+        on_unlocked=demand.jobs_may_be_due,
+    )
+
+
+def _listener(engine: AsyncEngine, settings: RunnerSettings, demand: Demand, stop: Stop) -> Listener | SchemaWatch:
+    watch = SchemaWatch(engine, settings.schema, stop, on_look=demand.jobs_may_be_due)
+    if settings.transaction_pooler:
+        return watch
+    return Listener(
+        engine,
+        on_connected=watch.look,
+        on_jobs=demand.jobs_may_be_due,
+        on_breaking_migration=stop.request_for_migration,
+        known_migration=LEDGER_ID,
+    )
+
+
+def _cron(engine: AsyncEngine, settings: RunnerSettings, items: Sequence[CronItem]) -> CronScheduler | None:
+    if not items:
+        return None
+    known = KnownCrontabs(engine, settings.schema, pooled=settings.transaction_pooler)
+    return CronScheduler(known, items, SystemClock(), settings.crontab_catch_up)
+
+
+def _local_time() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,47 @@
+"""Intake: what brings jobs into a worker pool, until a stop is asked for; or, once, until nothing is ready."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from gw_sqla.worker.composition import Parts
+from gw_sqla.worker.stop import Stop
+
+__all__ = ["take_in", "take_in_once"]
+
+log = logging.getLogger(__name__)
+
+
+async def take_in(parts: Parts, stop: Stop, task_status: TaskStatus[None]) -> None:
+    """Bring jobs in until a stop is asked for; ``task_status`` hears of the start."""
+    async with anyio.create_task_group() as intake:
+        intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
+        intake.start_soon(parts.listener.run, name="gw_sqla listener")
+        intake.start_soon(parts.claimer.run, name="gw_sqla claimer")
+        intake.start_soon(parts.recovery.run, name="gw_sqla recovery")
+        if parts.cron is not None:
+            intake.start_soon(parts.cron.run, name="gw_sqla cron")
+        task_status.started()
+        await stop.requested.wait()
+        log.info("the worker stops")
+        intake.cancel_scope.cancel()
+
+
+async def take_in_once(parts: Parts, stop: Stop) -> None:
+    """Bring jobs in until nothing is ready and nothing is running or unwritten, or until a stop is asked for."""
+    async with anyio.create_task_group() as intake:
+        intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
+        intake.start_soon(_cancel_when_asked, stop, intake, name="gw_sqla stop")
+        await parts.recovery.sweep()
+        intake.start_soon(parts.recovery.run, name="gw_sqla recovery")
+        await parts.claimer.drain()
+        intake.cancel_scope.cancel()
+    stop.request()
+
+
+async def _cancel_when_asked(stop: Stop, intake: TaskGroup) -> None:
+    await stop.requested.wait()
+    intake.cancel_scope.cancel()

@@ -1,0 +1,87 @@
+"""LocalQueue: jobs that are claimed and not begun, in one deque that all slots share.
+
+Taking a job from it costs nothing. ``prefetch`` is how many jobs may wait here beyond those that run; a claim is due
+when there is room for a quarter of it, so that it is back before the rest is gone. Jobs that wait longer than
+``prefetch_ttl``, because all slots are held up, go back for other workers, as from Graphile Worker's local queue; no
+more are prefetched until a slot ends a job.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Collection
+from datetime import timedelta
+from itertools import repeat
+from time import monotonic
+
+from gw_sqla.jobs.job import ClaimedJob
+
+__all__ = ["LocalQueue"]
+
+log = logging.getLogger(__name__)
+
+
+class LocalQueue:
+    """``concurrency`` is the number of slots. An ``is_stalled`` queue has given jobs back: none of its slots ended."""
+
+    def __init__(self, concurrency: int, prefetch: int, prefetch_ttl: timedelta) -> None:
+        self.prefetch = prefetch
+        self.is_stalled = False
+        self._concurrency = concurrency
+        self._batch = max(1, prefetch // 4)
+        self._ttl = prefetch_ttl.total_seconds()
+        self._waiting: deque[tuple[float, ClaimedJob]] = deque()  # with the time of the claim
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def jobs(self) -> list[ClaimedJob]:
+        """The jobs that wait."""
+        return [job for _, job in self._waiting]
+
+    @property
+    def seconds_to_live(self) -> float:
+        """For how long the oldest job may wait still."""
+        return self._ttl + (self._waiting[0][0] - monotonic() if self._waiting else 0)
+
+    def wanted(self, running: int) -> int:
+        """How many jobs to claim while so many run: none, or at least a batch."""
+        room = self._concurrency - running - len(self._waiting)
+        room = max(0, room) if self.is_stalled else room + self.prefetch
+        return room if room >= self._batch or (room > 0 and self.is_stalled) else 0
+
+    def has_room_for_a_batch(self) -> bool:
+        """Whether a claim may be due, whatever runs."""
+        return len(self._waiting) + self._batch <= self.prefetch + self._concurrency
+
+    def put(self, jobs: Collection[ClaimedJob]) -> None:
+        """Queue claimed jobs, in this order."""
+        self._waiting.extend(zip(repeat(monotonic()), jobs, strict=False))
+
+    def take(self) -> ClaimedJob:
+        """Return the next job; there must be one."""
+        return self._waiting.popleft()[1]
+
+    def take_all(self) -> list[ClaimedJob]:
+        """Empty the queue."""
+        jobs = self.jobs
+        self._waiting.clear()
+        return jobs
+
+    def take_stale(self) -> list[ClaimedJob]:
+        """Take out the jobs that have waited for longer than their time to live."""
+        before = monotonic() - self._ttl
+        stale = [self.take() for since, _ in list(self._waiting) if since <= before]
+        if stale:
+            log.warning("%d prefetched jobs go back: no slot was free for them in %g s", len(stale), self._ttl)
+            self.is_stalled = True
+        return stale
+
+    def drop(self, runs: Collection[int]) -> list[ClaimedJob]:
+        """Take out the jobs whose ``id()`` is among these: this claim of a job, not another one of it."""
+        dropped = [job for job in self.jobs if id(job) in runs]
+        if dropped:
+            self._waiting = deque(entry for entry in self._waiting if id(entry[1]) not in runs)
+        return dropped

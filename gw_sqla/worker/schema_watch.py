@@ -1,0 +1,52 @@
+"""SchemaWatch: notices that a peer has begun a breaking migration, and asks for a stop.
+
+Usually a notification says so, and the schema is looked at when the listener has connected, for what nobody heard
+before. Through a pooler in transaction mode nothing can be heard: then it is looked at every minute.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+import anyio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.database.outage import DATABASE_FAULTS
+from gw_sqla.errors import SchemaTooNewError
+from gw_sqla.schema.migrations import check_schema
+from gw_sqla.worker.stop import Stop
+
+__all__ = ["SchemaWatch"]
+
+log = logging.getLogger(__name__)
+
+_INTERVAL = timedelta(minutes=1)
+
+
+class SchemaWatch:
+    """Looks at the worker schema for one pool; ``on_look`` is called each time: jobs may have gone unheard too."""
+
+    def __init__(self, engine: AsyncEngine, schema: str, stop: Stop, on_look: Callable[[], None]) -> None:
+        self._engine = engine
+        self._schema = schema
+        self._stop = stop
+        self._on_look = on_look
+
+    async def look(self) -> None:
+        """Look once. Raises what `check_schema` raises, but SchemaTooNewError, which asks for the stop."""
+        self._on_look()
+        try:
+            await check_schema(self._engine, schema=self._schema)
+        except SchemaTooNewError:
+            self._stop.request_for_migration()
+
+    async def run(self) -> None:
+        """Look every minute until cancelled."""
+        while True:
+            await anyio.sleep(_INTERVAL.total_seconds())
+            try:
+                await self.look()
+            except DATABASE_FAULTS as fault:  # claims meet it too, and say so
+                log.debug("looking at the schema: %s", fault)

@@ -1,0 +1,31 @@
+"""Stop: what has been asked of a worker pool so far. What then ends in which order: `gw_sqla.worker.stopping`."""
+
+from __future__ import annotations
+
+import anyio
+
+__all__ = ["Stop"]
+
+
+class Stop:
+    """Shared by those who may ask for a stop and those who heed it. Must be made inside the event loop.
+
+    ``requested``: bring no more jobs in. ``grace_is_over``: cancel those that run. ``for_migration``: the reason is a
+    breaking migration of a peer.
+    """
+
+    def __init__(self) -> None:
+        self.requested = anyio.Event()
+        self.grace_is_over = anyio.Event()
+        self.for_migration = False
+
+    def request(self, *, at_once: bool = False) -> None:
+        """Begin a graceful stop; with ``at_once`` its grace period is over too."""
+        self.requested.set()
+        if at_once:
+            self.grace_is_over.set()
+
+    def request_for_migration(self) -> None:
+        """Begin a graceful stop: the schema is about to be what this version does not know."""
+        self.for_migration = True
+        self.request()
