@@ -10,8 +10,8 @@ from importlib.metadata import version
 import click
 import pytest
 
+from gw_sqla.cli.commands import group
 from gw_sqla.cli.error_report import describe
-from gw_sqla.cli.main import cli
 from tests.cli.command import ROOT, environment, error_line, run, run_here
 
 COMMANDS = ["worker", "migrate", "downgrade", "add", "schema", "crontab", "quickstart"]
@@ -41,8 +41,8 @@ def test_an_unknown_command_and_an_unknown_option() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_has_a_variable_that_its_help_names(name: str) -> None:
-    context = click.Context(cli)
-    command = cli.get_command(context, name)
+    context = click.Context(group)
+    command = group.get_command(context, name)
     assert command is not None
     text = " ".join(command.get_help(click.Context(command, info_name=name)).split())
     for parameter in command.params:

@@ -1,0 +1,47 @@
+"""The commands: each is a module of this folder with its name, imported when it is used, so that each starts quickly.
+
+A new command: write its module, whose ``command`` is a click command, and name it here.
+"""
+
+from __future__ import annotations
+
+import click
+
+from gw_sqla.cli.options import EXIT_CODES, debug_option
+from gw_sqla.cli.startup_imports import import_to_stay
+
+__all__ = ["group"]
+
+_COMMANDS = ("worker", "migrate", "downgrade", "revision", "add", "schema", "crontab", "quickstart")
+
+
+class _Commands(click.Group):
+    """Imports the module of a command when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_to_stay(f"gw_sqla.cli.{cmd_name}").command
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
+    epilog=EXIT_CODES,
+)
+@click.version_option(package_name="gw-sqla", prog_name="gw-sqla")
+@debug_option
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """PostgreSQL job queue for SQLAlchemy, in the Graphile Worker schema.
+
+    Every option can be given by an environment variable too; the help of a command names it.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(2)
