@@ -44,6 +44,16 @@ INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drive
     "tests/unit_of_work",
     "tests/worker",
 ]
+QUICK_SUITES = [
+    "tests/database",
+    "tests/jobs",
+    "tests/models",
+    "tests/statements",
+    "tests/test_public_api.py",
+    "tests/test_settings.py",
+    "tests/unit_of_work",
+    "tests/worker",
+]
 PEER = "graphile-worker@0.17.3"
 POSTGRES = {"13": "13.23.0-beta.16", "14": "14.23.0-beta.17", "16": "16.14.0-beta.17", "17": "17.10.0-beta.17"}
 POSTGRES_SUITES = [  # what the server's version can matter to
@@ -164,6 +174,17 @@ def imports(session: nox.Session) -> None:
     """Imports go only downwards, by import-linter."""
     install(session, "imports")
     session.run("lint-imports", "--no-cache")
+
+
+@nox.session(python=PYTHON, default=False)
+def quick(session: nox.Session) -> None:
+    """In under two minutes: style, types by mypy, layers, and the tests that most changes would fail."""
+    install(session, "test", "lint", "types", "imports")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports", "--no-cache")
+    run_tests(session, *([] if session.posargs else QUICK_SUITES))
 
 
 @nox.session(python=PYTHON)

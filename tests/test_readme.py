@@ -6,7 +6,7 @@
     console                          its "$ " lines are run by the shell, what follows them is their output
     sql                              is run
     crontab                          is written to the file crontab
-    sh, ini, js, rust                is not run: what a reader does once, or another language
+    sh, ini, js, rust, mermaid       is not run: what a reader does once, or another language
 
 Output is compared exactly, but "..." stands for anything. Log lines (standard error) are not compared.
 """
@@ -38,7 +38,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\w+\.py)\n")
 _LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]*))?\)")
-_NOT_RUN = {"sh", "ini", "js", "rust"}
+_NOT_RUN = {"sh", "ini", "js", "rust", "mermaid"}
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def test_page_does_what_it_says(path: Path, as_reader: str, tmp_path: Path) -> N
                 runner.run(page.names["engine"].dispose())
 
 
-@pytest.mark.parametrize("path", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     for target, anchor in _LINK.findall(path.read_text("utf-8")):
         if target.startswith("https://"):
