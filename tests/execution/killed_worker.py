@@ -20,6 +20,9 @@ from gw_sqla import AsyncSession, JobContext, Observer, Runner, RunnerSettings, 
 
 POINTS = ["before the write", "after the write", "at the completion", "at the commit", "after the commit", "nowhere"]
 
+NAME = "killed_worker"
+"""The application name of these workers' connections."""
+
 tasks = TaskRegistry()
 deadly: set[str] = set()
 
@@ -64,7 +67,7 @@ def watch(engine: AsyncEngine) -> None:
 
 
 async def main(url: str) -> None:
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, connect_args={"server_settings": {"application_name": NAME}})
     watch(engine)
     await Runner(engine, tasks, RunnerSettings(concurrency=2), observers=[AfterTheCommit()]).run_once()
 

@@ -42,15 +42,19 @@ async def run(url: str, point: str, backend: str) -> int | None:
 
 
 async def unlock_dead(sessions: Sessions) -> None:
-    """Take the locks of killed workers away once the server has ended their transactions."""
+    """Take the locks of killed workers away once the server has heard of their deaths.
+
+    It may have a claim of theirs still to read, and would carry it out.
+    """
     with anyio.fail_after(30):
         while True:
             async with sessions.begin() as session:
                 left = await session.scalar(
                     text(
                         "select count(*) from pg_stat_activity where datname = current_database() "
-                        "and pid <> pg_backend_pid() and state <> 'idle'"
-                    )
+                        "and application_name = :name"
+                    ),
+                    {"name": killed_worker.NAME},
                 )
                 if left == 0:
                     pools = await session.scalars(
