@@ -1,4 +1,4 @@
-"""Runs the real command in a process of its own, and looks at the database from outside."""
+"""Runs the command in a process of its own, and looks at the database from outside."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
 from gw_sqla.cli.main import main
+from tests.support.forks import fork
 from tests.support.server import connect
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +34,31 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def run(
     *arguments: str, env: Mapping[str, str] | None = None, stdin: str | bytes = b"", cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m gw_sqla`` to its end."""
-    return python("-m", "gw_sqla", *arguments, env=env, stdin=stdin, cwd=cwd)
+    """Run the command to its end, in a process that does what ``python -m gw_sqla`` would."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode() if isinstance(stdin, str) else stdin)
+        given.seek(0)
+        numbers = [DupFd(stream.fileno()) for stream in (given, out, err)]
+        process = fork(_as_a_program, arguments, environment(env), str(cwd), numbers)
+        process.join(_LONGEST)
+        if process.is_alive():
+            process.kill()
+            raise subprocess.TimeoutExpired(arguments, _LONGEST)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(arguments, process.exitcode or 0, out.read().decode(), err.read().decode())
+
+
+def _as_a_program(arguments: Sequence[str], env: Mapping[str, str], cwd: str, numbers: Sequence[Any]) -> None:
+    for standard, number in enumerate(numbers):
+        os.dup2(number.detach(), standard)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.path[0] = cwd
+    sys.argv = ["gw_sqla", *arguments]
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.exit(main())
 
 
 def python(

@@ -1,15 +1,12 @@
 """A worker that kills itself with SIGKILL at a chosen point of a transactional job, or runs what is ready.
 
-Its processes are forks of one that has imported this module and done nothing else: a new interpreter would take ten
-times as long to start. The points are hooks of SQLAlchemy's engine and of an observer; nothing is replaced.
+The points are hooks of SQLAlchemy's engine and of an observer; nothing is replaced.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 import anyio
@@ -76,12 +73,3 @@ def work(url: str, point: str, backend: str) -> None:
     """Run what is ready, to the point; what a worker process does."""
     deadly.add(point)
     anyio.run(main, url, backend=backend)
-
-
-def start(url: str, point: str, backend: str) -> BaseProcess:
-    """Start a worker process, which is the caller's to wait for."""
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload([__name__, "asyncpg", "sqlalchemy.dialects.postgresql.asyncpg", "trio"])
-    process = forks.Process(target=work, args=(url, point, backend))
-    process.start()
-    return process

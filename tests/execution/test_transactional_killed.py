@@ -14,6 +14,7 @@ from sqlalchemy import text
 from gw_sqla import AsyncSession, JobRepository, async_sessionmaker
 from tests.execution import killed_worker
 from tests.execution.conftest import Effects, Jobs
+from tests.support.forks import fork
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,7 @@ async def effects(sessions: Sessions) -> AsyncIterator[Effects]:
 
 
 async def run(url: str, point: str, backend: str) -> int | None:
-    process = killed_worker.start(url, point, backend)
+    process = fork(killed_worker.work, url, point, backend)
     await anyio.to_thread.run_sync(process.join)
     return process.exitcode
 
@@ -92,7 +93,7 @@ async def test_killed_again_and_again_at_any_moment(
             specs = [killed_worker.tasks[task].spec(number) for number in range(count)]
             await JobRepository().add_jobs(session, specs)
     for round_ in range(1, 4):
-        process = killed_worker.start(clean_database, "nowhere", anyio_backend)
+        process = fork(killed_worker.work, clean_database, "nowhere", anyio_backend)
         with anyio.fail_after(60):
             while len(await effects()) < round_ * 70 and process.is_alive():
                 pass
