@@ -12,6 +12,9 @@ gw_sqla's migrators take turns (an advisory lock). Installers of Graphile Worker
 second fails on the ledger with one of four codes, rolls back and finds on a second look that the work is done. While
 a ledger is short and still growing, an installer is at work and is waited for.
 
+A look or a migration is one `call_asyncio`, from the connection to its closing. It is cancelled once, so the closing,
+which rolls back, runs to its end on both event loops.
+
 `migrate` never sends ``worker:migrate`` for a schema that it creates. No worker runs in it yet, and the channel is
 shared by all schemas of a database: Graphile Worker for Node.js stops at any breaking migration that it hears of.
 """
@@ -22,8 +25,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -31,7 +33,7 @@ import anyio
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.database.url import parse_url
@@ -118,10 +120,14 @@ async def check_schema(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA) -> 
     and database errors as they are. A cancellation gives the connection back.
     """
     check_schema_name(schema)
-    async with _connected(engine) as connection:
-        state = await call_asyncio(connection.run_sync, read_state, schema)
+    state = await call_asyncio(_look, engine, schema)
     require_current(state)
     return state
+
+
+async def _look(engine: AsyncEngine, schema: str) -> SchemaState:
+    async with engine.connect() as connection:
+        return await connection.run_sync(read_state, schema)
 
 
 def run_environment() -> None:
@@ -180,7 +186,7 @@ async def _settled(engine: AsyncEngine, work: Callable[[sa.Connection], R], sche
     clashes = pauses = 0
     while True:
         try:
-            return await _in_transaction(engine, work)
+            return await call_asyncio(_in_transaction, engine, work)
         except PeerAtWorkError:
             log.info("schema %r: another installer is at work, waiting for it", schema)
         except CommandError as error:
@@ -199,30 +205,13 @@ async def _settled(engine: AsyncEngine, work: Callable[[sa.Connection], R], sche
 
 
 async def _in_transaction(engine: AsyncEngine, work: Callable[[sa.Connection], R]) -> R:
-    async with _connected(engine) as connection:
-        await call_asyncio(_begin, connection)
-        result = await call_asyncio(connection.run_sync, work)
-        await call_asyncio(connection.commit)
+    async with engine.connect() as connection:
+        # Each statement must see what was committed while it waited; an engine in autocommit would lose the lock.
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        await connection.begin()
+        result = await connection.run_sync(work)
+        await connection.commit()
         return result
-
-
-async def _begin(connection: AsyncConnection) -> None:
-    # Each statement must see what was committed while it waited; an engine in autocommit would lose the lock.
-    await connection.execution_options(isolation_level="READ COMMITTED")
-    await connection.begin()
-
-
-@asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Yield a connection on either event loop; its closing, which rolls back, is shielded from cancellation."""
-    connection = engine.connect()
-    try:
-        await call_asyncio(connection.start)
-        yield connection
-    finally:
-        if connection.sync_connection is not None:  # also where the start was cancelled just as it ended
-            with anyio.CancelScope(shield=True):
-                await call_asyncio(connection.close)
 
 
 def _sqlstate(error: DBAPIError) -> str | None:
