@@ -17,14 +17,17 @@ import hashlib
 import io
 import logging
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TextIO, TypedDict
+from typing import TextIO, TypeAlias, TypedDict
 
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RangeNotAncestorError, ResolutionError, RevisionError
+from alembic.util import CommandError
 
 from gw_sqla.errors import ConfigurationError, SchemaError
 from gw_sqla.schema.migration_ledger import (
@@ -59,6 +62,11 @@ log = logging.getLogger(__name__)
 _STATEMENT = re.compile(r"(?:\$body\$.*?\$body\$|--[^\n]*|'[^']*'|[^;])++;", re.DOTALL)
 _TOKEN = re.compile(r"__schema_name__|__schema__|\$body\$")
 
+_NEWEST = frozenset({"head", "heads", HEAD})
+
+Steps: TypeAlias = Callable[[tuple[str, ...], MigrationContext], list[RevisionStep]]
+"""From the revisions that the database is at to the steps to take: Alembic's ``fn``."""
+
 
 class OfflineDialect(TypedDict):
     dialect_name: str
@@ -80,66 +88,48 @@ def options(schema: str) -> Options:
 
 
 def upgrade(connection: sa.Connection, *, schema: str, revision: str) -> MigrationReport:
-    """Upgrade in the caller's transaction; create or adopt the schema where it is not ours yet."""
-    script = _scripts()
+    """Upgrade in the caller's transaction; create or adopt the schema where it is not ours yet.
 
-    def steps(heads: str, _: MigrationContext) -> list[RevisionStep]:
-        if max(heads, default="") <= HEAD:
-            return script._upgrade_revs(revision, heads)
-        log.warning("schema %r was migrated by a newer gw_sqla: revision %s, here %s", schema, max(heads), HEAD)
-        return []
-
-    return _run(connection, schema, revision, steps)
+    A schema that a newer gw_sqla migrated is left alone, whatever the revision.
+    """
+    opts = {**options(schema), "fn": upgrade_steps(revision), "destination_rev": revision}
+    return run_online(MigrationContext.configure(connection, opts=opts), schema, leave_newer=True)
 
 
 def downgrade(connection: sa.Connection, *, schema: str, revision: str) -> MigrationReport:
     """Downgrade in the caller's transaction; at ``base`` nothing that we made is left."""
-    script = _scripts()
-    return _run(connection, schema, revision, lambda heads, _: script._downgrade_revs(revision, heads))
-
-
-_Steps = Callable[[str, MigrationContext], list[RevisionStep]]
-
-
-def _run(connection: sa.Connection, schema: str, revision: str, steps: _Steps) -> MigrationReport:
-    opts = {**options(schema), "fn": steps, "destination_rev": revision}
+    opts = {**options(schema), "fn": downgrade_steps(revision), "destination_rev": revision}
     return run_online(MigrationContext.configure(connection, opts=opts), schema)
 
 
 def offline_sql(*, schema: str, adopt: bool) -> str:
     """Return the whole upgrade as text for psql: one transaction that first checks what is there."""
-    script = _scripts()
     buffer = io.StringIO()
-    run_offline(
-        _offline(schema, "head", lambda heads, _: script._upgrade_revs("head", heads), buffer), schema, adopt=adopt
-    )
+    run_offline(_offline(schema, upgrade_steps("head"), "head", buffer), schema, adopt=adopt)
     return buffer.getvalue()
 
 
 def write_upgrade(output: TextIO, *, schema: str, start: str | None, revision: str, adopt: bool) -> None:
     """Write the upgrade from one revision (None: nothing) to another, as a part of somebody's script."""
-    script = _scripts()
-    ctx = _offline(schema, revision, lambda heads, _: script._upgrade_revs(revision, heads), output, start)
-    _write_steps(ctx, schema, adopt=adopt)
+    _write_steps(_offline(schema, upgrade_steps(revision), revision, output, start), schema, adopt=adopt)
 
 
 def write_downgrade(output: TextIO, *, schema: str, start: str, revision: str) -> None:
     """Write the downgrade from one revision to another or to ``base``, as a part of somebody's script."""
-    script = _scripts()
-    ctx = _offline(schema, revision, lambda heads, _: script._downgrade_revs(revision, heads), output, start)
-    _write_steps(ctx, schema, adopt=False)
+    _write_steps(_offline(schema, downgrade_steps(revision), revision, output, start), schema, adopt=False)
 
 
-def _offline(
-    schema: str, destination: str, steps: _Steps, output: TextIO, start: str | None = None
-) -> MigrationContext:
+def _offline(schema: str, steps: Steps, revision: str, output: TextIO, start: str | None = None) -> MigrationContext:
     opts = {**options(schema), "as_sql": True, "output_buffer": output, "fn": steps}
-    opts |= {"destination_rev": destination, "starting_rev": start}
+    opts |= {"destination_rev": revision, "starting_rev": start}
     return MigrationContext.configure(**OFFLINE_DIALECT, opts=opts)
 
 
-def run_online(ctx: MigrationContext, schema: str) -> MigrationReport:
+def run_online(ctx: MigrationContext, schema: str, *, leave_newer: bool = False) -> MigrationReport:
     """Do what the context was configured for, in the transaction that its connection is in.
+
+    A schema that a newer gw_sqla migrated is left alone on the way to the newest revision known here, or to any with
+    ``leave_newer``; else Alembic does not find its revision.
 
     Raises PeerAtWorkError where another installer has to finish first, AccessError, SchemaTooOldError,
     SchemaTooNewError, SchemaError, and what the database and Alembic say.
@@ -150,21 +140,21 @@ def run_online(ctx: MigrationContext, schema: str) -> MigrationReport:
     connection.exec_driver_sql(lock_sql(schema))
     before = read_state(connection, schema)
     destination = ctx.opts.get("destination_rev")
+    unchanged = MigrationReport(schema, "unchanged", before.version, before.version)
     if ctx.opts.get("dont_mutate"):  # alembic current
         ctx.run_migrations()
-        return MigrationReport(schema, "unchanged", before.version, before.version)
+        return unchanged
     _require_migratable(before)
-    run_sql = partial(_execute, connection, schema)
-    if destination == "base":
-        if before.version is not None:
-            ctx.run_migrations(run_sql=run_sql, adopt=False)
-            run_sql("schema_drop.sql")
-    elif before.version is not None and before.version > HEAD and destination in {"head", "heads", HEAD}:
+    if before.version is not None and before.version > HEAD and (leave_newer or destination in _NEWEST):
         log.warning("schema %r was migrated by a newer gw_sqla: revision %s, here %s", schema, before.version, HEAD)
-        return MigrationReport(schema, "unchanged", before.version, before.version)
-    else:
+        return unchanged
+    run_sql = partial(_execute, connection, schema)
+    if destination != "base":
         run_sql("schema_create.sql")
         ctx.run_migrations(run_sql=run_sql, adopt=before.newest is not None)
+    elif before.version is not None:
+        ctx.run_migrations(run_sql=run_sql, adopt=False)
+        run_sql("schema_drop.sql")
     return _report(before, ctx.get_current_revision())
 
 
@@ -219,13 +209,53 @@ def scripts_folder() -> Path:
     raise ConfigurationError(f"the migration scripts are missing from this installation of gw_sqla: {package}")
 
 
+def known_revisions() -> list[str]:
+    """Return the ids of our revisions, oldest first."""
+    return [script.revision for script in reversed(list(_scripts().walk_revisions()))]
+
+
+def upgrade_steps(revision: str) -> Steps:
+    """Return what tells Alembic the way up to ``revision``: an id or its beginning, ``head``, or relative as ``+1``.
+
+    The function raises CommandError where there is no such revision, or no way up to it.
+    """
+
+    def steps(heads: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
+        scripts = _scripts()
+        with _command_errors(f"Destination {revision} is not a valid upgrade target from current head(s)"):
+            way = list(scripts.iterate_revisions(revision, heads, implicit_base=True))
+        return [MigrationStep.upgrade_from_script(scripts.revision_map, script) for script in reversed(way)]
+
+    return steps
+
+
+def downgrade_steps(revision: str) -> Steps:
+    """Return what tells Alembic the way down to ``revision``: as for `upgrade_steps`, or ``base``."""
+
+    def steps(heads: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
+        scripts = _scripts()
+        with _command_errors(f"Destination {revision} is not a valid downgrade target from current head(s)"):
+            way = list(scripts.iterate_revisions(heads, revision, select_for_downgrade=True))
+        return [MigrationStep.downgrade_from_script(scripts.revision_map, script) for script in way]
+
+    return steps
+
+
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(scripts_folder()))
 
 
-def known_revisions() -> list[str]:
-    """Return the ids of our revisions, oldest first."""
-    return [script.revision for script in reversed(list(_scripts().walk_revisions()))]
+@contextmanager
+def _command_errors(no_way: str) -> Iterator[None]:
+    """Raise what Alembic's own commands raise, which its command line prints as one line."""
+    try:
+        yield
+    except RangeNotAncestorError as error:
+        raise CommandError(no_way) from error
+    except ResolutionError as error:
+        raise CommandError(f"Can't locate revision identified by '{error.argument}'") from error
+    except RevisionError as error:
+        raise CommandError(str(error)) from error
 
 
 def lock_sql(schema: str) -> str:
