@@ -20,7 +20,7 @@ from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.hooks import Observer, Observers
 from gw_sqla.jobs.task import Task
-from gw_sqla.schema.migrations import check_schema
+from gw_sqla.schema.check import check_schema
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.worker_pool import RunCounts, WorkerPool
 

@@ -19,7 +19,7 @@ from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.errors import AccessError, InvalidPayloadError, SchemaBehindError
 from gw_sqla.jobs.job import JobRow
 from gw_sqla.repository import JobRepository
-from gw_sqla.schema.migrations import check_schema
+from gw_sqla.schema.check import check_schema
 from gw_sqla.types import JobKeyMode
 
 __all__ = ["command"]

@@ -19,7 +19,7 @@ from gw_sqla.crontab import CronItem, agenda, read_crontab, scan_crontab
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontab, KnownCrontabs
 from gw_sqla.crontab.parse import read_text
-from gw_sqla.schema.migrations import check_schema
+from gw_sqla.schema.check import check_schema
 
 __all__ = ["command"]
 

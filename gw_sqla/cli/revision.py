@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gw_sqla.cli.options import debug_option, option, schema_option
-from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.supported_revisions import HEAD
 
 __all__ = ["command"]
 

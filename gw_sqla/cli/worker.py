@@ -31,7 +31,8 @@ from gw_sqla.cli.supervisor_link import Lifeline
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.runner import Runner
-from gw_sqla.schema.migrations import check_schema, migrate
+from gw_sqla.schema.check import check_schema
+from gw_sqla.schema.migrations import migrate
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.worker_pool import RunCounts
 

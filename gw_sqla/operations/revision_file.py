@@ -16,7 +16,7 @@ from alembic.util import CommandError, rev_id
 
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.operations.schema_operations import UpgradeJobSchemaOp
-from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.supported_revisions import HEAD
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["pinned_revision", "write_revision"]

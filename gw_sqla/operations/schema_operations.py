@@ -21,8 +21,9 @@ from alembic.operations import MigrateOperation, Operations
 
 from gw_sqla.errors import ConfigurationError, SchemaError
 from gw_sqla.jobs.argument_checks import check_schema_name
-from gw_sqla.schema import revision_runner
-from gw_sqla.schema.migration_ledger import PeerAtWorkError
+from gw_sqla.schema import offline_sql, revision_runner
+from gw_sqla.schema.revision_scripts import known_revisions
+from gw_sqla.schema.taking_turns import PeerAtWorkError
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["DowngradeJobSchemaOp", "UpgradeJobSchemaOp", "branch_schema"]
@@ -124,7 +125,7 @@ def _upgrade(operations: Operations, operation: UpgradeJobSchemaOp) -> None:
     context, schema, revision = operations.migration_context, operation.schema, operation.revision
     if context.connection is None or context.as_sql:
         output = context.output_buffer
-        revision_runner.write_upgrade(
+        offline_sql.write_upgrade(
             output, schema=schema, start=operation.start, revision=revision, adopt=operation.adopt
         )
         return
@@ -140,14 +141,14 @@ def _upgrade(operations: Operations, operation: UpgradeJobSchemaOp) -> None:
 def _downgrade(operations: Operations, operation: DowngradeJobSchemaOp) -> None:
     context, schema, revision = operations.migration_context, operation.schema, operation.revision
     if context.connection is None or context.as_sql:
-        revision_runner.write_downgrade(context.output_buffer, schema=schema, start=operation.start, revision=revision)
+        offline_sql.write_downgrade(context.output_buffer, schema=schema, start=operation.start, revision=revision)
         return
     log.info("%s", revision_runner.downgrade(context.connection, schema=schema, revision=revision))
 
 
 def _check_order(argument: str, lower: str, upper: str) -> None:
     """Raise ConfigurationError unless both revisions are known and the second comes after the first."""
-    known = ["base", *revision_runner.known_revisions()]
+    known = ["base", *known_revisions()]
     for name in (lower, upper):
         if name not in known:
             raise ConfigurationError(

@@ -24,7 +24,7 @@ from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import Processes
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.task import Task
-from gw_sqla.schema.migration_ledger import LEDGER_ID
+from gw_sqla.schema.supported_revisions import LEDGER_ID
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claimer import Claimer

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.outage import DATABASE_FAULTS
 from gw_sqla.errors import SchemaTooNewError
-from gw_sqla.schema.migrations import check_schema
+from gw_sqla.schema.check import check_schema
 from gw_sqla.worker.stop import Stop
 
 __all__ = ["SchemaWatch"]

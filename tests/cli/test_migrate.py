@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from gw_sqla.schema.migration_ledger import HEAD
 from gw_sqla.schema.migrations import migration_sql
+from gw_sqla.schema.supported_revisions import HEAD
 from tests.cli.command import error_line, fetch, run, run_here
 from tests.support.server import execute
 

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.supported_revisions import HEAD
 from tests.cli.command import error_line, run, run_here
 
 

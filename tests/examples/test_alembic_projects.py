@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from gw_sqla.schema.migration_ledger import HEAD
-from gw_sqla.schema.migrations import check_schema, migrate
+from gw_sqla.schema.check import check_schema
+from gw_sqla.schema.migrations import migrate
+from gw_sqla.schema.supported_revisions import HEAD
 from tests.examples.support import ROOT, environment, rows
 from tests.schema.catalog import Catalog, read_at
 from tests.support.server import Server, execute

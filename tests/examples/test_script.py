@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema.supported_revisions import HEAD
 from tests.examples.support import ROOT, environment
 from tests.support.server import Server
 

@@ -19,9 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.errors import ConfigurationError, GwSqlaError, SchemaError, SchemaTooOldError
 from gw_sqla.operations import DowngradeJobSchemaOp, UpgradeJobSchemaOp
-from gw_sqla.schema.migration_ledger import HEAD
-from gw_sqla.schema.migrations import MigrationReport, check_schema, migrate
-from gw_sqla.schema.revision_runner import known_revisions
+from gw_sqla.schema.check import check_schema
+from gw_sqla.schema.migration_report import MigrationReport
+from gw_sqla.schema.migrations import migrate
+from gw_sqla.schema.revision_scripts import known_revisions
+from gw_sqla.schema.supported_revisions import HEAD
 from tests.operations.conftest import WEIRD, Migrator
 from tests.schema.catalog import Catalog, read_at
 from tests.schema.peer import make_peers

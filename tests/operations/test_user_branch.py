@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import gw_sqla
-from gw_sqla.schema.revision_runner import known_revisions, scripts_folder
+from gw_sqla.schema.revision_scripts import known_revisions, scripts_folder
 
 
 def test_one_for_each_of_our_revisions() -> None:

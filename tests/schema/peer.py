@@ -7,7 +7,7 @@ import os
 import asyncpg
 from sqlalchemy import URL
 
-from gw_sqla.schema.migration_ledger import VERSION_TABLE
+from gw_sqla.schema.supported_revisions import VERSION_TABLE
 
 
 def peer_environment(url: URL, schema: str = "graphile_worker") -> dict[str, str]:

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.schema.migration_ledger import HEAD, VERSION_TABLE
 from gw_sqla.schema.migrations import migrate, migration_sql
+from gw_sqla.schema.supported_revisions import HEAD, VERSION_TABLE
 from gw_sqla.statements.quoting import quoted
 from tests.schema.catalog import expected, read
 from tests.schema.contract import CONTRACT, OURS, WEIRD

@@ -19,8 +19,9 @@ from gw_sqla.errors import (
     SchemaTooNewError,
     SchemaTooOldError,
 )
-from gw_sqla.schema.migration_ledger import HEAD, VERSION_TABLE
-from gw_sqla.schema.migrations import check_schema, migrate
+from gw_sqla.schema.check import check_schema
+from gw_sqla.schema.migrations import migrate
+from gw_sqla.schema.supported_revisions import HEAD, VERSION_TABLE
 from tests.schema.roles import Role
 from tests.support.server import execute
 
@@ -165,5 +166,5 @@ async def test_missing_schema_without_rights(empty_engine: AsyncEngine, empty_da
 
 
 def test_start_of_a_worker_does_not_load_alembic() -> None:
-    program = "import sys, gw_sqla.schema.migrations; sys.exit('alembic' in sys.modules)"
+    program = "import sys, gw_sqla.schema.check, gw_sqla.schema.migrations; sys.exit('alembic' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -14,9 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import AccessError, ConfigurationError, SchemaError, SchemaMissingError
-from gw_sqla.schema import revision_runner
-from gw_sqla.schema.migration_ledger import HEAD, VERSION_TABLE
-from gw_sqla.schema.migrations import MigrationReport, check_schema, downgrade, migrate, migration_sql
+from gw_sqla.schema.check import check_schema
+from gw_sqla.schema.migration_report import MigrationReport
+from gw_sqla.schema.migrations import downgrade, migrate, migration_sql
+from gw_sqla.schema.revision_scripts import scripts_folder
+from gw_sqla.schema.supported_revisions import HEAD, VERSION_TABLE
+from gw_sqla.schema.taking_turns import lock_sql
 from tests.schema.catalog import read_at
 from tests.schema.contract import WEIRD
 from tests.schema.roles import Role
@@ -50,7 +53,7 @@ async def test_goes_step_by_step(empty_engine: AsyncEngine) -> None:
 
 def test_head_is_the_scripts_head() -> None:
     """A worker knows the head without loading Alembic."""
-    assert ScriptDirectory(str(revision_runner.scripts_folder())).get_heads() == [HEAD]
+    assert ScriptDirectory(str(scripts_folder())).get_heads() == [HEAD]
 
 
 def test_report_reads_well() -> None:
@@ -101,7 +104,7 @@ async def test_takes_turns(empty_engine: AsyncEngine, peer: asyncpg.Connection, 
 
     with anyio.fail_after(30):
         async with anyio.create_task_group() as group:
-            await call_asyncio(peer.execute, f"begin; {revision_runner.lock_sql('graphile_worker')}")
+            await call_asyncio(peer.execute, f"begin; {lock_sql('graphile_worker')}")
             group.start_soon(ours)
             await until_blocking(watcher, peer)
             script = migration_sql().replace("BEGIN;", "").replace("COMMIT;", "")

@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import AccessError, SchemaTooNewError, SchemaTooOldError
-from gw_sqla.schema.migration_ledger import HEAD
-from gw_sqla.schema.migrations import MigrationReport, check_schema, migrate, migration_sql
+from gw_sqla.schema.check import check_schema
+from gw_sqla.schema.migration_report import MigrationReport
+from gw_sqla.schema.migrations import migrate, migration_sql
+from gw_sqla.schema.supported_revisions import HEAD
 from tests.schema.catalog import read, read_at
 from tests.schema.contract import CONTRACT, OURS
 from tests.schema.peer import make_peers, peer_environment

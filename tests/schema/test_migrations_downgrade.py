@@ -7,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import AccessError, ConfigurationError, SchemaInUseError
-from gw_sqla.schema.migration_ledger import HEAD
-from gw_sqla.schema.migrations import MigrationReport, downgrade, migrate
+from gw_sqla.schema.migration_report import MigrationReport
+from gw_sqla.schema.migrations import downgrade, migrate
+from gw_sqla.schema.supported_revisions import HEAD
 from gw_sqla.statements.quoting import quoted
 from tests.schema.catalog import Catalog, read_at
 from tests.schema.contract import CONTRACT, WEIRD

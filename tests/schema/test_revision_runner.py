@@ -18,16 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.schema import revision_runner
-from gw_sqla.schema.migration_ledger import HEAD
+from gw_sqla.schema import revision_scripts
 from gw_sqla.schema.migrations import downgrade, migrate, migration_sql
+from gw_sqla.schema.supported_revisions import HEAD
 from tests.schema.catalog import Catalog, read_at
 from tests.schema.contract import CONTRACT, OURS, WEIRD
 from tests.support.server import execute
 
 pytestmark = pytest.mark.anyio
 
-REPOSITORY = Path(revision_runner.__file__).parents[2]
+REPOSITORY = Path(revision_scripts.__file__).parents[2]
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_a_connection_can_be_given(empty_engine: AsyncEngine, empty_databa
 
     def upgrade(connection: sa.Connection) -> None:
         config = Config()
-        config.set_main_option("script_location", str(revision_runner.scripts_folder()))
+        config.set_main_option("script_location", str(revision_scripts.scripts_folder()))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -197,14 +197,14 @@ async def test_scripts_of_a_wheel(
     empty_engine: AsyncEngine, empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "site-packages" / "gw_sqla"
-    shutil.copytree(revision_runner.scripts_folder(), package / "_alembic")
+    shutil.copytree(revision_scripts.scripts_folder(), package / "_alembic")
     (package.parent / "alembic").mkdir()
-    monkeypatch.setattr(revision_runner, "__file__", str(package / "schema" / "revision_runner.py"))
-    assert revision_runner.scripts_folder() == package / "_alembic"
+    monkeypatch.setattr(revision_scripts, "__file__", str(package / "schema" / "revision_scripts.py"))
+    assert revision_scripts.scripts_folder() == package / "_alembic"
     assert (await migrate(empty_engine)).action == "created"
-    monkeypatch.setattr(revision_runner, "__file__", str(tmp_path / "elsewhere" / "schema" / "revision_runner.py"))
+    monkeypatch.setattr(revision_scripts, "__file__", str(tmp_path / "elsewhere" / "schema" / "revision_scripts.py"))
     with pytest.raises(ConfigurationError, match="scripts are missing"):
-        revision_runner.scripts_folder()
+        revision_scripts.scripts_folder()
 
 
 def test_no_package_named_alembic() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, TaskRegistry, call_asyncio
 from gw_sqla.database.event_loops import driver_callback
-from gw_sqla.schema.migrations import check_schema
+from gw_sqla.schema.check import check_schema
 from tests.support.server import connect
 from tests.worker.conftest import ONLY_NOTIFIED
 

@@ -1,0 +1,114 @@
+"""Whether the worker schema, as it is, can be worked in: is it there, current, not too new, and may the role use it?"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.errors import AccessError, SchemaBehindError, SchemaMissingError, SchemaTooNewError, SchemaTooOldError
+from gw_sqla.jobs.argument_checks import check_schema_name
+from gw_sqla.schema.state import SchemaState, read_state
+from gw_sqla.schema.supported_revisions import HEAD, LEDGER_ID, OLDEST_LEDGER_ID
+from gw_sqla.statements.quoting import quoted
+from gw_sqla.types import DEFAULT_SCHEMA
+
+__all__ = ["check_schema", "require_access", "require_supported"]
+
+log = logging.getLogger(__name__)
+
+
+async def check_schema(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA) -> SchemaState:
+    """Look whether a worker can work in the schema with this role, in two round trips; changes nothing.
+
+    Returns what it saw; logs a warning for a newer schema that is not known to be harmful.
+    Raises SchemaMissingError, SchemaBehindError, SchemaTooOldError, SchemaTooNewError (each says what to do),
+    AccessError (rights are missing, or row level security hides the rows), ConfigurationError (schema name),
+    and database errors as they are. A cancellation gives the connection back.
+    """
+    check_schema_name(schema)
+    state = await call_asyncio(_look, engine, schema)
+    _require_current(state)
+    return state
+
+
+async def _look(engine: AsyncEngine, schema: str) -> SchemaState:
+    async with engine.connect() as connection:
+        return await connection.run_sync(read_state, schema)
+
+
+def _require_current(state: SchemaState) -> None:
+    """Raise unless a worker of this version can work in the schema with this role; log what is newer but harmless."""
+    schema, newest, version = state.schema, state.newest, state.version
+    how = "run: python -m gw_sqla migrate" + ("" if schema == DEFAULT_SCHEMA else f" --schema {shlex.quote(schema)}")
+    require_access(state)
+    require_supported(state)
+    if newest is None:
+        raise SchemaMissingError(schema, f"there is no Graphile Worker schema {schema!r} in this database; {how}")
+    if version is None:
+        raise SchemaBehindError(schema, f"gw_sqla has not migrated schema {schema!r} yet; {how}")
+    if version < HEAD or newest < LEDGER_ID:
+        raise SchemaBehindError(
+            schema,
+            f"schema {schema!r} is at Graphile Worker revision {newest} and gw_sqla revision {version}, and this "
+            f"version needs {LEDGER_ID} and {HEAD}; {how}",
+        )
+    if newest > LEDGER_ID:
+        log.warning(
+            "schema %r is at Graphile Worker revision %s, newer than %s but not breaking", schema, newest, LEDGER_ID
+        )
+    if version > HEAD:
+        log.warning("schema %r was migrated by a newer gw_sqla: revision %s, here %s", schema, version, HEAD)
+
+
+def require_access(state: SchemaState) -> None:
+    """Raise AccessError where the role lacks a right that every worker needs, or sees no rows.
+
+    Row level security without a policy hides rows silently; with one, somebody has decided what is seen.
+    """
+    if state.role is None:
+        return
+    schema, role = quoted(state.schema), quoted(state.role)
+    grants = (
+        f"grant usage on schema {schema} to {role}; "
+        f"grant select, insert, update, delete on all tables in schema {schema} to {role}"
+    )
+    owner = f"connect as {state.owner!r}, who owns its tables, or have it granted" if state.owner else "have it granted"
+    if not state.usage:
+        raise AccessError(f"role {state.role!r} may not use schema {state.schema!r}: {owner} ({grants})")
+    if state.missing:
+        faults = ", ".join(state.missing)
+        raise AccessError(f"role {state.role!r} lacks rights in schema {state.schema!r} ({faults}): {owner} ({grants})")
+    if state.hidden:
+        raise AccessError(
+            f"row level security hides the rows of {', '.join(state.hidden)} in schema {state.schema!r} from "
+            f"role {state.role!r}: connect as {state.owner!r}, who owns them, "
+            f"or have a superuser run: alter role {role} bypassrls"
+        )
+
+
+def require_supported(state: SchemaState) -> None:
+    """Raise for a ledger that this version cannot work with: SchemaTooOldError, SchemaTooNewError.
+
+    A ledger that is absent or empty passes.
+    """
+    if state.newest_breaking is not None and state.newest_breaking > LEDGER_ID:
+        raise SchemaTooNewError(
+            state.schema,
+            f"schema {state.schema!r} is at Graphile Worker revision {state.newest} with the breaking migration "
+            f"{state.newest_breaking}, and this version of gw_sqla knows them up to {LEDGER_ID}: upgrade gw_sqla",
+        )
+    if state.has_ledger and not state.has_breaking:
+        raise SchemaTooOldError(
+            state.schema,
+            f"table migrations in schema {state.schema!r} has no column 'breaking': it belongs to another program "
+            "(then use another schema) or to an old Graphile Worker (then upgrade with graphile-worker 0.16 or later)",
+        )
+    if state.newest is not None and state.newest < OLDEST_LEDGER_ID:
+        raise SchemaTooOldError(
+            state.schema,
+            f"schema {state.schema!r} is at Graphile Worker revision {state.newest}, and gw_sqla needs at least "
+            f"{OLDEST_LEDGER_ID}: upgrade it with graphile-worker 0.16 or later first",
+        )

@@ -1,0 +1,132 @@
+"""What one look at the database says about the worker schema: ledger, own version, rights of the role.
+
+Reading takes two round trips and no rights but the worker's own: the catalog first, which everybody
+may read, then the two tables, if they are there and readable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from gw_sqla.schema.supported_revisions import OLDEST_LEDGER_ID, VERSION_TABLE
+
+__all__ = ["SchemaState", "read_state"]
+
+_PEER_SPEED = timedelta(seconds=10)
+"""A peer's installer writes ledger rows at least this often; a ledger that rests longer is not being installed."""
+
+_NEEDED = {
+    "migrations": ["SELECT"],
+    VERSION_TABLE: ["SELECT"],
+    "_private_jobs": ["SELECT", "UPDATE", "DELETE"],
+    "_private_job_queues": ["SELECT", "UPDATE"],
+    "_private_tasks": ["SELECT", "INSERT"],
+    "_private_sqla_workers": ["SELECT", "INSERT", "UPDATE", "DELETE"],
+}
+"""What every worker does with each table. Adding jobs, cron and clean-up need more; they say so when they run."""
+
+_CATALOG = sa.text("""
+    with needed as (
+      select relname, array_agg(privilege) as privileges
+      from unnest(cast(:names as text[]), cast(:privileges as text[])) as pairs (relname, privilege)
+      group by relname
+    )
+    select
+      has_schema_privilege(n.oid, 'USAGE') as usage,
+      current_user as role,
+      c.relname,
+      pg_get_userbyid(c.relowner) as owner,
+      array(
+        select privilege from unnest(needed.privileges) as privilege where not has_table_privilege(c.oid, privilege)
+      ) as missing,
+      row_security_active(c.oid) and not exists (select from pg_policy where polrelid = c.oid) as hidden,
+      exists (
+        select from pg_attribute where attrelid = c.oid and attname = 'breaking' and not attisdropped
+      ) as has_breaking
+    from pg_namespace as n
+    left join (pg_class as c join needed on needed.relname = c.relname) on c.relnamespace = n.oid
+    where n.nspname = :schema
+""").bindparams(
+    sa.bindparam(
+        "names", [name for name, privileges in _NEEDED.items() for _ in privileges], postgresql.ARRAY(sa.Text)
+    ),
+    sa.bindparam("privileges", [p for privileges in _NEEDED.values() for p in privileges], postgresql.ARRAY(sa.Text)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The worker schema as one look at the database saw it."""
+
+    schema: str
+    role: str | None = None
+    """The current role; None where the schema does not exist."""
+    usage: bool = False
+    """The role may look into the schema."""
+    owner: str | None = None
+    """The owner of the jobs, or of the ledger where there are none; None where there is neither."""
+    missing: tuple[str, ...] = ()
+    """Privileges that a worker needs and the role lacks, such as ``SELECT on _private_jobs``."""
+    hidden: tuple[str, ...] = ()
+    """Tables whose rows row level security hides from the role."""
+    has_ledger: bool = False
+    has_breaking: bool = False
+    """The ledger has the column ``breaking``, which it got long before revision 18."""
+    newest: int | None = None
+    """The newest id in the ledger; None where it is absent, empty or unreadable."""
+    newest_breaking: int | None = None
+    age: timedelta | None = None
+    """Since the newest ledger row was written, by the server's clock."""
+    version: str | None = None
+    """Our own revision; None where gw_sqla has not migrated the schema."""
+
+    @property
+    def being_installed(self) -> bool:
+        """Tell whether a peer's installer seems to be at work: a short ledger that is still growing."""
+        return self.newest is not None and self.newest < OLDEST_LEDGER_ID and (self.age or _PEER_SPEED) < _PEER_SPEED
+
+
+def read_state(connection: sa.Connection, schema: str) -> SchemaState:
+    """Look at the schema, in the connection's own transaction; changes nothing, raises database errors only."""
+    rows = connection.execute(_CATALOG, {"schema": schema}).all()
+    if not rows:
+        return SchemaState(schema)
+    tables = {row.relname: row for row in rows if row.relname is not None}
+    missing = [f"{privilege} on {name}" for name, row in sorted(tables.items()) for privilege in row.missing]
+    chief = tables.get("_private_jobs") or tables.get("migrations")
+    ledger = tables.get("migrations")
+    seen = SchemaState(
+        schema,
+        role=rows[0].role,
+        usage=rows[0].usage,
+        owner=chief.owner if chief else None,
+        missing=tuple(missing),
+        hidden=tuple(sorted(name for name, row in tables.items() if row.hidden)),
+        has_ledger=ledger is not None,
+        has_breaking=ledger is not None and ledger.has_breaking,
+    )
+    unreadable = {"SELECT on migrations", f"SELECT on {VERSION_TABLE}"}.intersection(missing)
+    if not seen.usage or unreadable:
+        return seen
+    return _read_tables(connection, seen, has_version=VERSION_TABLE in tables)
+
+
+def _read_tables(connection: sa.Connection, seen: SchemaState, *, has_version: bool) -> SchemaState:
+    name = sa.quoted_name(seen.schema, quote=True)
+    ledger = sa.table("migrations", sa.column("id"), sa.column("ts"), sa.column("breaking"), schema=name)
+    version = sa.table(VERSION_TABLE, sa.column("version_num"), schema=name)
+    facts = {
+        "newest": sa.func.max(ledger.c.id),
+        "newest_breaking": sa.func.max(ledger.c.id).filter(ledger.c.breaking),
+        "age": sa.type_coerce(sa.func.clock_timestamp() - sa.func.max(ledger.c.ts), sa.Interval),
+    }
+    columns = [fact.label(name) for name, fact in facts.items()] if seen.has_breaking else []
+    if has_version:
+        columns.append(sa.select(sa.func.max(version.c.version_num)).scalar_subquery().label("version"))
+    if not columns:
+        return seen
+    return replace(seen, **connection.execute(sa.select(*columns)).mappings().one())

@@ -1,0 +1,99 @@
+"""How migrators take turns, and what is done about a peer's installer, which takes none.
+
+gw_sqla's migrators take turns (an advisory lock). Installers of Graphile Worker know no lock of ours: whoever comes
+second fails on the ledger with one of four codes, rolls back and finds on a second look that the work is done. While
+a ledger is short and still growing, an installer is at work and is waited for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.errors import AccessError, ConfigurationError, GwSqlaError, SchemaError, SchemaInUseError
+
+__all__ = ["PeerAtWorkError", "in_turn", "lock_sql"]
+
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+_CLASHES = frozenset({"23505", "42P06", "42P07", "42710", "40P01"})
+"""Somebody else has just made the same thing (the peers' four codes), or won a deadlock against us."""
+_MOST_CLASHES = 6
+"""An installer at work leaves its ledger behind at the second clash; so many mean that something else has the name."""
+
+
+class PeerAtWorkError(Exception):
+    """A peer's installer has begun the ledger and not finished it; `in_turn` waits for it."""
+
+
+def lock_sql(schema: str) -> str:
+    """Return the statement that makes gw_sqla's migrators of this schema take turns, until the transaction ends."""
+    digest = hashlib.sha256(f"gw_sqla migrates {schema}".encode()).digest()
+    return f"select pg_advisory_xact_lock({int.from_bytes(digest[:8], signed=True)})"
+
+
+async def in_turn(engine: AsyncEngine, schema: str, work: Callable[[sa.Connection], R]) -> R:
+    """Run `work` in a transaction of its own, again and again while other installers are at work."""
+    from alembic.util import CommandError
+
+    clashes = pauses = 0
+    while True:
+        try:
+            return await call_asyncio(_in_transaction, engine, work)
+        except PeerAtWorkError:
+            log.info("schema %r: another installer is at work, waiting for it", schema)
+        except CommandError as error:
+            raise ConfigurationError(str(error)) from error
+        except DBAPIError as error:
+            clashes += 1
+            if _sqlstate(error) not in _CLASHES or clashes == _MOST_CLASHES:
+                explained = _explained(error, schema)
+                if explained is None:
+                    raise
+                raise explained from error
+            log.info("schema %r: another installer was faster (%s), looking again", schema, _message(error))
+        # Jitter, so that those who clashed once do not meet again.
+        await anyio.sleep(min(1.0, 0.05 * 2**pauses) * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
+        pauses += 1
+
+
+async def _in_transaction(engine: AsyncEngine, work: Callable[[sa.Connection], R]) -> R:
+    async with engine.connect() as connection:
+        # Each statement must see what was committed while it waited; an engine in autocommit would lose the lock.
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        await connection.begin()
+        result = await connection.run_sync(work)
+        await connection.commit()
+        return result
+
+
+def _explained(error: DBAPIError, schema: str) -> GwSqlaError | None:
+    state, message = _sqlstate(error), _message(error)
+    if state == "42501":
+        return AccessError(f"the role may not migrate schema {schema!r} ({message}): use the role that owns it")
+    if state == "55006":  # raised by our own downgrade
+        return SchemaInUseError(schema, message)
+    if state == "2BP01":
+        return SchemaInUseError(schema, f"schema {schema!r} stays as it is: {message}")
+    if state in _CLASHES:
+        return SchemaError(schema, f"cannot create schema {schema!r}, something in it has the name: {message}")
+    return None
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state
+
+
+def _message(error: DBAPIError) -> str:
+    return " ".join(str(getattr(error.orig, "__cause__", None) or error.orig).split())
