@@ -1,15 +1,13 @@
-"""Alembic's command line on the repository, SQL for review, and the two places of the scripts."""
+"""Alembic's command line on the repository, and a connection that is handed to it."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import anyio
-import asyncpg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -17,7 +15,6 @@ from alembic.config import Config
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.event_loops import call_asyncio
-from gw_sqla.errors import ConfigurationError
 from gw_sqla.schema import revision_scripts
 from gw_sqla.schema.migrations import downgrade, migrate, migration_sql
 from gw_sqla.schema.supported_revisions import HEAD
@@ -150,63 +147,3 @@ async def test_a_connection_can_be_given(empty_engine: AsyncEngine, empty_databa
 
     await call_asyncio(roll_back)
     assert await call_asyncio(read_at, empty_database) == Catalog(), "in the caller's transaction"
-
-
-async def test_sql_for_review_stops_at_a_ledger(migrated_engine: AsyncEngine, migrated_database: str) -> None:
-    before = await call_asyncio(read_at, migrated_database)
-    with pytest.raises(asyncpg.DuplicateTableError, match="already holds a Graphile Worker ledger"):
-        await call_asyncio(execute, migrated_database, migration_sql())
-    assert await call_asyncio(read_at, migrated_database) == before
-
-
-async def test_sql_for_adoption_stops_without_a_ledger(empty_engine: AsyncEngine, empty_database: str) -> None:
-    with pytest.raises(asyncpg.UndefinedTableError, match="holds no Graphile Worker ledger"):
-        await call_asyncio(execute, empty_database, migration_sql(adopt=True))
-
-
-@pytest.mark.parametrize("schema", ["graphile_worker", WEIRD], ids=["default", "weird"])
-async def test_psql_reads_the_sql_for_review(
-    empty_engine: AsyncEngine, empty_database: str, schema: str, tmp_path: Path
-) -> None:
-    """psql has variables and commands of its own that the text must not look like."""
-    psql = shutil.which("psql")
-    if psql is None:
-        pytest.skip("needs psql")
-    script = tmp_path / "migration.sql"
-    script.write_text(migration_sql(schema=schema))
-    url = sa.make_url(empty_database)
-    address = [
-        "-h",
-        str(url.query.get("host", url.host)),
-        "-U",
-        str(url.username),
-        *(["-p", str(url.port)] if url.port else []),
-    ]
-    await anyio.run_process(
-        [psql, "-X", "-v", "ON_ERROR_STOP=1", "-v", "x=y", *address, "-f", script, str(url.database)]
-    )
-    assert (await migrate(empty_engine, schema=schema)).action == "unchanged"
-
-
-def test_impossible_name() -> None:
-    with pytest.raises(ConfigurationError):
-        migration_sql(schema="a\nb")
-
-
-async def test_scripts_of_a_wheel(
-    empty_engine: AsyncEngine, empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "site-packages" / "gw_sqla"
-    shutil.copytree(revision_scripts.scripts_folder(), package / "_alembic")
-    (package.parent / "alembic").mkdir()
-    monkeypatch.setattr(revision_scripts, "__file__", str(package / "schema" / "revision_scripts.py"))
-    assert revision_scripts.scripts_folder() == package / "_alembic"
-    assert (await migrate(empty_engine)).action == "created"
-    monkeypatch.setattr(revision_scripts, "__file__", str(tmp_path / "elsewhere" / "schema" / "revision_scripts.py"))
-    with pytest.raises(ConfigurationError, match="scripts are missing"):
-        revision_scripts.scripts_folder()
-
-
-def test_no_package_named_alembic() -> None:
-    """With one, `import alembic` in the repository would find it instead of the library."""
-    assert not (REPOSITORY / "alembic" / "__init__.py").exists()
