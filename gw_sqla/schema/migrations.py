@@ -1,4 +1,4 @@
-"""Creates, adopts, upgrades and checks the worker schema.
+"""Creates, adopts, upgrades and removes the worker schema; `gw_sqla.schema.check` checks it.
 
     database                                      migrate()                       check_schema()
     no schema, or one without a ledger            creates revision 19             SchemaMissingError
@@ -10,6 +10,8 @@
 
 `migrate` never sends ``worker:migrate`` for a schema that it creates. No worker runs in it yet, and the channel is
 shared by all schemas of a database: Graphile Worker for Node.js stops at any breaking migration that it hears of.
+
+Alembic is imported where a migration runs: this module loads with an application, which may never migrate.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ the schema only then. Peers do not know that lock: with them the ledger decides,
 
 Revisions get a function that runs an SQL file, and nothing else: neither Alembic's global ``op``, which two
 migrations in one process would fight over, nor anything of gw_sqla that may change after a release.
-
-This module imports Alembic; a worker that only checks its schema never loads it.
 """
 
 from __future__ import annotations

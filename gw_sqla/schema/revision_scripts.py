@@ -1,4 +1,9 @@
-"""Our Alembic revisions: where they are, which there are, and the way from one to another."""
+"""Our Alembic revisions: where they are, which there are, and the way from one to another.
+
+The way is what Alembic's own commands ask private functions for (``_upgrade_revs``, ``_downgrade_revs``); here it is
+made of public ones. Rejected: those private ones, and the commands themselves, which run env.py under a context that
+is global: two migrations in one process would fight over it.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,10 @@
 
 gw_sqla's migrators take turns (an advisory lock). Installers of Graphile Worker know no lock of ours: whoever comes
 second fails on the ledger with one of four codes, rolls back and finds on a second look that the work is done. While
-a ledger is short and still growing, an installer is at work and is waited for.
+a ledger is short and still growing (`SchemaState.being_installed`), an installer is at work and is waited for.
+
+A try is one `call_asyncio`, from the connection to its closing: it is cancelled once, so the closing, which rolls back,
+runs to its end on both event loops. With a call for each step, the last needed a shield of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +46,11 @@ def lock_sql(schema: str) -> str:
 
 
 async def in_turn(engine: AsyncEngine, schema: str, work: Callable[[sa.Connection], R]) -> R:
-    """Run `work` in a transaction of its own, again and again while other installers are at work."""
+    """Run `work` in a transaction of its own, again and again while other installers are at work; return what it does.
+
+    Raises AccessError, SchemaInUseError and SchemaError for what the database refuses, ConfigurationError for what
+    Alembic does, other database errors as they are, and what `work` raises. A cancellation rolls back.
+    """
     from alembic.util import CommandError
 
     clashes = pauses = 0

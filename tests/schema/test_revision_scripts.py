@@ -1,12 +1,15 @@
-"""The two places of the scripts, and their head."""
+"""The two places of the scripts, their head, and the way from one to another."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.errors import ConfigurationError
@@ -47,3 +50,62 @@ def test_no_package_named_alembic() -> None:
 def test_head_is_the_scripts_head() -> None:
     """A worker knows the head without loading Alembic."""
     assert ScriptDirectory(str(revision_scripts.scripts_folder())).get_heads() == [HEAD]
+
+
+CONTEXT = MigrationContext.configure(dialect_name="postgresql")
+KNOWN = revision_scripts.known_revisions()
+
+
+@pytest.mark.parametrize(
+    ("heads", "revision", "way"),
+    [
+        ((), "head", KNOWN),
+        (("0002",), "heads", KNOWN[2:]),
+        (("0001",), "0003", ["0002", "0003"]),
+        (("0003",), "0001", []),
+        ((), "base", []),
+        (("0001",), "+1", ["0002"]),
+        ((), "0001+1", ["0001", "0002"]),
+    ],
+)
+def test_way_up(heads: tuple[str, ...], revision: str, way: list[str]) -> None:
+    steps = revision_scripts.upgrade_steps(revision)(heads, CONTEXT)
+    assert [step.revision.revision for step in steps] == way
+    assert all(step.is_upgrade for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("heads", "revision", "way"),
+    [
+        (("0003",), "base", ["0003", "0002", "0001"]),
+        (("0003",), "0001", ["0003", "0002"]),
+        (("0003",), "0003", []),
+        (("0003",), "-1", ["0003"]),
+        ((), "base", []),
+    ],
+)
+def test_way_down(heads: tuple[str, ...], revision: str, way: list[str]) -> None:
+    steps = revision_scripts.downgrade_steps(revision)(heads, CONTEXT)
+    assert [step.revision.revision for step in steps] == way
+    assert all(step.is_downgrade for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("steps", "heads", "message"),
+    [
+        (revision_scripts.upgrade_steps("0099"), (), "Can't locate revision identified by '0099'"),
+        (revision_scripts.upgrade_steps("head"), ("0099",), "Can't locate revision identified by '0099'"),
+        (revision_scripts.upgrade_steps("000"), (), "Can't locate revision identified by '000'"),
+        (revision_scripts.upgrade_steps("-1"), ("0002",), "Relative revision -1 didn't produce 1 migrations"),
+        (revision_scripts.downgrade_steps("0099"), ("0002",), "Can't locate revision identified by '0099'"),
+        (
+            revision_scripts.downgrade_steps("0003"),
+            ("0002",),
+            "Destination 0003 is not a valid downgrade target from current head(s)",
+        ),
+    ],
+)
+def test_no_way(steps: revision_scripts.Steps, heads: tuple[str, ...], message: str) -> None:
+    """As Alembic's commands say it."""
+    with pytest.raises(CommandError, match=f"^{re.escape(message)}$"):
+        steps(heads, CONTEXT)
