@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -35,6 +36,7 @@ from gw_sqla.database.outage import DATABASE_FAULTS
 
 __all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
 
+R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 SESSION_SETTINGS = """set enable_seqscan = off;
@@ -68,8 +70,15 @@ class WorkerConnection:
     result, so whoever stops using it closes it, whatever its last call did.
     """
 
-    def __init__(self, engine: AsyncEngine, settings: str = SESSION_SETTINGS, *, pooled: bool = False) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        settings: str = SESSION_SETTINGS,
+        *,
+        pooled: bool = False,
+        isolation_level: IsolationLevel = "AUTOCOMMIT",
+    ) -> None:
+        self._engine = engine.execution_options(isolation_level=isolation_level)
         self._pooled = pooled
         self._settings = settings.replace("set ", "set local ") if pooled else settings
         self._connection: AsyncConnection | None = None
@@ -86,6 +95,10 @@ class WorkerConnection:
     async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """The same for a caller in a shielded scope: without the cost of a cancellation that cannot come."""
         return await call_asyncio_shielded(self._fetch, statement, parameters)
+
+    async def run_sync(self, work: Callable[[Connection], R]) -> R:
+        """Call a function with SQLAlchemy's connection; return its result. Bounded, raised and cancelled as `fetch`."""
+        return await call_asyncio(self._run_sync, work)
 
     async def close(self) -> None:
         """Close the connection; shielded, and not longer than some seconds. A fault in it is logged."""
@@ -113,6 +126,14 @@ class WorkerConnection:
                 return await self._fetch_in_transaction(sql, arguments)
             rows: Sequence[Any] = await driver.fetch(sql, *arguments)
         return rows
+
+    async def _run_sync(self, work: Callable[[Connection], R]) -> R:
+        async with self._closed_on_error():
+            await self._opened()
+            assert self._connection is not None
+            result = await self._connection.run_sync(work)
+            await self._connection.rollback()
+        return result
 
     @asynccontextmanager
     async def _closed_on_error(self) -> AsyncIterator[None]:

@@ -15,7 +15,7 @@ from gw_sqla.schema.supported_revisions import HEAD, LEDGER_ID, OLDEST_LEDGER_ID
 from gw_sqla.statements.quoting import quoted
 from gw_sqla.types import DEFAULT_SCHEMA
 
-__all__ = ["check_schema", "require_access", "require_supported"]
+__all__ = ["check_schema", "require_access", "require_current", "require_supported"]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ async def check_schema(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA) -> 
     """
     check_schema_name(schema)
     state = await call_asyncio(_look, engine, schema)
-    _require_current(state)
+    require_current(state)
     return state
 
 
@@ -39,7 +39,7 @@ async def _look(engine: AsyncEngine, schema: str) -> SchemaState:
         return await connection.run_sync(read_state, schema)
 
 
-def _require_current(state: SchemaState) -> None:
+def require_current(state: SchemaState) -> None:
     """Raise unless a worker of this version can work in the schema with this role; log what is newer but harmless."""
     schema, newest, version = state.schema, state.newest, state.version
     how = "run: python -m gw_sqla migrate" + ("" if schema == DEFAULT_SCHEMA else f" --schema {shlex.quote(schema)}")

@@ -2,6 +2,9 @@
 
 Usually a notification says so, and the schema is looked at when the listener has connected, for what nobody heard
 before. Through a pooler in transaction mode nothing can be heard: then it is looked at every minute.
+
+It looks over a connection of the worker's own, which is given up when it does not answer. By `check_schema`, over the
+handlers' pool, a network that fell silent in the middle of a look held up the listener for good, and the stop.
 """
 
 from __future__ import annotations
@@ -9,13 +12,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.outage import DATABASE_FAULTS
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.errors import SchemaTooNewError
-from gw_sqla.schema.check import check_schema
+from gw_sqla.schema.check import require_current
+from gw_sqla.schema.state import read_state
 from gw_sqla.worker.stop import Stop
 
 __all__ = ["SchemaWatch"]
@@ -29,7 +35,7 @@ class SchemaWatch:
     """Looks at the worker schema for one pool; ``on_look`` is called each time: jobs may have gone unheard too."""
 
     def __init__(self, engine: AsyncEngine, schema: str, stop: Stop, on_look: Callable[[], None]) -> None:
-        self._engine = engine
+        self._connection = WorkerConnection(engine, settings="", isolation_level="READ COMMITTED")
         self._schema = schema
         self._stop = stop
         self._on_look = on_look
@@ -38,9 +44,11 @@ class SchemaWatch:
         """Look once. Raises what `check_schema` raises, but SchemaTooNewError, which asks for the stop."""
         self._on_look()
         try:
-            await check_schema(self._engine, schema=self._schema)
+            require_current(await self._connection.run_sync(partial(read_state, schema=self._schema)))
         except SchemaTooNewError:
             self._stop.request_for_migration()
+        finally:
+            await self._connection.close()
 
     async def run(self) -> None:
         """Look every minute until cancelled."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import anyio
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import (
@@ -19,6 +19,9 @@ from gw_sqla import (
     async_sessionmaker,
 )
 from gw_sqla.database import worker_connection
+from gw_sqla.types import DEFAULT_SCHEMA
+from gw_sqla.worker.schema_watch import SchemaWatch
+from gw_sqla.worker.stop import Stop
 from tests.support.log import Log
 from tests.support.proxy import Proxy
 from tests.support.recorder import Recorder
@@ -141,6 +144,17 @@ async def test_silence_that_ends(
     await assert_nothing_is_left(sessions, repo)
     assert len(ran) == JOBS  # nothing was cut off, so nothing was run twice
     assert recorder.lost == []
+
+
+async def test_silence_while_the_schema_is_looked_at(
+    far_engine: AsyncEngine, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look is given up, or the listener, and the stop that waits for it, would hang."""
+    monkeypatch.setattr(worker_connection, "STATEMENT_SECONDS", 1.0)
+    event.listen(far_engine.sync_engine, "before_cursor_execute", lambda *_: proxy.forget())
+    watch = SchemaWatch(far_engine, DEFAULT_SCHEMA, Stop(), lambda: None)
+    with anyio.fail_after(30), pytest.raises(TimeoutError):
+        await watch.look()
 
 
 async def test_silence_that_never_ends(
