@@ -16,6 +16,13 @@ The listeners are on the class Session: a session's first job may come from a fl
 is too late to begin to listen. Sessions without jobs pay a look into ``session.info`` for each event.
 Rejected: to add at every flush (a payload would not know what its row becomes, and a bulk of changes would be
 many round trips).
+
+Is it worth it to take jobs while a commit is under way? It takes three of the seven fields below and two of the five
+events. The other way was written and tried: close the session once its jobs are sent, and answer a later one with a
+SessionError. But the first job of a session often comes from the flush that its commit does, by ModelJobs or by an
+application's own listener of a flush, and that flush is behind ``before_commit``. So ours would have to flush every
+session of the program, with jobs or without; and whoever listens to ``before_commit`` to see what is in
+``session.new`` (search indexes and audit trails do) would find it empty from the day that this module is imported.
 """
 
 from __future__ import annotations
