@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -151,17 +151,21 @@ class WorkerConnection:
             raise
 
     async def _close(self) -> None:
-        """Close the connection, if there is one; one that does not answer is cut off."""
+        """Close the connection, if there is one; one that does not answer is cut off.
+
+        SQLAlchemy gives up one whose function (`run_sync`) is cancelled and, as it is detached, leaves it open.
+        """
         connection, driver = self._connection, self._driver
         self._connection = self._driver = None
         if connection is None:
             return
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await connection.close()
-        except TimeoutError:
-            if driver is not None:
-                driver.terminate()
+                if driver is not None and not driver.is_closed():
+                    await driver.close()
+        if driver is not None and not driver.is_closed():
+            driver.terminate()
 
     async def _fetch_in_transaction(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         async with self._driver.transaction():

@@ -9,16 +9,22 @@ from typing import Any
 
 import anyio
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, TaskRegistry, call_asyncio
 from gw_sqla.database.event_loops import driver_callback
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.schema.check import check_schema
+from gw_sqla.types import DEFAULT_SCHEMA
+from tests.database.asleep import cancel_while_asleep
+from tests.repository.look import open_look
 from tests.support.server import connect
 from tests.worker.conftest import ONLY_NOTIFIED
 
 pytestmark = pytest.mark.anyio
+
+SLEEP = text("select pg_sleep(60)")
 
 
 class CancelAtQuery:
@@ -72,4 +78,15 @@ async def test_cancellation_at_any_query_closes_what_was_opened(
     gc.collect()  # a connection that was dropped warns
     with anyio.fail_after(20):
         while await call_asyncio(open_connections, database) > 1:  # noqa: ASYNC110 - a server says nothing
+            await anyio.sleep(0.01)
+
+
+async def test_a_function_that_is_cancelled_leaves_no_connection(engine: AsyncEngine, database: str) -> None:
+    """SQLAlchemy gives its connection up then, and closes it only where that is in a pool."""
+    connection = WorkerConnection(engine, settings="", isolation_level="READ COMMITTED")
+    async with open_look(database, DEFAULT_SCHEMA) as look:
+        await cancel_while_asleep(look, lambda: connection.run_sync(lambda plain: plain.execute(SLEEP)))
+    await connection.close()
+    with anyio.fail_after(20):
+        while await call_asyncio(open_connections, database) > 0:  # noqa: ASYNC110 - a server says nothing
             await anyio.sleep(0.01)
