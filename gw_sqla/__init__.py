@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     from gw_sqla.execution.job_context import JobContext
     from gw_sqla.execution.task_registry import TaskRegistry
     from gw_sqla.hooks import Observer
-    from gw_sqla.jobs.job import ClaimedJob, Completed, Failed, JobDetails, JobRow, JobSpec, Outcome, Returned
+    from gw_sqla.jobs.claimed_job import ClaimedJob
+    from gw_sqla.jobs.job_spec import JobSpec
+    from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
+    from gw_sqla.jobs.stored_job import JobDetails, JobRow
     from gw_sqla.jobs.task import Task
     from gw_sqla.model_jobs import ModelJobs
     from gw_sqla.repository import JobRepository
@@ -124,7 +127,10 @@ _HOMES = {
         "execution.job_context": "JobContext",
         "execution.task_registry": "TaskRegistry",
         "hooks": "Observer",
-        "jobs.job": "ClaimedJob Completed Failed JobDetails JobRow JobSpec Outcome Returned",
+        "jobs.claimed_job": "ClaimedJob",
+        "jobs.job_spec": "JobSpec",
+        "jobs.outcomes": "Completed Failed Outcome Returned",
+        "jobs.stored_job": "JobDetails JobRow",
         "jobs.task": "Task",
         "model_jobs": "ModelJobs",
         "repository": "JobRepository",

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from gw_sqla.jobs.job import ClaimedJob, Completed, Failed, Outcome, Returned
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
 
 __all__ = ["Observer", "Observers"]
 

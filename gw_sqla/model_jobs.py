@@ -19,7 +19,7 @@ from sqlalchemy.orm import ColumnProperty, QueryableAttribute, object_session
 
 from gw_sqla.calls.adding import check_mode, spec_of
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.jobs.job import JobOptions, JobSpec
+from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.task import Task
 from gw_sqla.types import JobKeyMode
 from gw_sqla.unit_of_work.gathering import gather

@@ -18,7 +18,8 @@ from gw_sqla.calls.adding import Progress
 from gw_sqla.calls.in_session import run
 from gw_sqla.calls.protocol import Call
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.job import JobDetails, JobOptions, JobRow, JobSpec
+from gw_sqla.jobs.job_spec import JobOptions, JobSpec
+from gw_sqla.jobs.stored_job import JobDetails, JobRow
 from gw_sqla.jobs.task import Task
 from gw_sqla.types import JobKeyMode, JobState
 from gw_sqla.unit_of_work.on_commit import OnCommit

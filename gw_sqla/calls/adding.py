@@ -14,10 +14,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from gw_sqla.calls.protocol import Ask, Call, job_rows
+from gw_sqla.calls.round_trips import Chunk, chunks
 from gw_sqla.errors import InvalidJobError, SchemaError
 from gw_sqla.jobs.argument_checks import check_bool, check_member
-from gw_sqla.jobs.job import JobOptions, JobRow, JobSpec
-from gw_sqla.jobs.spec_batches import Chunk, chunks, spec_to_parameters, specs_to_json
+from gw_sqla.jobs.job_spec import JobOptions, JobSpec
+from gw_sqla.jobs.spec_parameters import spec_to_parameters, specs_to_json
+from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.jobs.task import Task
 from gw_sqla.statements import schema_functions
 from gw_sqla.types import JobKeyMode

@@ -8,7 +8,7 @@ from datetime import datetime
 from gw_sqla.calls.protocol import Ask, Call, job_rows
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_ids, check_run_at, check_smallint, check_storable
-from gw_sqla.jobs.job import JobRow
+from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.statements import schema_functions
 
 __all__ = ["complete_jobs", "force_unlock_workers", "permanently_fail_jobs", "remove_job", "reschedule_jobs"]

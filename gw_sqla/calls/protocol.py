@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from sqlalchemy.engine import Row
 from sqlalchemy.sql.base import Executable
 
-from gw_sqla.jobs.job import JobRow
+from gw_sqla.jobs.stored_job import JobRow
 
 __all__ = ["Ask", "Call", "job_rows"]
 

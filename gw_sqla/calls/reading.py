@@ -7,7 +7,7 @@ from typing import Any
 from gw_sqla.calls.protocol import Ask, Call
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_ids, check_member, check_storable
-from gw_sqla.jobs.job import JobDetails
+from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.jobs.task import Task
 from gw_sqla.statements import job_queries
 from gw_sqla.types import JobState

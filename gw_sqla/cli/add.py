@@ -17,7 +17,7 @@ from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import database_url_option, debug_option, option, schema_option
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.errors import AccessError, InvalidPayloadError, SchemaBehindError
-from gw_sqla.jobs.job import JobRow
+from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.repository import JobRepository
 from gw_sqla.schema.check import check_schema
 from gw_sqla.types import JobKeyMode

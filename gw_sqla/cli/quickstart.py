@@ -36,7 +36,7 @@ from gw_sqla import (
 )
 from gw_sqla.cli.options import debug_option
 from gw_sqla.database.embedded import embedded_postgres
-from gw_sqla.jobs.job import Completed, Failed
+from gw_sqla.jobs.outcomes import Completed, Failed
 
 __all__ = ["command"]
 

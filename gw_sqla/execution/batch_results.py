@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from gw_sqla.errors import FailPermanently
 from gw_sqla.execution.error_text import error_text, storable_text
-from gw_sqla.jobs.job import ClaimedJob, Completed, Failed, Outcome
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.outcomes import Completed, Failed, Outcome
 
 __all__ = ["FailedItem", "batch_outcome", "failed_items"]
 

@@ -24,7 +24,8 @@ from gw_sqla.execution.handler_call import TaskTimeoutError, bind
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import HandlerFailedError, Processes
 from gw_sqla.hooks import Observers
-from gw_sqla.jobs.job import ClaimedJob, Completed, CompletedByHandler, Failed, Outcome
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
 from gw_sqla.jobs.task import Task
 
 __all__ = ["Executor"]

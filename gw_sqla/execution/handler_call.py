@@ -22,7 +22,7 @@ from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.execution.error_text import error_text
 from gw_sqla.execution.job_context import JobContext, Workplace
 from gw_sqla.execution.process_pool import Processes
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.task import Argument, Source, Task
 
 __all__ = ["Call", "TaskTimeoutError", "bind"]

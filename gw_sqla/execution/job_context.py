@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.execution.transactional_completion import Completions
-from gw_sqla.jobs.job import ClaimedJob, JobRow
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.jobs.task import Resource, Task
 from gw_sqla.repository import JobRepository
 

@@ -23,7 +23,7 @@ from types import FrameType
 import anyio
 
 from gw_sqla.execution.executor import Executor
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 
 __all__ = ["watch_loop"]
 

@@ -18,7 +18,7 @@ from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import InvalidJobError, LockLostError
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.statements import outcomes
 
 __all__ = ["Completions"]

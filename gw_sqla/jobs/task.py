@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
 from gw_sqla.errors import InvalidPayloadError
-from gw_sqla.jobs.job import JobOptions, JobSpec
+from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.payload import PayloadType
 
 __all__ = ["Argument", "Resource", "RunIn", "Source", "Task"]

@@ -25,7 +25,7 @@ from sqlalchemy import TextClause
 
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_member, check_schema_name, check_storable
-from gw_sqla.jobs.job import JobSpec
+from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.operations.sql_expressions import (
     MOST_BYTES,
     Event,

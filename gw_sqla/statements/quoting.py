@@ -51,7 +51,7 @@ JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
     "revision": Integer(),
     "flags": JSONB(),
 }
-"""The columns of `gw_sqla.jobs.job.JobRow`, with their types."""
+"""The columns of `gw_sqla.jobs.stored_job.JobRow`, with their types."""
 
 
 def quoted(name: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, scoped_session
 from gw_sqla.calls.adding import check_mode, spec_of
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_schema_name
-from gw_sqla.jobs.job import JobOptions, JobSpec
+from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.payload import to_json
 from gw_sqla.jobs.task import Task
 from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from gw_sqla.errors import JobNotAddedError
-from gw_sqla.jobs.job import JobRow, JobSpec
+from gw_sqla.jobs.job_spec import JobSpec
+from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.types import JobKeyMode
 
 __all__ = ["PendingJob", "Wanted"]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.calls.adding import add_jobs, add_jobs_deduplicating
 from gw_sqla.calls.in_session import run
-from gw_sqla.jobs.job import JobSpec
+from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.types import JobKeyMode
 from gw_sqla.unit_of_work.pending_job import Wanted
 

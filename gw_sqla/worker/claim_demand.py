@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from gw_sqla.jobs.job import Outcome
+from gw_sqla.jobs.outcomes import Outcome
 
 __all__ = ["Demand"]
 

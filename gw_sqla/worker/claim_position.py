@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import NamedTuple
 
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 
 __all__ = ["START", "After", "Mark"]
 

@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_position import Mark
 from gw_sqla.worker.finisher import Finisher

@@ -16,7 +16,7 @@ import asyncpg
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.hooks import Observers
-from gw_sqla.jobs.job import Completed, CompletedByHandler, Failed, Outcome, Returned
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Returned
 from gw_sqla.worker.store import Store
 
 __all__ = ["Finisher"]

@@ -30,7 +30,7 @@ from time import monotonic
 import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.registration import Registration

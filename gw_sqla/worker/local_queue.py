@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import repeat
 from time import monotonic
 
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 
 __all__ = ["LocalQueue"]
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 
 import anyio
 
-from gw_sqla.jobs.job import ClaimedJob, Completed, Failed, Outcome
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.outcomes import Completed, Failed, Outcome
 from gw_sqla.worker.open_scopes import innermost_scope
 
 __all__ = ["Slot", "SpoiledError"]

@@ -28,7 +28,8 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from gw_sqla.jobs.job import ClaimedJob, Failed, Outcome, Returned
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.outcomes import Failed, Outcome, Returned
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.slot_scope import Slot, SpoiledError

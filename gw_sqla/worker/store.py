@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.jobs.job import ClaimedJob, Failed
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.statements import job_queries, outcomes
 from gw_sqla.statements.claim import claim
 

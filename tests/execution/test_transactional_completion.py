@@ -22,7 +22,7 @@ from gw_sqla import (
     TaskRegistry,
     async_sessionmaker,
 )
-from gw_sqla.jobs.job import CompletedByHandler
+from gw_sqla.jobs.outcomes import CompletedByHandler
 from tests.execution.conftest import WRITE, Effects, Jobs
 from tests.support.recorder import Recorder
 from tests.worker.conftest import ONLY_NOTIFIED, AddJob

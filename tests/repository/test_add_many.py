@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, InvalidJobError, JobRepository, JobSpec, async_sessionmaker
-from gw_sqla.jobs import spec_batches
+from gw_sqla.calls import round_trips
 from gw_sqla.types import DEFAULT_SCHEMA
 from tests.repository.look import Look
 from tests.repository.test_add_jobs import statements
@@ -30,7 +30,7 @@ def schema() -> str:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Round trips of ten jobs, which need no fifty thousand to be several."""
-    monkeypatch.setattr(spec_batches, "MOST_SPECS", 10)
+    monkeypatch.setattr(round_trips, "MOST_SPECS", 10)
 
 
 def spec(n: Any, **options: Any) -> JobSpec:
@@ -74,7 +74,7 @@ async def test_round_trips(
 async def test_large_payloads_are_fewer(
     engine: AsyncEngine, sessions: Sessions, repo: JobRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spec_batches, "MOST_TEXT", 1_000_000)
+    monkeypatch.setattr(round_trips, "MOST_TEXT", 1_000_000)
     async with sessions.begin() as session:
         with statements(engine) as sent:
             jobs = await repo.add_jobs(session, (spec("x" * 10_000) for _ in range(450)))
@@ -86,7 +86,7 @@ async def test_memory_is_bounded(
     sessions: Sessions, repo: JobRepository, look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten times as many jobs take no more of it."""
-    monkeypatch.setattr(spec_batches, "MOST_SPECS", 500)
+    monkeypatch.setattr(round_trips, "MOST_SPECS", 500)
 
     async def peak(number: int) -> int:
         async with sessions() as session:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
 
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.statements import outcomes
 from gw_sqla.statements.claim import claim
 from gw_sqla.types import DEFAULT_SCHEMA

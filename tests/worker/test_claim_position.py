@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gw_sqla.jobs.job import ClaimedJob
+from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.worker.claim_position import START, After, Mark
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, TaskRegistry, async_sessionmaker
 from gw_sqla.hooks import Observers
-from gw_sqla.jobs.job import Failed
+from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.worker.claim_position import START
 from gw_sqla.worker.finisher import UNWRITABLE, Finisher
 from gw_sqla.worker.store import Store

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
-from gw_sqla.jobs.job import Completed, Failed, Returned
+from gw_sqla.jobs.outcomes import Completed, Failed, Returned
 from gw_sqla.worker.registration import Recovered, Registration
 from tests.support.pools import locks, registered
 from tests.support.recorder import Recorder

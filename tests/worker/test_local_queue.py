@@ -12,7 +12,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
-from gw_sqla.jobs.job import ClaimedJob, Outcome
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.models import Job
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.local_queue import LocalQueue

@@ -1,42 +1,21 @@
-"""JobSpecs as what the statements of adding take: one as parameters, many as JSON texts of bounded size.
-
-Where the time of ``add_jobs`` goes was measured with 50,000 small jobs: two thirds in PostgreSQL, the
-rest in rows that come back. A dump of many specs at once costs a fifth of a dump for each of them, so
-pieces of them are dumped, and the culprit is looked for only when a piece cannot be dumped.
-"""
+"""JobSpecs as what the statements of adding take: one as parameters, many as a JSON text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from gw_sqla.errors import InvalidJobError, InvalidPayloadError
-from gw_sqla.jobs.job import JobSpec
+from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.jobs.payload import to_json
 from gw_sqla.types import JobKeyMode
 
-__all__ = ["MOST_SPECS", "MOST_TEXT", "Chunk", "chunks", "spec_to_parameters", "specs_to_json"]
-
-MOST_SPECS = 50_000
-"""How many jobs one round trip adds at most. `add_jobs` takes the keys of a round trip in order, so the more the
-better against deadlocks; this many small ones are some 5 MB of text and a second in PostgreSQL."""
-MOST_TEXT = 16 * 2**20
-"""After how many characters of JSON a round trip is begun, with fewer jobs than that: large payloads stay bounded."""
-_PIECE = 200
-
-
-class Chunk(NamedTuple):
-    """What one round trip adds: the specs, their JSON array, and whether no other chunk follows."""
-
-    specs: list[JobSpec]
-    text: str
-    is_last: bool
+__all__ = ["spec_to_parameters", "specs_to_json"]
 
 
 def spec_to_parameters(spec: JobSpec, job_key_mode: JobKeyMode | None) -> dict[str, Any]:
-    """Return the parameters of statements.functions.add_job; raises InvalidPayloadError."""
+    """Return the parameters of `gw_sqla.statements.schema_functions.add_job`; raises InvalidPayloadError."""
     return {
         "identifier": spec.task_identifier,
         "payload": None if spec.payload is None else to_json(spec.payload),
@@ -48,32 +27,6 @@ def spec_to_parameters(spec: JobSpec, job_key_mode: JobKeyMode | None) -> dict[s
         "flags": None if spec.flags is None else list(spec.flags),
         "job_key_mode": None if job_key_mode is None else job_key_mode.value,
     }
-
-
-def chunks(specs: Iterable[JobSpec]) -> Iterator[Chunk]:
-    """Cut any number of specs into round trips; reads the iterable one spec further than the chunk that it yields.
-
-    Raises what `specs_to_json` raises; a key is refused wherever it occurred before.
-    """
-    if isinstance(specs, (JobSpec, str)) or not isinstance(specs, Iterable):
-        raise InvalidJobError("specs", f"must be a list or another iterable of JobSpec, not a {type(specs).__name__}")
-    unread = iter(specs)
-    seen: dict[str, int] = {}
-    number = 0
-    ahead = list(islice(unread, 1))
-    while ahead:
-        chunk: list[JobSpec] = []
-        texts: list[str] = []
-        size = 0
-        while ahead and size < MOST_TEXT and len(chunk) < MOST_SPECS:
-            piece = ahead + list(islice(unread, min(_PIECE, MOST_SPECS - len(chunk)) - 1))
-            text = specs_to_json(piece, number, seen)
-            chunk += piece
-            texts.append(text[1:-1])
-            size += len(text)
-            number += len(piece)
-            ahead = list(islice(unread, 1))
-        yield Chunk(chunk, f"[{','.join(texts)}]", not ahead)
 
 
 def specs_to_json(specs: Sequence[JobSpec], first: int = 0, seen: dict[str, int] | None = None) -> str:

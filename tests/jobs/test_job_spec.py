@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gw_sqla import InvalidJobError, InvalidPayloadError, JobSpec
-from gw_sqla.jobs.spec_batches import specs_to_json
+from gw_sqla.jobs.spec_parameters import specs_to_json
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=128)
 SMALLINT = st.integers(-(2**15), 2**15 - 1)

@@ -1,0 +1,57 @@
+"""A job to add, and what it can be given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict
+
+from gw_sqla.jobs.argument_checks import check_flags, check_run_at, check_smallint, check_text
+
+__all__ = ["JobOptions", "JobSpec"]
+
+
+class JobOptions(TypedDict, total=False):
+    """What a job can be given beside its task and payload, as keywords; see `JobSpec`."""
+
+    queue_name: str | None
+    run_at: datetime | None
+    max_attempts: int | None
+    job_key: str | None
+    priority: int | None
+    flags: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """A job to add. What is None takes the schema's default.
+
+    Parameters: ``task_identifier`` (1 to 128 characters); ``payload`` (any JSON value, default
+    ``{}``); ``queue_name`` (a serial lane, 1 to 128 characters); ``run_at`` (timezone-aware, default
+    the transaction's start); ``max_attempts`` (1 to 32767, default 25); ``job_key`` (1 to 512
+    characters, unique in the whole schema); ``priority`` (-32768 to 32767, lower runs sooner,
+    default 0); ``flags`` (names that workers can forbid).
+
+    Raises InvalidJobError, which names the argument, for what the database would refuse.
+    """
+
+    task_identifier: str
+    payload: Any = None
+    queue_name: str | None = None
+    run_at: datetime | None = None
+    max_attempts: int | None = None
+    job_key: str | None = None
+    priority: int | None = None
+    flags: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        check_text("task_identifier", self.task_identifier, 128)
+        if self.queue_name is not None:
+            check_text("queue_name", self.queue_name, 128)
+        if self.job_key is not None:
+            check_text("job_key", self.job_key, 512)
+        check_run_at(self.run_at)
+        check_smallint("priority", self.priority)
+        check_smallint("max_attempts", self.max_attempts, least=1)
+        check_flags(self.flags)

@@ -1,0 +1,52 @@
+"""How a claimed job ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gw_sqla.jobs.claimed_job import ClaimedJob
+
+__all__ = ["Completed", "CompletedByHandler", "Failed", "Outcome", "Returned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The handler returned: the job is deleted."""
+
+    job: ClaimedJob
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedByHandler(Completed):
+    """The handler's own transaction has deleted the job already: nothing is left to write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The handler failed: the job waits for another attempt, or has failed permanently.
+
+    ``retry_after`` replaces the contract's backoff; ``payload_text`` replaces the payload (the
+    failed items of a batch job).
+    """
+
+    job: ClaimedJob
+    message: str
+    permanently: bool = False
+    retry_after: timedelta | None = None
+    payload_text: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no further attempt will be made."""
+        return self.permanently or self.job.attempts >= self.job.max_attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The job was not started: its lock goes, its attempt is given back."""
+
+    job: ClaimedJob
+
+
+Outcome = Completed | Failed | Returned

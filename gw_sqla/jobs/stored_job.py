@@ -1,0 +1,55 @@
+"""A job as the database has it: frozen, free of sessions, to be kept, logged and sent between threads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gw_sqla.types import JobState
+
+__all__ = ["JobDetails", "JobRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as the schema's functions return it; its fields are the columns of ``_private_jobs``, in order.
+
+    ``payload_text`` is the JSON as stored, parsed when ``payload`` is asked for: a payload that Python
+    cannot parse (nested too deeply, say) does not stand in the way of looking at its job or removing it.
+    """
+
+    id: int
+    task_id: int
+    job_queue_id: int | None
+    payload_text: str = field(repr=False)
+    priority: int
+    run_at: datetime
+    attempts: int
+    max_attempts: int
+    last_error: str | None
+    created_at: datetime
+    updated_at: datetime
+    key: str | None
+    locked_at: datetime | None
+    locked_by: str | None
+    revision: int
+    flags: dict[str, bool] | None
+
+    @property
+    def payload(self) -> Any:
+        """The payload as plain JSON, parsed anew at each access."""
+        return json.loads(self.payload_text)
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetails(JobRow):
+    """A job as it was read, with the names of its task and queue and its state.
+
+    ``task_identifier`` is None where a peer's clean-up removed the task's row under the job.
+    """
+
+    task_identifier: str | None
+    queue_name: str | None
+    state: JobState
