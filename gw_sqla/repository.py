@@ -11,28 +11,28 @@ The repository holds nothing but the schema's name: make one anywhere, share it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session
 
-from gw_sqla.calls import adding, administering, reading
+from gw_sqla.calls import adding, changing, reading
 from gw_sqla.calls.adding import Progress
-from gw_sqla.calls.in_session import run
-from gw_sqla.calls.protocol import Call
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.job_spec import JobOptions, JobSpec
+from gw_sqla.jobs.job_spec import AddOptions, JobSpec
 from gw_sqla.jobs.stored_job import JobDetails, JobRow
 from gw_sqla.jobs.task import Task
-from gw_sqla.types import JobKeyMode, JobState
+from gw_sqla.types import JobState
 from gw_sqla.unit_of_work.on_commit import OnCommit
 
 __all__ = ["JobRepository"]
 
 P = TypeVar("P")
 T = TypeVar("T")
+A = ParamSpec("A")
 AnyAsyncSession: TypeAlias = AsyncSession | async_scoped_session[Any]
 
 
@@ -48,45 +48,21 @@ class JobRepository(OnCommit):
 
     @overload
     async def add_job(
-        self,
-        session: AnyAsyncSession,
-        task: Task[P],
-        payload: P,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnyAsyncSession, task: Task[P], payload: P, **options: Unpack[AddOptions]
     ) -> JobRow: ...
 
     @overload
     async def add_job(
-        self,
-        session: AnyAsyncSession,
-        task: Task[None],
-        payload: None = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnyAsyncSession, task: Task[None], payload: None = None, **options: Unpack[AddOptions]
     ) -> JobRow: ...
 
     @overload
     async def add_job(
-        self,
-        session: AnyAsyncSession,
-        task: str,
-        payload: Any = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnyAsyncSession, task: str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> JobRow: ...
 
     async def add_job(
-        self,
-        session: AnyAsyncSession,
-        task: Task[Any] | str,
-        payload: Any = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnyAsyncSession, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> JobRow:
         """Add one job; it exists, and workers hear of it, when the caller's transaction commits.
 
@@ -105,7 +81,7 @@ class JobRepository(OnCommit):
         transaction ends, another first use of that same name waits for it. Workers make their tasks
         known when they start, so this concerns new queue names in long transactions.
         """
-        return await _run(session, self.schema, adding.add_job(self.schema, task, payload, job_key_mode, options))
+        return await self._run(session, adding.add_job, task, payload, **options)
 
     @overload
     async def add_jobs(
@@ -154,10 +130,8 @@ class JobRepository(OnCommit):
         the index of the spec. Whatever it raises, but SchemaError, leaves none of the jobs in the transaction.
         """
         if return_rows:
-            rows = adding.add_jobs(self.schema, specs, job_key_preserve_run_at, on_progress)
-            return await _run(session, self.schema, rows)
-        counted = adding.add_jobs_counting(self.schema, specs, job_key_preserve_run_at, on_progress)
-        return await _run(session, self.schema, counted)
+            return await self._run(session, adding.add_jobs, specs, job_key_preserve_run_at, on_progress)
+        return await self._run(session, adding.add_jobs_counting, specs, job_key_preserve_run_at, on_progress)
 
     async def remove_job(self, session: AnyAsyncSession, job_key: str) -> JobRow | None:
         """Remove the job with this key, or let it not be tried again if a worker has it.
@@ -165,14 +139,14 @@ class JobRepository(OnCommit):
         Returns the job, or None where no job has the key. A locked job (for less than 4 hours) loses
         its key and its further attempts but finishes, as in Graphile Worker.
         """
-        return await _run(session, self.schema, administering.remove_job(self.schema, job_key))
+        return await self._run(session, changing.remove_job, job_key)
 
     async def complete_jobs(self, session: AnyAsyncSession, job_ids: Iterable[int]) -> list[JobRow]:
         """Delete jobs as if they had succeeded; jobs that a worker has (for under 4 hours) stay.
 
         Returns the jobs that were deleted.
         """
-        return await _run(session, self.schema, administering.complete_jobs(self.schema, job_ids))
+        return await self._run(session, changing.complete_jobs, job_ids)
 
     async def permanently_fail_jobs(
         self, session: AnyAsyncSession, job_ids: Iterable[int], error_message: str | None = None
@@ -182,8 +156,7 @@ class JobRepository(OnCommit):
         ``error_message`` becomes last_error (default "Manually marked as failed"). Returns the jobs
         that were failed.
         """
-        call = administering.permanently_fail_jobs(self.schema, job_ids, error_message)
-        return await _run(session, self.schema, call)
+        return await self._run(session, changing.permanently_fail_jobs, job_ids, error_message)
 
     async def reschedule_jobs(
         self,
@@ -200,21 +173,18 @@ class JobRepository(OnCommit):
         Jobs that a worker has (for under 4 hours) stay as they are. Returns the jobs that were
         changed. No notification is sent: workers see the change at their next poll.
         """
-        call = administering.reschedule_jobs(
-            self.schema, job_ids, run_at=run_at, priority=priority, attempts=attempts, max_attempts=max_attempts
-        )
-        return await _run(session, self.schema, call)
+        return await self._run(session, changing.reschedule_jobs, job_ids, run_at, priority, attempts, max_attempts)
 
     async def force_unlock_workers(self, session: AnyAsyncSession, worker_ids: Iterable[str]) -> None:
         """Clear the locks of these worker pools, on jobs and queues: only for pools known to be dead.
 
         A pool that lives would go on with jobs that others now start.
         """
-        await _run(session, self.schema, administering.force_unlock_workers(self.schema, worker_ids))
+        await self._run(session, changing.force_unlock_workers, worker_ids)
 
     async def get_job(self, session: AnyAsyncSession, job_id: int) -> JobDetails | None:
         """Return the job with this id, or None: completed jobs are deleted."""
-        return await _run(session, self.schema, reading.get_job(job_id))
+        return await self._run(session, reading.get_job, job_id)
 
     async def list_jobs(
         self,
@@ -232,20 +202,25 @@ class JobRepository(OnCommit):
         ``limit`` is 1 to 1000. Filters combine; None does not filter. Raises InvalidJobError for what
         no job can have.
         """
-        call = reading.list_jobs(
-            task=task, queue_name=queue_name, state=state, job_key=job_key, after=after, limit=limit
-        )
-        return await _run(session, self.schema, call)
+        return await self._run(session, reading.list_jobs, task, queue_name, state, job_key, after, limit)
 
     async def count_jobs_by_state(self, session: AnyAsyncSession) -> dict[JobState, int]:
         """Return the number of jobs in each state, zeros included; reads the whole table."""
-        return await _run(session, self.schema, reading.count_jobs_by_state())
+        return await self._run(session, reading.count_jobs_by_state)
 
-
-async def _run(session: AnyAsyncSession, schema: str, call: Call[T]) -> T:
-    if isinstance(session, async_scoped_session):
-        session = session()
-    if not isinstance(session, AsyncSession):
-        kind = type(session).__name__
-        raise InvalidJobError("session", f"must be an AsyncSession, not {kind} (for Session: SyncJobRepository)")
-    return await call_asyncio(AsyncSession.run_sync, session, run, schema, call)
+    async def _run(
+        self,
+        session: AnyAsyncSession,
+        call: Callable[Concatenate[Session, str, A], T],
+        /,
+        *args: A.args,
+        **options: A.kwargs,
+    ) -> T:
+        if isinstance(session, async_scoped_session):
+            session = session()
+        if not isinstance(session, AsyncSession):
+            kind = type(session).__name__
+            raise InvalidJobError("session", f"must be an AsyncSession, not {kind} (for Session: SyncJobRepository)")
+        return await call_asyncio(
+            AsyncSession.run_sync, session, lambda plain: call(plain, self.schema, *args, **options)
+        )

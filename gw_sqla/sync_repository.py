@@ -7,27 +7,26 @@ their errors, is written at `gw_sqla.repository`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from sqlalchemy.orm import Session, scoped_session
 
-from gw_sqla.calls import adding, administering, reading
+from gw_sqla.calls import adding, changing, reading
 from gw_sqla.calls.adding import Progress
-from gw_sqla.calls.in_session import run
-from gw_sqla.calls.protocol import Call
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.job_spec import JobOptions, JobSpec
+from gw_sqla.jobs.job_spec import AddOptions, JobSpec
 from gw_sqla.jobs.stored_job import JobDetails, JobRow
 from gw_sqla.jobs.task import Task
-from gw_sqla.types import JobKeyMode, JobState
+from gw_sqla.types import JobState
 from gw_sqla.unit_of_work.on_commit import OnCommit
 
 __all__ = ["SyncJobRepository"]
 
 P = TypeVar("P")
 T = TypeVar("T")
+A = ParamSpec("A")
 AnySession: TypeAlias = Session | scoped_session[Any]
 
 
@@ -38,52 +37,24 @@ class SyncJobRepository(OnCommit):
     """
 
     @overload
-    def add_job(
-        self,
-        session: AnySession,
-        task: Task[P],
-        payload: P,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
-    ) -> JobRow: ...
+    def add_job(self, session: AnySession, task: Task[P], payload: P, **options: Unpack[AddOptions]) -> JobRow: ...
 
     @overload
     def add_job(
-        self,
-        session: AnySession,
-        task: Task[None],
-        payload: None = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnySession, task: Task[None], payload: None = None, **options: Unpack[AddOptions]
     ) -> JobRow: ...
 
     @overload
-    def add_job(
-        self,
-        session: AnySession,
-        task: str,
-        payload: Any = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
-    ) -> JobRow: ...
+    def add_job(self, session: AnySession, task: str, payload: Any = None, **options: Unpack[AddOptions]) -> JobRow: ...
 
     def add_job(
-        self,
-        session: AnySession,
-        task: Task[Any] | str,
-        payload: Any = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnySession, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> JobRow:
         """Add one job; it exists, and workers hear of it, when the caller's transaction commits.
 
         See `JobRepository.add_job`.
         """
-        return _run(session, self.schema, adding.add_job(self.schema, task, payload, job_key_mode, options))
+        return self._run(session, adding.add_job, task, payload, **options)
 
     @overload
     def add_jobs(
@@ -118,28 +89,25 @@ class SyncJobRepository(OnCommit):
     ) -> list[JobRow] | int:
         """Add any number of jobs: up to 50,000, or 16 MiB of JSON, in each round trip. See `JobRepository.add_jobs`."""
         if return_rows:
-            rows = adding.add_jobs(self.schema, specs, job_key_preserve_run_at, on_progress)
-            return _run(session, self.schema, rows)
-        counted = adding.add_jobs_counting(self.schema, specs, job_key_preserve_run_at, on_progress)
-        return _run(session, self.schema, counted)
+            return self._run(session, adding.add_jobs, specs, job_key_preserve_run_at, on_progress)
+        return self._run(session, adding.add_jobs_counting, specs, job_key_preserve_run_at, on_progress)
 
     def remove_job(self, session: AnySession, job_key: str) -> JobRow | None:
         """Remove the job with this key, or let it not be tried again if a worker has it.
 
         See `JobRepository.remove_job`.
         """
-        return _run(session, self.schema, administering.remove_job(self.schema, job_key))
+        return self._run(session, changing.remove_job, job_key)
 
     def complete_jobs(self, session: AnySession, job_ids: Iterable[int]) -> list[JobRow]:
         """Delete jobs as if they had succeeded. See `JobRepository.complete_jobs`."""
-        return _run(session, self.schema, administering.complete_jobs(self.schema, job_ids))
+        return self._run(session, changing.complete_jobs, job_ids)
 
     def permanently_fail_jobs(
         self, session: AnySession, job_ids: Iterable[int], error_message: str | None = None
     ) -> list[JobRow]:
         """Fail jobs for good. See `JobRepository.permanently_fail_jobs`."""
-        call = administering.permanently_fail_jobs(self.schema, job_ids, error_message)
-        return _run(session, self.schema, call)
+        return self._run(session, changing.permanently_fail_jobs, job_ids, error_message)
 
     def reschedule_jobs(
         self,
@@ -152,18 +120,15 @@ class SyncJobRepository(OnCommit):
         max_attempts: int | None = None,
     ) -> list[JobRow]:
         """Change when and how jobs run. See `JobRepository.reschedule_jobs`."""
-        call = administering.reschedule_jobs(
-            self.schema, job_ids, run_at=run_at, priority=priority, attempts=attempts, max_attempts=max_attempts
-        )
-        return _run(session, self.schema, call)
+        return self._run(session, changing.reschedule_jobs, job_ids, run_at, priority, attempts, max_attempts)
 
     def force_unlock_workers(self, session: AnySession, worker_ids: Iterable[str]) -> None:
         """Clear the locks of these worker pools. See `JobRepository.force_unlock_workers`."""
-        _run(session, self.schema, administering.force_unlock_workers(self.schema, worker_ids))
+        self._run(session, changing.force_unlock_workers, worker_ids)
 
     def get_job(self, session: AnySession, job_id: int) -> JobDetails | None:
         """Return the job with this id, or None: completed jobs are deleted. See `JobRepository.get_job`."""
-        return _run(session, self.schema, reading.get_job(job_id))
+        return self._run(session, reading.get_job, job_id)
 
     def list_jobs(
         self,
@@ -177,20 +142,23 @@ class SyncJobRepository(OnCommit):
         limit: int = 100,
     ) -> list[JobDetails]:
         """Return jobs in the order of their ids, filtered. See `JobRepository.list_jobs`."""
-        call = reading.list_jobs(
-            task=task, queue_name=queue_name, state=state, job_key=job_key, after=after, limit=limit
-        )
-        return _run(session, self.schema, call)
+        return self._run(session, reading.list_jobs, task, queue_name, state, job_key, after, limit)
 
     def count_jobs_by_state(self, session: AnySession) -> dict[JobState, int]:
         """Return the number of jobs in each state, zeros included. See `JobRepository.count_jobs_by_state`."""
-        return _run(session, self.schema, reading.count_jobs_by_state())
+        return self._run(session, reading.count_jobs_by_state)
 
-
-def _run(session: AnySession, schema: str, call: Call[T]) -> T:
-    if isinstance(session, scoped_session):
-        session = session()
-    if not isinstance(session, Session):
-        kind = type(session).__name__
-        raise InvalidJobError("session", f"must be a Session, not {kind} (for AsyncSession: JobRepository)")
-    return run(session, schema, call)
+    def _run(
+        self,
+        session: AnySession,
+        call: Callable[Concatenate[Session, str, A], T],
+        /,
+        *args: A.args,
+        **options: A.kwargs,
+    ) -> T:
+        if isinstance(session, scoped_session):
+            session = session()
+        if not isinstance(session, Session):
+            kind = type(session).__name__
+            raise InvalidJobError("session", f"must be a Session, not {kind} (for AsyncSession: JobRepository)")
+        return call(session, self.schema, *args, **options)

@@ -14,7 +14,14 @@ from gw_sqla.crontab.calendar import Calendar
 from gw_sqla.crontab.fields import read_fields
 from gw_sqla.crontab.findings import Findings
 from gw_sqla.errors import ConfigurationError, InvalidJobError
-from gw_sqla.jobs.argument_checks import check_flags, check_member, check_smallint, check_storable, check_text
+from gw_sqla.jobs.argument_checks import (
+    check_flags,
+    check_job_key_mode,
+    check_member,
+    check_smallint,
+    check_storable,
+    check_text,
+)
 from gw_sqla.jobs.payload import to_json
 from gw_sqla.types import JobKeyMode
 
@@ -73,8 +80,7 @@ class CronItem:
         try:
             for name in (entry.name for entry in fields(self) if entry.init):
                 object.__setattr__(self, name, check_option(name, getattr(self, name)))
-            if self.job_key_mode is not None and self.job_key is None:
-                raise InvalidJobError("job_key_mode", "has no effect without job_key: give both or neither")
+            check_job_key_mode(self.job_key_mode, self.job_key)
         except InvalidJobError as error:
             raise ConfigurationError(f"cron item {self.id or self.task!r}: {error}") from error
         object.__setattr__(self, "_calendar", _calendar(self.schedule, self.tz))

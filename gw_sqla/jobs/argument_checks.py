@@ -13,6 +13,7 @@ __all__ = [
     "check_bool",
     "check_flags",
     "check_ids",
+    "check_job_key_mode",
     "check_member",
     "check_run_at",
     "check_schema_name",
@@ -111,9 +112,19 @@ def check_ids(job_ids: Iterable[int], argument: str = "job_ids") -> list[int]:
     return ids
 
 
-def check_member(members: type[E], argument: str, value: E) -> E:
+def check_member(members: type[E], argument: str, value: E | str) -> E:
     """Return the value as a member of the enumeration; raises InvalidJobError."""
     try:
         return members(value)
     except ValueError as error:
         raise InvalidJobError(argument, f"must be one of {', '.join(members)}, is {value!r}") from error
+
+
+def check_job_key_mode(job_key_mode: JobKeyMode | str | None, job_key: object) -> JobKeyMode | None:
+    """Return the mode as a member; raises InvalidJobError, also for one that is given without a key."""
+    if job_key_mode is None:
+        return None
+    mode = check_member(JobKeyMode, "job_key_mode", job_key_mode)
+    if job_key is None:
+        raise InvalidJobError("job_key_mode", "has no effect without job_key: give both or neither")
+    return mode

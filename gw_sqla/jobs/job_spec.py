@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 from gw_sqla.jobs.argument_checks import check_flags, check_run_at, check_smallint, check_text
+from gw_sqla.types import JobKeyMode
 
-__all__ = ["JobOptions", "JobSpec"]
+__all__ = ["AddOptions", "JobOptions", "JobSpec"]
 
 
 class JobOptions(TypedDict, total=False):
@@ -21,6 +22,12 @@ class JobOptions(TypedDict, total=False):
     job_key: str | None
     priority: int | None
     flags: Sequence[str] | None
+
+
+class AddOptions(JobOptions, total=False):
+    """The keywords of ``add_job``: those of a job, and what happens to a job that has its key already."""
+
+    job_key_mode: JobKeyMode | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

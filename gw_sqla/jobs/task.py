@@ -16,7 +16,7 @@ from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.payload import PayloadType
 
-__all__ = ["Argument", "Resource", "RunIn", "Source", "Task"]
+__all__ = ["Argument", "Resource", "RunIn", "Source", "Task", "identifier_of", "spec_of"]
 
 P = TypeVar("P")
 
@@ -93,11 +93,7 @@ class Task(Generic[P]):
         """Whether the handler is given this."""
         return any(argument.source is source for argument in self.arguments)
 
-    def spec(
-        self,
-        payload: P | None = None,
-        **options: Unpack[JobOptions],
-    ) -> JobSpec:
+    def spec(self, payload: P | None = None, **options: Unpack[JobOptions]) -> JobSpec:
         """Return the job to add, its payload validated against the task's type.
 
         The options are those of `gw_sqla.JobSpec`. Raises InvalidPayloadError or InvalidJobError.
@@ -110,3 +106,15 @@ class Task(Generic[P]):
         elif payload is not None:
             raise InvalidPayloadError(f"is given, but the handler of {self!r} takes none")
         return JobSpec(task_identifier=self.identifier, payload=plain, **options)
+
+
+def identifier_of(task: Task[Any] | str) -> str:
+    """Return the task's identifier."""
+    return task.identifier if isinstance(task, Task) else task
+
+
+def spec_of(task: Task[Any] | str, payload: Any, options: JobOptions) -> JobSpec:
+    """Return the job to add; for a declared task with its payload checked."""
+    if isinstance(task, Task):
+        return task.spec(payload, **options)
+    return JobSpec(task_identifier=task, payload=payload, **options)

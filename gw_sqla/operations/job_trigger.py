@@ -19,12 +19,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
-from typing import cast, get_args
+from typing import get_args
 
 from sqlalchemy import TextClause
 
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.argument_checks import check_member, check_schema_name, check_storable
+from gw_sqla.jobs.argument_checks import check_job_key_mode, check_schema_name, check_storable
 from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.operations.sql_expressions import (
     MOST_BYTES,
@@ -103,10 +103,7 @@ class JobTrigger:
             sql("when", self.when)
         values = {name: getattr(self, name) for name in _TYPES}
         JobSpec(task_identifier=self.task, **{k: v for k, v in values.items() if not isinstance(v, TextClause)})
-        if self.job_key_mode is not None:
-            check_member(JobKeyMode, "job_key_mode", cast("JobKeyMode", self.job_key_mode))
-            if self.job_key is None:
-                raise InvalidJobError("job_key_mode", "has no effect without job_key: give both or neither")
+        check_job_key_mode(self.job_key_mode, self.job_key)
         self._arguments()
 
     def _check_events(self) -> None:

@@ -10,12 +10,11 @@ from typing import Any, TypeAlias, TypeVar, Unpack, overload
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
-from gw_sqla.calls.adding import check_mode, spec_of
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.argument_checks import check_schema_name
-from gw_sqla.jobs.job_spec import JobOptions, JobSpec
+from gw_sqla.jobs.argument_checks import check_job_key_mode, check_schema_name
+from gw_sqla.jobs.job_spec import AddOptions, JobOptions, JobSpec
 from gw_sqla.jobs.payload import to_json
-from gw_sqla.jobs.task import Task
+from gw_sqla.jobs.task import Task, identifier_of, spec_of
 from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
 from gw_sqla.unit_of_work.gathering import gather
 from gw_sqla.unit_of_work.pending_job import PendingJob, Wanted
@@ -35,45 +34,21 @@ class OnCommit:
 
     @overload
     def add_job_on_commit(
-        self,
-        session: AnySession,
-        task: Task[P],
-        payload: P | Callable[[], P],
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnySession, task: Task[P], payload: P | Callable[[], P], **options: Unpack[AddOptions]
     ) -> PendingJob: ...
 
     @overload
     def add_job_on_commit(
-        self,
-        session: AnySession,
-        task: Task[None],
-        payload: None = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnySession, task: Task[None], payload: None = None, **options: Unpack[AddOptions]
     ) -> PendingJob: ...
 
     @overload
     def add_job_on_commit(
-        self,
-        session: AnySession,
-        task: str,
-        payload: Any = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnySession, task: str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> PendingJob: ...
 
     def add_job_on_commit(
-        self,
-        session: AnySession,
-        task: Task[Any] | str,
-        payload: Any = None,
-        *,
-        job_key_mode: JobKeyMode | None = None,
-        **options: Unpack[JobOptions],
+        self, session: AnySession, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> PendingJob:
         """Add one job when the session's transaction commits; a plain call, for either kind of session.
 
@@ -95,18 +70,21 @@ class OnCommit:
         commit, which then has not happened: roll back. Begins a transaction, as ``session.add`` does,
         where the session is in none.
         """
-        wanted = _wanted(self.schema, task, payload, job_key_mode, options)
+        wanted = _wanted(self.schema, task, payload, **options)
         gather(_sync_session(session), wanted)
         return wanted.handle
 
 
 def _wanted(
-    schema: str, task: Task[Any] | str, payload: Any, job_key_mode: JobKeyMode | None, options: JobOptions
+    schema: str,
+    task: Task[Any] | str,
+    payload: Any,
+    job_key_mode: JobKeyMode | None = None,
+    **options: Unpack[JobOptions],
 ) -> Wanted:
-    mode = check_mode(job_key_mode, options.get("job_key"))
-    identifier = task.identifier if isinstance(task, Task) else task
+    mode = check_job_key_mode(job_key_mode, options.get("job_key"))
     if callable(payload):
-        JobSpec(task_identifier=identifier, **options)  # what is wrong with them is told now
+        JobSpec(task_identifier=identifier_of(task), **options)  # what is wrong with them is told now
         return Wanted(schema, lambda: spec_of(task, payload(), options), mode)
     spec = spec_of(task, payload, options)
     spec = replace(spec, payload=json.loads(to_json(spec.payload)))  # what the caller does to it later changes nothing

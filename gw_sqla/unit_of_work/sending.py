@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from sqlalchemy.orm import Session
 
 from gw_sqla.calls.adding import add_jobs, add_jobs_deduplicating
-from gw_sqla.calls.in_session import run
 from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.types import JobKeyMode
 from gw_sqla.unit_of_work.pending_job import Wanted
@@ -34,9 +33,9 @@ def send(session: Session, wanted: Sequence[Wanted]) -> None:
     for (schema, mode), group in groups.items():
         if mode is _DEDUPE:
             group.sort(key=lambda merged: merged.spec.job_key or "")
-            rows = run(session, schema, add_jobs_deduplicating(schema, [merged.spec for merged in group]))
+            rows = add_jobs_deduplicating(session, schema, [merged.spec for merged in group])
         else:
-            rows = run(session, schema, add_jobs(schema, [merged.spec for merged in group], mode is _PRESERVE))
+            rows = add_jobs(session, schema, [merged.spec for merged in group], mode is _PRESERVE)
         for merged, row in zip(group, rows, strict=True):
             for one in merged.all:
                 one.row = row

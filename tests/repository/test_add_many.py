@@ -130,6 +130,35 @@ async def test_all_or_nothing(
     ]
 
 
+async def test_an_error_of_another_database(sessions: Sessions, repo: JobRepository, look: Look, small: None) -> None:
+    """The iterable may read from anywhere: an error of SQLAlchemy's is not always one of this transaction."""
+
+    def stream() -> Iterator[JobSpec]:
+        yield from (spec(n) for n in range(25))
+        raise DBAPIError("select", {}, Exception("the other server is gone"))
+
+    async with sessions.begin() as session:
+        await repo.add_job(session, "before")
+        with pytest.raises(DBAPIError, match="the other server is gone"):
+            await repo.add_jobs(session, stream())
+    assert len(await look.jobs()) == 1
+
+
+async def test_what_cannot_be_undone_hides_no_error(
+    sessions: Sessions, repo: JobRepository, look: Look, small: None
+) -> None:
+    async with sessions() as session:
+
+        def report(_added: int) -> None:
+            session.sync_session.connection().invalidate()
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await repo.add_jobs(session, [spec(n) for n in range(25)], on_progress=report)
+        await session.rollback()
+    assert await look.jobs() == {}
+
+
 async def test_a_database_error_aborts_the_transaction(
     sessions: Sessions, repo: JobRepository, look: Look, small: None
 ) -> None:

@@ -1,27 +1,21 @@
-"""Runs a call in the transaction that a Session is in. An AsyncSession gives its Session by ``run_sync``.
+"""Errors that say that this session, whatever is asked of it, is the wrong one or in the wrong state.
 
-Errors of the database pass through as SQLAlchemy raises them, but for those that say that this session,
-whatever is asked of it, is the wrong one or in the wrong state: these become an error that says what to do.
-Nothing is flushed first: what the caller has in the session is written when the caller says so.
+They become one that says what to do; the others pass through as SQLAlchemy raises them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import inspect
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from gw_sqla.calls.protocol import Ask, Call
 from gw_sqla.errors import AccessError, GwSqlaError, SchemaMissingError, SessionError
-from gw_sqla.models import Job, schema_option
+from gw_sqla.models import Job
 
-__all__ = ["run"]
-
-T = TypeVar("T")
+__all__ = ["errors_explained"]
 
 _ABORTED = "25P02"
 _READ_ONLY = "25006"
@@ -29,29 +23,11 @@ _FORBIDDEN = "42501"
 _MISSING = frozenset({"3F000", "42883", "42P01"})
 
 
-def run(session: Session, schema: str, call: Call[T]) -> T:
-    """Return the result of the call. Raises what it raises, SQLAlchemy's errors, and SessionError.
-
-    It does not begin, commit or roll back: SQLAlchemy begins a transaction if the session is in none.
-    """
+@contextmanager
+def errors_explained(session: Session, schema: str) -> Iterator[None]:
+    """Raise SessionError, AccessError or SchemaMissingError for what SQLAlchemy raises in the block, where one fits."""
     try:
-        ask = next(call)
-        while True:
-            ask = call.send(_rows(session, schema, ask))
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-def _rows(session: Session, schema: str, ask: Ask) -> Sequence[Row[Any]]:
-    try:
-        result: Any = session.execute(
-            ask.statement,
-            ask.parameters,
-            execution_options={**schema_option(schema), "autoflush": False},
-            bind_arguments={"mapper": inspect(Job)},  # for sessions of several engines
-        )
-        return [] if ask.is_command else result.all()
+        yield
     except (DBAPIError, InvalidRequestError) as error:
         explained = _explained(session, schema, error)
         if explained is None:

@@ -1,11 +1,13 @@
-"""Calls that change jobs which are there."""
+"""Changes jobs that are there: checks the arguments, which the schema's functions would take or refuse unnamed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from gw_sqla.calls.protocol import Ask, Call, job_rows
+from sqlalchemy.orm import Session
+
+from gw_sqla.calls.asking import ask, ask_for_jobs
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_ids, check_run_at, check_smallint, check_storable
 from gw_sqla.jobs.stored_job import JobRow
@@ -14,35 +16,37 @@ from gw_sqla.statements import schema_functions
 __all__ = ["complete_jobs", "force_unlock_workers", "permanently_fail_jobs", "remove_job", "reschedule_jobs"]
 
 
-def remove_job(schema: str, job_key: str) -> Call[JobRow | None]:
+def remove_job(session: Session, schema: str, job_key: str) -> JobRow | None:
     """Remove the job with this key."""
     check_storable("job_key", job_key)
-    jobs = job_rows((yield Ask(schema_functions.remove_job(schema), {"job_key": job_key})))
+    jobs = ask_for_jobs(session, schema, schema_functions.remove_job(schema), {"job_key": job_key})
     return jobs[0] if jobs else None
 
 
-def complete_jobs(schema: str, job_ids: Iterable[int]) -> Call[list[JobRow]]:
+def complete_jobs(session: Session, schema: str, job_ids: Iterable[int]) -> list[JobRow]:
     """Delete jobs as if they had succeeded."""
-    return job_rows((yield Ask(schema_functions.complete_jobs(schema), {"job_ids": check_ids(job_ids)})))
+    return ask_for_jobs(session, schema, schema_functions.complete_jobs(schema), {"job_ids": check_ids(job_ids)})
 
 
-def permanently_fail_jobs(schema: str, job_ids: Iterable[int], error_message: str | None) -> Call[list[JobRow]]:
+def permanently_fail_jobs(
+    session: Session, schema: str, job_ids: Iterable[int], error_message: str | None
+) -> list[JobRow]:
     """Fail jobs for good."""
     if error_message is not None:
         check_storable("error_message", error_message)
     parameters = {"job_ids": check_ids(job_ids), "error_message": error_message}
-    return job_rows((yield Ask(schema_functions.permanently_fail_jobs(schema), parameters)))
+    return ask_for_jobs(session, schema, schema_functions.permanently_fail_jobs(schema), parameters)
 
 
 def reschedule_jobs(
+    session: Session,
     schema: str,
     job_ids: Iterable[int],
-    *,
     run_at: datetime | None,
     priority: int | None,
     attempts: int | None,
     max_attempts: int | None,
-) -> Call[list[JobRow]]:
+) -> list[JobRow]:
     """Change when and how jobs run."""
     check_run_at(run_at)
     check_smallint("priority", priority)
@@ -55,14 +59,14 @@ def reschedule_jobs(
         "attempts": attempts,
         "max_attempts": max_attempts,
     }
-    return job_rows((yield Ask(schema_functions.reschedule_jobs(schema), parameters)))
+    return ask_for_jobs(session, schema, schema_functions.reschedule_jobs(schema), parameters)
 
 
-def force_unlock_workers(schema: str, worker_ids: Iterable[str]) -> Call[None]:
+def force_unlock_workers(session: Session, schema: str, worker_ids: Iterable[str]) -> None:
     """Clear the locks of worker pools."""
     if not isinstance(worker_ids, Iterable):
         raise InvalidJobError("worker_ids", f"must be a list of ids, not a {type(worker_ids).__name__}")
     ids = [worker_ids] if isinstance(worker_ids, str) else list(worker_ids)
     for worker_id in ids:
         check_storable("worker_ids", worker_id)
-    yield Ask(schema_functions.force_unlock_workers(schema), {"worker_ids": ids})
+    ask(session, schema, schema_functions.force_unlock_workers(schema), {"worker_ids": ids})
