@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import ColumnProperty, QueryableAttribute, object_session
@@ -54,44 +54,11 @@ class ModelJobs:
         self._schema = repository.schema
         self._listeners: list[tuple[type, str, Callable[..., None]]] = []
 
-    @overload
     def on_insert(
         self,
         model: type[M],
-        task: Task[P],
-        payload: Callable[[M], P],
-        *,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    @overload
-    def on_insert(
-        self,
-        model: type[M],
-        task: Task[Any] | str,
-        payload: Columns | None = None,
-        *,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    @overload
-    def on_insert(
-        self,
-        model: type[M],
-        task: str,
-        payload: Callable[[M], Any],
-        *,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    def on_insert(
-        self,
-        model: type[M],
-        task: Task[Any] | str,
-        payload: Callable[[M], Any] | Columns | None = None,
+        task: Task[P] | str,
+        payload: Callable[[M], P] | Columns | None = None,
         *,
         options: OptionsOf[M] | None = None,
         job_key_mode: JobKeyMode | None = None,
@@ -100,47 +67,11 @@ class ModelJobs:
         rule = _rule(self._schema, model, task, payload, options, job_key_mode)
         self._listen(model, "after_insert", lambda _mapper, _connection, target: rule.want(target))
 
-    @overload
     def on_update(
         self,
         model: type[M],
-        task: Task[P],
-        payload: Callable[[M], P],
-        *,
-        columns: Columns | None = None,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    @overload
-    def on_update(
-        self,
-        model: type[M],
-        task: Task[Any] | str,
-        payload: Columns | None = None,
-        *,
-        columns: Columns | None = None,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    @overload
-    def on_update(
-        self,
-        model: type[M],
-        task: str,
-        payload: Callable[[M], Any],
-        *,
-        columns: Columns | None = None,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    def on_update(
-        self,
-        model: type[M],
-        task: Task[Any] | str,
-        payload: Callable[[M], Any] | Columns | None = None,
+        task: Task[P] | str,
+        payload: Callable[[M], P] | Columns | None = None,
         *,
         columns: Columns | None = None,
         options: OptionsOf[M] | None = None,
@@ -161,44 +92,11 @@ class ModelJobs:
 
         self._listen(model, "after_update", changed)
 
-    @overload
     def on_delete(
         self,
         model: type[M],
-        task: Task[P],
-        payload: Callable[[M], P],
-        *,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    @overload
-    def on_delete(
-        self,
-        model: type[M],
-        task: Task[Any] | str,
-        payload: Columns | None = None,
-        *,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    @overload
-    def on_delete(
-        self,
-        model: type[M],
-        task: str,
-        payload: Callable[[M], Any],
-        *,
-        options: OptionsOf[M] | None = None,
-        job_key_mode: JobKeyMode | None = None,
-    ) -> None: ...
-
-    def on_delete(
-        self,
-        model: type[M],
-        task: Task[Any] | str,
-        payload: Callable[[M], Any] | Columns | None = None,
+        task: Task[P] | str,
+        payload: Callable[[M], P] | Columns | None = None,
         *,
         options: OptionsOf[M] | None = None,
         job_key_mode: JobKeyMode | None = None,

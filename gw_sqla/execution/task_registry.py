@@ -11,19 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Concatenate, Literal, Protocol, TypeVar, Unpack, overload
+from typing import Any, Literal, TypeVar, Unpack
 
 from pydantic import PydanticUserError
 
 from gw_sqla.crontab import CronItem, CronOptions
 from gw_sqla.crontab.task_fit import check_fit
-from gw_sqla.database.session import AsyncSession
-from gw_sqla.errors import ConfigurationError, InvalidJobError, TaskDefinitionError
+from gw_sqla.errors import ConfigurationError, TaskDefinitionError
 from gw_sqla.execution.handler_signature import read_signature
-from gw_sqla.execution.job_context import JobContext
+from gw_sqla.execution.handler_types import DeclareTask
 from gw_sqla.execution.process_pool import refuse_impossible
 from gw_sqla.execution.resources import read_resource
-from gw_sqla.jobs.argument_checks import check_text
+from gw_sqla.execution.task_options import check_options, refuse_combination
 from gw_sqla.jobs.payload import PayloadType
 from gw_sqla.jobs.task import Resource, Source, Task
 
@@ -31,45 +30,6 @@ __all__ = ["TaskRegistry"]
 
 P = TypeVar("P")
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Plain:
-    """Fits only what takes anything: tells an ``Any`` from the types below it."""
-
-
-class _Declare(Protocol):
-    """What ``@tasks.task(...)`` returns: turns a handler into a Task of its payload's type.
-
-    The payload is what comes first, or after a JobContext and an AsyncSession. A type checker cannot
-    tell a resource from a payload: where there is none, resources are taken by keyword.
-    """
-
-    @overload
-    def __call__(self, handler: Callable[[], Any], /) -> Task[None]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[_Plain, ...], Any], /) -> Task[Any]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[JobContext, _Plain, ...], Any], /) -> Task[Any]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[JobContext, AsyncSession, P, ...], Any], /) -> Task[P]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[AsyncSession, JobContext, P, ...], Any], /) -> Task[P]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[JobContext, AsyncSession, ...], Any], /) -> Task[None]: ...  # pyright: ignore[reportOverlappingOverload]
-    @overload
-    def __call__(self, handler: Callable[Concatenate[AsyncSession, JobContext, ...], Any], /) -> Task[None]: ...  # pyright: ignore[reportOverlappingOverload]
-    @overload
-    def __call__(self, handler: Callable[Concatenate[JobContext, P, ...], Any], /) -> Task[P]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[AsyncSession, P, ...], Any], /) -> Task[P]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[JobContext, ...], Any], /) -> Task[None]: ...  # pyright: ignore[reportOverlappingOverload]
-    @overload
-    def __call__(self, handler: Callable[Concatenate[AsyncSession, ...], Any], /) -> Task[None]: ...  # pyright: ignore[reportOverlappingOverload]
-    @overload
-    def __call__(self, handler: Callable[Concatenate[P, ...], Any], /) -> Task[P]: ...
-    @overload
-    def __call__(self, handler: Callable[..., Any], /) -> Task[None]: ...  # type: ignore[overload-cannot-match]
 
 
 class TaskRegistry(Mapping[str, Task[Any]]):
@@ -94,7 +54,7 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         backoff: Callable[[int], timedelta] | None = None,
         transactional: bool = False,
         run_in: Literal["thread", "process"] | None = None,
-    ) -> _Declare:
+    ) -> DeclareTask:
         """Declare the decorated function, async or sync, as the handler of a task.
 
         Parameters: ``identifier``, 1 to 128 characters, the same for Node, Rust and SQL.
@@ -111,13 +71,13 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         Raises TaskDefinitionError.
         """
 
-        _check_options(identifier, batch, timeout, backoff, transactional, run_in)
+        check_options(identifier, batch, timeout, backoff, transactional, run_in)
 
         def declare(handler: Callable[..., Any]) -> Task[Any]:
             try:
                 task = self._task(identifier, handler, run_in)
                 task = replace(task, batch=batch, timeout=timeout, backoff=backoff, transactional=transactional)
-                _refuse_combination(task)
+                refuse_combination(task)
             except TaskDefinitionError as error:
                 raise TaskDefinitionError(f"task {identifier!r}: {error}") from error
             if identifier in self._tasks:
@@ -217,42 +177,3 @@ class TaskRegistry(Mapping[str, Task[Any]]):
 
     def __len__(self) -> int:
         return len(self._tasks)
-
-
-def _refuse_combination(task: Task[Any]) -> None:
-    """Raise TaskDefinitionError for options that do not go with the handler, or with each other."""
-    if task.timeout is not None and task.run_in == "thread":
-        raise TaskDefinitionError(
-            "a timeout cannot stop the thread of a sync handler; make the handler async, run it in a process, "
-            "or bound the time inside it"
-        )
-    if task.batch and not (task.takes_payload and task.payload_type.takes_lists):
-        raise TaskDefinitionError("a batch handler takes a payload, a list of items")
-    if task.transactional and not task.takes(Source.SESSION):
-        raise TaskDefinitionError("a transactional task's handler takes an AsyncSession, in whose transaction it works")
-    if task.transactional and task.batch:
-        raise TaskDefinitionError("a batch, whose items may fail in part, cannot be transactional")
-
-
-def _check_options(
-    identifier: object, batch: object, timeout: object, backoff: object, transactional: object, run_in: object
-) -> None:
-    if callable(identifier):
-        raise TaskDefinitionError('@tasks.task needs the task\'s identifier: write @tasks.task("identifier")')
-    try:
-        check_text("task_identifier", identifier, 128)
-    except InvalidJobError as error:
-        raise TaskDefinitionError(f"task identifier {identifier!r} {error.problem}") from error
-    for option, value in (("batch", batch), ("transactional", transactional)):
-        if not isinstance(value, bool):
-            raise TaskDefinitionError(f"task {identifier!r}: {option} must be True or False, not {value!r}")
-    if run_in not in (None, "thread", "process"):
-        raise TaskDefinitionError(f"task {identifier!r}: run_in must be 'thread' or 'process', not {run_in!r}")
-    if timeout is not None and not isinstance(timeout, timedelta):
-        raise TaskDefinitionError(f"task {identifier!r}: timeout must be a timedelta, not {timeout!r}")
-    if timeout is not None and timeout <= timedelta(0):
-        raise TaskDefinitionError(f"task {identifier!r}: timeout must be longer than 0, is {timeout}")
-    if backoff is not None and not callable(backoff):
-        raise TaskDefinitionError(
-            f"task {identifier!r}: backoff must be a function, from the attempts made to a timedelta, not {backoff!r}"
-        )
