@@ -31,6 +31,8 @@ nox.options.download_python = "never"
 nox.options.parallel = os.cpu_count()
 nox.options.allow_parallel = True
 os.environ.setdefault("UV_NATIVE_TLS", "1")  # like pip, trust whom the machine trusts
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")  # like pip: the tests start hundreds of processes, which import much
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PYTHON = "3.11"
 NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
