@@ -6,7 +6,7 @@ the database pass through as SQLAlchemy raises them, and the caller's transactio
 that PostgreSQL left it in. A cancellation cancels the statement; roll the transaction back then.
 
 The repository holds nothing but the schema's name: make one anywhere, share it or not.
-`gw_sqla.sync_repository` is the same for sync sessions; both only pass `gw_sqla.calls` on.
+`gw_sqla.sync_repository` is the same for sync sessions, texts included; both only pass `gw_sqla.calls` on.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
 """SyncJobRepository: the methods of `gw_sqla.JobRepository` for a sync Session, without await.
 
 For scripts, Flask, Celery, Django beside SQLAlchemy: whatever driver the engine has (psycopg, psycopg2). What the
-methods ask and how they read the answer is in `gw_sqla.calls`, which both share; what they promise, and
-their errors, is written at `gw_sqla.repository`.
+methods ask and how they read the answer is in `gw_sqla.calls`, which both share.
+
+What they promise, and their errors, is written once, at `gw_sqla.repository`; the methods here take that text when
+the class is made, so that ``help`` shows it. Rejected: first lines of it here, which tell half and drift from the rest.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
@@ -19,6 +22,7 @@ from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.job_spec import AddOptions, JobSpec
 from gw_sqla.jobs.stored_job import JobDetails, JobRow
 from gw_sqla.jobs.task import Task
+from gw_sqla.repository import JobRepository
 from gw_sqla.types import JobState
 from gw_sqla.unit_of_work.on_commit import OnCommit
 
@@ -27,9 +31,18 @@ __all__ = ["SyncJobRepository"]
 P = TypeVar("P")
 T = TypeVar("T")
 A = ParamSpec("A")
+R = TypeVar("R")
 AnySession: TypeAlias = Session | scoped_session[Any]
 
 
+def _with_the_texts_of_job_repository(repository: type[R]) -> type[R]:
+    for name, method in vars(repository).items():
+        if inspect.isfunction(method) and not name.startswith("_"):
+            method.__doc__ = getattr(JobRepository, name).__doc__
+    return repository
+
+
+@_with_the_texts_of_job_repository
 class SyncJobRepository(OnCommit):
     """Adds, reads and administers jobs through the caller's Session (or scoped_session).
 
@@ -50,10 +63,6 @@ class SyncJobRepository(OnCommit):
     def add_job(
         self, session: AnySession, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> JobRow:
-        """Add one job; it exists, and workers hear of it, when the caller's transaction commits.
-
-        See `JobRepository.add_job`.
-        """
         return self._run(session, adding.add_job, task, payload, **options)
 
     @overload
@@ -87,26 +96,19 @@ class SyncJobRepository(OnCommit):
         on_progress: Progress | None = None,
         return_rows: bool = True,
     ) -> list[JobRow] | int:
-        """Add any number of jobs: up to 50,000, or 16 MiB of JSON, in each round trip. See `JobRepository.add_jobs`."""
         if return_rows:
             return self._run(session, adding.add_jobs, specs, job_key_preserve_run_at, on_progress)
         return self._run(session, adding.add_jobs_counting, specs, job_key_preserve_run_at, on_progress)
 
     def remove_job(self, session: AnySession, job_key: str) -> JobRow | None:
-        """Remove the job with this key, or let it not be tried again if a worker has it.
-
-        See `JobRepository.remove_job`.
-        """
         return self._run(session, changing.remove_job, job_key)
 
     def complete_jobs(self, session: AnySession, job_ids: Iterable[int]) -> list[JobRow]:
-        """Delete jobs as if they had succeeded. See `JobRepository.complete_jobs`."""
         return self._run(session, changing.complete_jobs, job_ids)
 
     def permanently_fail_jobs(
         self, session: AnySession, job_ids: Iterable[int], error_message: str | None = None
     ) -> list[JobRow]:
-        """Fail jobs for good. See `JobRepository.permanently_fail_jobs`."""
         return self._run(session, changing.permanently_fail_jobs, job_ids, error_message)
 
     def reschedule_jobs(
@@ -119,15 +121,12 @@ class SyncJobRepository(OnCommit):
         attempts: int | None = None,
         max_attempts: int | None = None,
     ) -> list[JobRow]:
-        """Change when and how jobs run. See `JobRepository.reschedule_jobs`."""
         return self._run(session, changing.reschedule_jobs, job_ids, run_at, priority, attempts, max_attempts)
 
     def force_unlock_workers(self, session: AnySession, worker_ids: Iterable[str]) -> None:
-        """Clear the locks of these worker pools. See `JobRepository.force_unlock_workers`."""
         self._run(session, changing.force_unlock_workers, worker_ids)
 
     def get_job(self, session: AnySession, job_id: int) -> JobDetails | None:
-        """Return the job with this id, or None: completed jobs are deleted. See `JobRepository.get_job`."""
         return self._run(session, reading.get_job, job_id)
 
     def list_jobs(
@@ -141,11 +140,9 @@ class SyncJobRepository(OnCommit):
         after: int | None = None,
         limit: int = 100,
     ) -> list[JobDetails]:
-        """Return jobs in the order of their ids, filtered. See `JobRepository.list_jobs`."""
         return self._run(session, reading.list_jobs, task, queue_name, state, job_key, after, limit)
 
     def count_jobs_by_state(self, session: AnySession) -> dict[JobState, int]:
-        """Return the number of jobs in each state, zeros included. See `JobRepository.count_jobs_by_state`."""
         return self._run(session, reading.count_jobs_by_state)
 
     def _run(
