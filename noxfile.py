@@ -272,8 +272,8 @@ def build(session: nox.Session) -> None:
     """Build the distributions; a wheel alone in a bare environment migrates a database and runs a job."""
     dist = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(dist, ignore_errors=True)
-    session.install("build", "pytest", "pytest-timeout")
-    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.install("build[uv]", "pytest", "pytest-timeout")
+    session.run("python", "-m", "build", "--installer", "uv", "--outdir", str(dist))
     session.run("pytest", "tests/packaging", "--noconftest", *session.posargs, env={"GW_SQLA_DIST": str(dist)})
 
 
