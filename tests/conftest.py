@@ -18,12 +18,7 @@ from gw_sqla.database.session import AsyncSession
 from gw_sqla.schema.migrations import migrate
 from tests.support.server import Server, assert_no_open_transaction, execute, start_server
 
-
-def pytest_collection_finish() -> None:
-    """Leave what was imported out of the garbage collector's sight: to look at it took a tenth of the suite's time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
+gc.set_threshold(20_000, 20, 100)  # it looked through all that is imported again and again, a tenth of the suite's time
 
 
 @pytest.fixture(params=["asyncio", "trio"])
