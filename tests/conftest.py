@@ -16,7 +16,8 @@ from gw_sqla import async_sessionmaker
 from gw_sqla.database.event_loops import call_asyncio, database_loop
 from gw_sqla.database.session import AsyncSession
 from gw_sqla.schema.migrations import migrate
-from tests.support.server import Server, assert_no_open_transaction, execute, start_server
+from tests.support.housekeeper import Housekeeper
+from tests.support.server import Server, start_server
 
 gc.set_threshold(20_000, 20, 100)  # it looked through all that is imported again and again, a tenth of the suite's time
 
@@ -56,18 +57,26 @@ def database(server: Server, template: str) -> Iterator[str]:
     server.drop_database(url)
 
 
+@pytest.fixture(scope="module")
+def housekeeper(database: str) -> Iterator[Housekeeper]:
+    """Empties the module's database and looks after it, between tests."""
+    keeper = Housekeeper(database)
+    yield keeper
+    keeper.close()
+
+
 @pytest.fixture
-def settled_database(database: str) -> Iterator[str]:
+def settled_database(database: str, housekeeper: Housekeeper) -> Iterator[str]:
     """The module's database as it is; after the test and its other fixtures no transaction may be open in it."""
     yield database
-    asyncio.run(assert_no_open_transaction(database))
+    housekeeper.assert_no_open_transaction()
 
 
 @pytest.fixture
-def clean_database(settled_database: str) -> str:
+def clean_database(settled_database: str, housekeeper: Housekeeper) -> str:
     """The module's database, emptied of what earlier tests left."""
-    tables = ", ".join(f"graphile_worker._private_{name}" for name in ("jobs", "job_queues", "tasks", "sqla_workers"))
-    asyncio.run(execute(settled_database, f"truncate {tables}, graphile_worker._private_known_crontabs"))
+    tables = ("jobs", "job_queues", "tasks", "known_crontabs", "sqla_workers")
+    housekeeper.empty(*(f"graphile_worker._private_{table}" for table in tables))
     return settled_database
 
 

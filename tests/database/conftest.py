@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.database.threads import threads
 from tests.repository.look import Look, open_look
-from tests.support.server import execute
+from tests.support.housekeeper import Housekeeper
 
 
 @pytest.fixture
-def clean_database(settled_database: str) -> str:
+def clean_database(settled_database: str, housekeeper: Housekeeper) -> str:
     """The module's database with an empty table of notes."""
-    sql = "create table if not exists notes (id integer primary key, text text not null); truncate notes"
-    asyncio.run(execute(settled_database, sql))
+    housekeeper.execute("create table if not exists notes (id integer primary key, text text not null)")
+    housekeeper.empty("notes")
     return settled_database
 
 

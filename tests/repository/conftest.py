@@ -14,6 +14,7 @@ from gw_sqla.statements.quoting import quoted
 from gw_sqla.types import DEFAULT_SCHEMA
 from tests.repository.look import Look, open_look
 from tests.schema.contract import WEIRD
+from tests.support.housekeeper import Housekeeper
 from tests.support.server import Server, execute
 
 TABLES = ("_private_jobs", "_private_job_queues", "_private_tasks")
@@ -35,10 +36,10 @@ def template(server: Server, template: str) -> str:
 
 
 @pytest.fixture
-def clean_database(settled_database: str) -> str:
+def clean_database(settled_database: str, housekeeper: Housekeeper) -> str:
     """The module's database, emptied of what earlier tests left in both schemas."""
     tables = [f"{quoted(schema)}.{table}" for schema in (DEFAULT_SCHEMA, WEIRD) for table in TABLES]
-    asyncio.run(execute(settled_database, f"truncate orders, {', '.join(tables)}"))
+    housekeeper.empty("orders", *tables)
     return settled_database
 
 

@@ -26,8 +26,6 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import URL, make_url
 
-_OPEN_TRANSACTIONS = """select count(*) from pg_stat_activity
-where datname = current_database() and state like 'idle in transaction%'"""
 _SPEED = "-c fsync=off -c full_page_writes=off -c max_connections=300 -c max_wal_size=256MB"
 _MEMORY = Path("/dev/shm")
 _ROOM = 4 * 2**30
@@ -77,19 +75,6 @@ async def execute(url: URL | str, sql: str) -> None:
     connection = await connect(url)
     try:
         await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
-async def assert_no_open_transaction(url: URL | str) -> None:
-    """Fail if a connection keeps a transaction open for five seconds while it does nothing."""
-    connection = await connect(url)
-    try:
-        async with asyncio.timeout(5):
-            while await connection.fetchval(_OPEN_TRANSACTIONS):
-                await connection.execute("select pg_sleep(0.01)")
-    except TimeoutError:
-        raise AssertionError("a transaction was left open") from None
     finally:
         await connection.close()
 

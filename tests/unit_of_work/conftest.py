@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from gw_sqla import AsyncSession, JobRepository, SyncJobRepository, call_asyncio, database_loop
 from gw_sqla.types import DEFAULT_SCHEMA
 from tests.repository.look import Look, open_look
+from tests.support.housekeeper import Housekeeper
 from tests.support.server import Server, execute
 from tests.unit_of_work.application import TABLES
 
@@ -46,8 +47,8 @@ def template(server: Server, template: str) -> str:
 
 
 @pytest.fixture
-def clean_database(clean_database: str) -> str:
-    asyncio.run(execute(clean_database, "truncate customers, orders restart identity"))
+def clean_database(clean_database: str, housekeeper: Housekeeper) -> str:
+    housekeeper.execute("truncate customers, orders restart identity")
     return clean_database
 
 

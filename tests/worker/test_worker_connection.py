@@ -19,6 +19,7 @@ from gw_sqla.schema.check import check_schema
 from gw_sqla.types import DEFAULT_SCHEMA
 from tests.database.asleep import cancel_while_asleep
 from tests.repository.look import open_look
+from tests.support.housekeeper import NAME
 from tests.support.server import connect
 from tests.worker.conftest import ONLY_NOTIFIED
 
@@ -55,7 +56,8 @@ async def open_connections(database: str) -> int:
         return int(
             await connection.fetchval(
                 "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() "
-                "and backend_type = 'client backend'"
+                "and backend_type = 'client backend' and application_name <> $1",
+                NAME,
             )
         )
     finally:
