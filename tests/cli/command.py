@@ -7,16 +7,14 @@ import io
 import os
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from gw_sqla.cli.main import main
-from tests.support.forks import fork
+from tests.support.forks import Program, run_program
 from tests.support.server import connect
 
 ROOT = Path(__file__).parents[2]
@@ -35,30 +33,8 @@ def run(
     *arguments: str, env: Mapping[str, str] | None = None, stdin: str | bytes = b"", cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, in a process that does what ``python -m gw_sqla`` would."""
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(stdin.encode() if isinstance(stdin, str) else stdin)
-        given.seek(0)
-        numbers = [DupFd(stream.fileno()) for stream in (given, out, err)]
-        process = fork(_as_a_program, arguments, environment(env), str(cwd), numbers)
-        process.join(_LONGEST)
-        if process.is_alive():
-            process.kill()
-            raise subprocess.TimeoutExpired(arguments, _LONGEST)
-        out.seek(0)
-        err.seek(0)
-        return subprocess.CompletedProcess(arguments, process.exitcode or 0, out.read().decode(), err.read().decode())
-
-
-def _as_a_program(arguments: Sequence[str], env: Mapping[str, str], cwd: str, numbers: Sequence[Any]) -> None:
-    for standard, number in enumerate(numbers):
-        os.dup2(number.detach(), standard)
-    os.environ.clear()
-    os.environ.update(env)
-    os.chdir(cwd)
-    sys.path[0] = cwd
-    sys.argv = ["gw_sqla", *arguments]
-    sys.stdin = os.fdopen(0, closefd=False)
-    sys.exit(main())
+    given = stdin.encode() if isinstance(stdin, str) else stdin
+    return run_program("gw_sqla", *arguments, env=environment(env), cwd=cwd, stdin=given)
 
 
 def python(
@@ -100,15 +76,17 @@ def error_line(result: subprocess.CompletedProcess[str], code: int) -> str:
 
 
 class Started:
-    """A command that runs; its standard error is read line by line."""
+    """A command that runs; its output is read line by line."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Program, stdout: TextIO, stderr: TextIO) -> None:
         self.process = process
+        self.stdout = stdout
+        self.stderr = stderr
 
     def wait_for(self, text: str, stream: str = "stderr") -> str:
         """Read lines until one has the text, and return it; fail if the command ends before."""
         seen = []
-        for line in getattr(self.process, stream):
+        for line in getattr(self, stream):
             seen.append(line)
             if text in line:
                 return str(line)
@@ -116,32 +94,25 @@ class Started:
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit code and what else was written to standard error."""
-        _, rest = self.process.communicate()
-        return self.process.returncode, rest
+        rest = self.stderr.read()
+        return self.process.wait(), rest
 
 
 @contextmanager
 def started(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Started]:
-    """Start ``python -m gw_sqla``; kill it at the end of the block, or when it hangs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gw_sqla", *arguments],
-        env=environment(env),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    watchdog = threading.Timer(_LONGEST, process.kill)
-    watchdog.start()
-    try:
-        with process:
-            try:
-                yield Started(process)
-            finally:
-                process.kill()
-    finally:
-        watchdog.cancel()
+    """Start the command; kill it at the end of the block, or when it hangs."""
+    (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+    with open(out) as stdout, open(err) as stderr:  # noqa: PTH123 - no paths
+        with open(to_out, "wb") as for_out, open(to_err, "wb") as for_err:  # noqa: PTH123 - no paths
+            process = Program("gw_sqla", *arguments, env=environment(env), cwd=ROOT, stdout=for_out, stderr=for_err)
+        watchdog = threading.Timer(_LONGEST, process.kill)
+        watchdog.start()
+        try:
+            yield Started(process, stdout, stderr)
+        finally:
+            watchdog.cancel()
+            process.kill()
+            process.wait()
 
 
 def fetch(url: str, sql: str, *arguments: Any) -> list[dict[str, Any]]:

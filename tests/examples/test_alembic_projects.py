@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from gw_sqla.schema.migrations import migrate
 from gw_sqla.schema.supported_revisions import HEAD
 from tests.examples.support import ROOT, environment, rows
 from tests.schema.catalog import Catalog, read_at
+from tests.support.forks import run_program
 from tests.support.server import Server, execute
 
 JOBS = "select task_identifier, queue_name from graphile_worker.jobs order by id"
@@ -38,15 +37,7 @@ class Project:
 
     def run(self, *command: str) -> str:
         """Run ``python -m ...`` in the project and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=self.folder,
-            env=environment(self.url),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = run_program(*command, env=environment(self.url), cwd=self.folder)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

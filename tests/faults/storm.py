@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,6 +25,7 @@ from gw_sqla import AsyncSession, JobRepository, JobSpec, migrate
 from tests.cli.command import ROOT, environment
 from tests.faults.storm_app import RUNS, WORKER
 from tests.faults.storm_judge import Aftermath, Death, Run
+from tests.support.forks import Program
 from tests.support.server import RestartableServer, connect, execute, restartable_server
 
 _POOL = re.compile(r"worker (pool-[0-9a-f]+) runs")
@@ -71,10 +71,10 @@ class Worker:
             "--sweep-interval": plan.sweep,
             "--recovery-delay": plan.delay,
         }
-        command = [sys.executable, "-m", "gw_sqla", "worker", *(str(word) for pair in options.items() for word in pair)]
+        words = [str(word) for pair in options.items() for word in pair]
         env = environment({"DATABASE_URL": url, WORKER: str(number)})
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = Program("gw_sqla", "worker", *words, env=env, cwd=ROOT, stderr=log)
 
     @property
     def log(self) -> str:

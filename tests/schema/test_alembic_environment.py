@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
-import anyio
+import anyio.to_thread
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -20,6 +20,7 @@ from gw_sqla.schema.migrations import downgrade, migrate, migration_sql
 from gw_sqla.schema.supported_revisions import HEAD
 from tests.schema.catalog import Catalog, read_at
 from tests.schema.contract import CONTRACT, OURS, WEIRD
+from tests.support.forks import run_program
 from tests.support.server import execute
 
 pytestmark = pytest.mark.anyio
@@ -35,12 +36,12 @@ def anyio_backend() -> str:
 WHOLE = (CONTRACT | OURS).named("graphile_worker")
 
 
-async def alembic(*arguments: str, url: str | None, schema: str | None = None) -> subprocess.CompletedProcess[bytes]:
+async def alembic(*arguments: str, url: str | None, schema: str | None = None) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     environment |= {"DATABASE_URL": url} if url else {}
     environment |= {"GRAPHILE_WORKER_SCHEMA": schema} if schema else {}
-    command = [sys.executable, "-m", "alembic", *arguments]
-    return await anyio.run_process(command, cwd=REPOSITORY, env=environment, check=False)
+    run = partial(run_program, "alembic", *arguments, env=environment, cwd=REPOSITORY)
+    return await anyio.to_thread.run_sync(run)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
@@ -51,7 +52,7 @@ async def test_up_and_down(empty_engine: AsyncEngine, empty_database: str, schem
     assert await call_asyncio(read_at, empty_database) == WHOLE
     assert (await migrate(empty_engine)).action == "unchanged", "the same thing as migrate"
     current = await alembic("current", url=url)
-    assert current.stdout.decode().split()[:2] == [HEAD, "(head)"]
+    assert current.stdout.split()[:2] == [HEAD, "(head)"]
     done = await alembic("downgrade", "base", url=url)
     assert done.returncode == 0, done.stderr
     assert await call_asyncio(read_at, empty_database) == Catalog()
@@ -59,7 +60,7 @@ async def test_up_and_down(empty_engine: AsyncEngine, empty_database: str, schem
 
 async def test_current_changes_nothing(empty_engine: AsyncEngine, empty_database: str) -> None:
     current = await alembic("current", url=empty_database)
-    assert (current.returncode, current.stdout) == (0, b"")
+    assert (current.returncode, current.stdout) == (0, "")
     assert await call_asyncio(read_at, empty_database) == Catalog()
 
 
@@ -80,7 +81,7 @@ async def test_other_schema(empty_engine: AsyncEngine, empty_database: str) -> N
 )
 async def test_errors_are_one_line(url: str | None, message: str) -> None:
     done = await alembic("upgrade", "head", url=url)
-    output = (done.stdout + done.stderr).decode()
+    output = done.stdout + done.stderr
     assert done.returncode != 0
     assert message in output
     assert "Traceback" not in output
@@ -90,32 +91,32 @@ async def test_missing_database_is_one_line(empty_database: str) -> None:
     url = sa.make_url(empty_database).set(database="nobodys").render_as_string(hide_password=False)
     done = await alembic("upgrade", "head", url=url)
     assert done.returncode != 0
-    assert b'database "nobodys" does not exist' in done.stdout + done.stderr
-    assert b"Traceback" not in done.stdout + done.stderr
+    assert 'database "nobodys" does not exist' in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 async def test_errors_of_the_schema_are_one_line(migrated_engine: AsyncEngine, migrated_database: str) -> None:
     await call_asyncio(execute, migrated_database, "select graphile_worker.add_job('a')")
     done = await alembic("downgrade", "base", url=migrated_database)
     assert done.returncode != 0
-    assert b"still holds jobs" in done.stdout + done.stderr
-    assert b"Traceback" not in done.stdout + done.stderr
+    assert "still holds jobs" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 async def test_offline_is_the_sql_for_review(empty_engine: AsyncEngine, empty_database: str) -> None:
     up = await alembic("upgrade", "head", "--sql", url=None)
-    assert up.stdout.decode() == migration_sql()
-    await call_asyncio(execute, empty_database, up.stdout.decode())
+    assert up.stdout == migration_sql()
+    await call_asyncio(execute, empty_database, up.stdout)
     assert await call_asyncio(read_at, empty_database) == WHOLE
     down = await alembic("downgrade", "head:base", "--sql", url=None)
-    await call_asyncio(execute, empty_database, down.stdout.decode())
+    await call_asyncio(execute, empty_database, down.stdout)
     assert await call_asyncio(read_at, empty_database) == Catalog()
 
 
 async def test_offline_steps(empty_engine: AsyncEngine, empty_database: str) -> None:
     for step in ("0001", f"0001:{HEAD}"):
         up = await alembic("upgrade", step, "--sql", url=None)
-        await call_asyncio(execute, empty_database, up.stdout.decode())
+        await call_asyncio(execute, empty_database, up.stdout)
     assert await call_asyncio(read_at, empty_database) == WHOLE
     assert (await migrate(empty_engine)).action == "unchanged"
 
