@@ -3,11 +3,11 @@
 Interpreters that are not on the machine are skipped, and named. The tests start their own PostgreSQL: the
 embedded 18, and the newest one that is installed on the machine (``local``), where there is one.
 
-What a second interpreter, a second PostgreSQL and the older SQLAlchemy can matter to runs on each of them; where the
-machine has the interpreters, Python 3.12 takes SQLAlchemy 2.0 and Python 3.13 takes the local PostgreSQL, so that what
-they have in common runs once on each interpreter and not twice.
+What a second interpreter, a second PostgreSQL and the older SQLAlchemy can matter to runs on each of them. Where the
+machine has them, Python 3.12 takes the local PostgreSQL and SQLAlchemy 2.0 in one session (``tests_older``), so that
+what they have in common runs once.
 
-Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13, 14, 16 and 17 from npm),
+Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm),
 ``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``storm`` and ``bench``.
 """
 
@@ -31,7 +31,6 @@ nox.options.download_python = "never"
 nox.options.parallel = os.cpu_count()
 nox.options.allow_parallel = True
 os.environ.setdefault("UV_NATIVE_TLS", "1")  # like pip, trust whom the machine trusts
-os.environ.setdefault("UV_COMPILE_BYTECODE", "1")  # like pip: the tests start hundreds of processes, which import much
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PYTHON = "3.11"
@@ -57,7 +56,13 @@ QUICK_SUITES = [
     "tests/worker",
 ]
 PEER = "graphile-worker@0.17.3"
-POSTGRES = {"13": "13.23.0-beta.16", "14": "14.23.0-beta.17", "16": "16.14.0-beta.17", "17": "17.10.0-beta.17"}
+POSTGRES = {
+    "13": "13.23.0-beta.16",
+    "14": "14.23.0-beta.17",
+    "15": "15.18.0-beta.17",
+    "16": "16.14.0-beta.17",
+    "17": "17.10.0-beta.17",
+}
 POSTGRES_SUITES = [  # what the server's version can matter to
     "tests/execution",
     "tests/faults",
@@ -87,15 +92,12 @@ for version in NEWER_PYTHONS:  # pyenv's folders first: its shims find no versio
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
 
 HAS_LOCAL_POSTGRES = bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb"))
-SQLALCHEMY20_PYTHON = "3.12" if shutil.which("python3.12") else PYTHON
-LOCAL_PYTHON = "3.13" if shutil.which("python3.13") and HAS_LOCAL_POSTGRES else PYTHON
-NOT_TAKEN = [version for version in NEWER_PYTHONS if version not in {SQLALCHEMY20_PYTHON, LOCAL_PYTHON}]
+OLDER_PYTHON = "3.12" if shutil.which("python3.12") else PYTHON
 
 nox.options.sessions = [  # the longest first
-    "tests_local",
+    "tests_older",
     "tests",
-    "tests_sqlalchemy20",
-    *(f"tests_newer-{version}" for version in NOT_TAKEN),
+    *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "interop",
     "types",
     "build",
@@ -105,20 +107,20 @@ nox.options.sessions = [  # the longest first
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install the project as developers have it, with dependency groups."""
+    """Install the project as developers have it, with dependency groups.
+
+    For tests compiled, as pip does it: they start many processes, which would each compile SQLAlchemy for itself.
+    """
     needed = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("-e", ".[trio,embedded,uvloop]", *(name for name in needed if not name.startswith("gw-sqla")))
+    environment = {"UV_COMPILE_BYTECODE": str(int("test" in groups))}
+    names = [name for name in needed if not name.startswith("gw-sqla")]
+    session.install("-e", ".[trio,embedded,uvloop]", *names, env=environment)
 
 
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
     """Run pytest in processes, each test module in one of them."""
     processes = os.environ.get("GW_SQLA_TEST_PROCESSES", "2")
     session.run("pytest", "-n", processes, "--dist", "loadfile", *arguments, *session.posargs, env=environment)
-
-
-def suites(session: nox.Session, own: list[str]) -> list[str]:
-    """Return a session's own suites, and those of its interpreter where that is a newer one."""
-    return sorted({*own, *(INTERPRETER_SUITES if session.python in NEWER_PYTHONS else [])})
 
 
 def node_trust() -> dict[str, str]:
@@ -203,13 +205,16 @@ def tests_newer(session: nox.Session) -> None:
     run_tests(session, "-m", "not interop", *([] if session.posargs else INTERPRETER_SUITES))
 
 
-@nox.session(python=LOCAL_PYTHON)
-def tests_local(session: nox.Session) -> None:
-    """What the server's version can matter to, on the PostgreSQL that is installed on the machine."""
-    if not HAS_LOCAL_POSTGRES:
-        session.skip("no PostgreSQL is installed on this machine")
+@nox.session(python=OLDER_PYTHON)
+def tests_older(session: nox.Session) -> None:
+    """SQLAlchemy 2.0 on the PostgreSQL that is installed on the machine: what either can matter to."""
     install(session, "test")
-    run_tests(session, "-m", "not interop", *suites(session, POSTGRES_SUITES), GW_SQLA_TEST_DATABASE_URL="local")
+    session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1", env={"UV_COMPILE_BYTECODE": "1"})
+    suites = {*SQLALCHEMY_SUITES, *(POSTGRES_SUITES if HAS_LOCAL_POSTGRES else [])}
+    if session.python in NEWER_PYTHONS:
+        suites |= set(INTERPRETER_SUITES)
+    environment = {"GW_SQLA_TEST_DATABASE_URL": "local"} if HAS_LOCAL_POSTGRES else {}
+    run_tests(session, "-m", "not interop", *sorted(suites), **environment)
 
 
 @nox.session(python=PYTHON, default=False)
@@ -223,14 +228,6 @@ def tests_postgres(session: nox.Session, major: str) -> None:
     install(session, "test")
     environment = install_postgres(session, POSTGRES[major])
     run_tests(session, "-m", "not interop", *POSTGRES_SUITES, **environment)
-
-
-@nox.session(python=SQLALCHEMY20_PYTHON)
-def tests_sqlalchemy20(session: nox.Session) -> None:
-    """What touches SQLAlchemy, on its series 2.0."""
-    install(session, "test")
-    session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1")
-    run_tests(session, "-m", "not interop", *suites(session, SQLALCHEMY_SUITES))
 
 
 @nox.session(python=PYTHON, default=False)
