@@ -50,15 +50,19 @@ class Observers:
         for observer in self._observers:
             _tell(observer.job_started, job)
 
-    def written(self, outcomes: Iterable[Outcome], lost: set[int]) -> None:
-        """Tell of outcomes after their commit; ``lost`` has the ids of those that were not written."""
+    def lost(self, outcomes: Iterable[Outcome]) -> None:
+        """Tell of outcomes that were not written: the lock was lost."""
+        for outcome in outcomes:
+            for observer in self._observers:
+                _tell(observer.lock_lost, outcome)
+
+    def written(self, outcomes: Iterable[Outcome]) -> None:
+        """Tell of outcomes after their commit."""
         if not self._observers:
             return
         for outcome in outcomes:
             for observer in self._observers:
-                if outcome.job.id in lost:
-                    _tell(observer.lock_lost, outcome)
-                elif isinstance(outcome, Completed):
+                if isinstance(outcome, Completed):
                     _tell(observer.job_completed, outcome)
                 elif isinstance(outcome, Failed):
                     _tell(observer.job_failed, outcome)

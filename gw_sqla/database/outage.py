@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-__all__ = ["DATABASE_FAULTS", "Outage"]
+__all__ = ["DATABASE_FAULTS", "Outage", "is_refusal", "waited_for_lock"]
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,20 @@ DATABASE_FAULTS = (
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
+
+
+_OF_THE_DATABASE = ("08", "25", "26", "40", "53", "55", "57", "58", "XX")
+"""Classes of SQLSTATE of what befalls all alike and goes by itself: connections, resources, locks, administrators."""
+
+
+def is_refusal(fault: asyncpg.PostgresError) -> bool:
+    """Tell whether the server has refused this statement, rather than being at fault itself."""
+    return str(fault.sqlstate)[:2] not in _OF_THE_DATABASE
+
+
+def waited_for_lock(fault: BaseException) -> bool:
+    """Tell whether a statement has waited for as long as it may for what another transaction has locked."""
+    return isinstance(fault, asyncpg.LockNotAvailableError)
 
 
 class Outage:

@@ -26,13 +26,14 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import anyio
+import asyncpg
 from sqlalchemy import URL, Connection
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
-from gw_sqla.database.outage import DATABASE_FAULTS
+from gw_sqla.database.outage import DATABASE_FAULTS, is_refusal, waited_for_lock
 
 __all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
 
@@ -88,7 +89,8 @@ class WorkerConnection:
         """Run one statement and return the driver's rows.
 
         Raises `gw_sqla.database.outage.DATABASE_FAULTS`, of which one is the TimeoutError when no answer has come for
-        `STATEMENT_SECONDS`; a cancellation cancels the statement. After any of them the connection is closed.
+        `STATEMENT_SECONDS`; a cancellation cancels the statement. After any of them the connection is closed, but where
+        the server has only refused this statement.
         """
         return await call_asyncio(self._fetch, statement, parameters)
 
@@ -137,10 +139,14 @@ class WorkerConnection:
 
     @asynccontextmanager
     async def _closed_on_error(self) -> AsyncIterator[None]:
-        """Bound the block's time; close the connection when anything leaves it."""
+        """Bound the block's time; close the connection when anything leaves it but the refusal of a statement."""
         try:
             async with asyncio.timeout(STATEMENT_SECONDS):
                 yield
+        except asyncpg.PostgresError as error:
+            if self._driver is None or self._driver.is_closed() or not (is_refusal(error) or waited_for_lock(error)):
+                await self._close()
+            raise
         except TimeoutError:
             if self._driver is not None:
                 self._driver.terminate()  # whoever does not answer does not say goodbye either

@@ -26,6 +26,7 @@ from gw_sqla.execution.process_pool import HandlerFailedError, Processes
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
+from gw_sqla.jobs.run import RUNNING, Run
 from gw_sqla.jobs.task import Task
 
 __all__ = ["Executor"]
@@ -53,12 +54,13 @@ class Executor:
         self._observers = observers
         self._completions = workplace.completions
 
-    async def run(self, job: ClaimedJob) -> Outcome:
-        """Run the job's handler and return what became of it.
+    async def run(self, run: Run) -> Outcome:
+        """Run the handler of the run's job and return what became of it.
 
         A cancellation cancels the handler and leaves as the event loop's own exception, unless the handler's
         transaction had completed the job by then; a thread is left to itself, a process is killed.
         """
+        job = run.job
         found = self._calls.get(job.task_identifier)
         if found is None:
             return Failed(job=job, message=f"no task {job.task_identifier!r} is declared in this worker")
@@ -66,11 +68,11 @@ class Executor:
         self._observers.started(job)
         outcome: Outcome
         try:
-            result = await call(job)
+            result = await call(run)
             outcome = self._of_batch(task, job, result) if task.batch else Completed(job)
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -float("inf"):
-                if job.id in self._completions.known and await self._completions.is_committed_if_known_soon(job):
+                if run.is_completed_by_handler and await self._completions.is_committed_if_known_soon(run):
                     return CompletedByHandler(job)
                 raise
             message = f"{type(error).__name__}: raised by the handler, nothing cancelled it"
@@ -79,13 +81,14 @@ class Executor:
             raise  # the user's Ctrl-C, delivered inside a handler: the worker stops
         except BaseException as error:
             outcome = self._of_error(task, job, error)
-        if job.id in self._completions.known:
-            return await self._settled(task, job, outcome)
-        return outcome
+        return outcome if run.state is RUNNING else await self._settled(task, run, outcome)
 
-    async def _settled(self, task: Task[Any], job: ClaimedJob, outcome: Outcome) -> Outcome:
+    async def _settled(self, task: Task[Any], run: Run, outcome: Outcome) -> Outcome:
         """Return what became of a job that was completed in a transaction of its handler's."""
-        if await self._completions.is_committed(job):
+        job = run.job
+        if not run.is_completed_by_handler:  # but lost
+            return outcome
+        if await self._completions.is_committed(run):
             if isinstance(outcome, Failed):
                 log.warning("job %d: its own transaction completed it before, so it stays completed", job.id)
             return CompletedByHandler(job)

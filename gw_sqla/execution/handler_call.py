@@ -22,12 +22,12 @@ from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.execution.error_text import error_text
 from gw_sqla.execution.job_context import JobContext, Workplace
 from gw_sqla.execution.process_pool import Processes
-from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Argument, Source, Task
 
 __all__ = ["Call", "TaskTimeoutError", "bind"]
 
-Call = Callable[[ClaimedJob], Awaitable[Any]]
+Call = Callable[[Run], Awaitable[Any]]
 
 _COMMIT_TIMEOUT = timedelta(seconds=60)
 """How long a commit may hold up a cancellation: it is shielded, so that its answer is known."""
@@ -71,17 +71,17 @@ def _plain(task: Task[Any], load: Callable[[str], Any], workplace: Workplace) ->
     if not any(argument.by_keyword for argument in task.arguments):
         match [argument.source for argument in task.arguments]:  # the usual ones, without a loop for each job
             case []:
-                return lambda _job: handler()
+                return lambda _run: handler()
             case [Source.PAYLOAD]:
-                return lambda job: handler(load(job.payload_text))
+                return lambda run: handler(load(run.job.payload_text))
             case [Source.PAYLOAD, Source.CONTEXT]:
-                return lambda job: handler(load(job.payload_text), JobContext(job, workplace))
+                return lambda run: handler(load(run.job.payload_text), JobContext(run, workplace))
             case [Source.CONTEXT, Source.PAYLOAD]:
-                return lambda job: handler(JobContext(job, workplace), load(job.payload_text))
+                return lambda run: handler(JobContext(run, workplace), load(run.job.payload_text))
     gather = _gatherer(task.arguments, load, workplace)
 
-    def call(job: ClaimedJob) -> Any:
-        positional, named = gather(job, None)
+    def call(run: Run) -> Any:
+        positional, named = gather(run, None)
         return handler(*positional, **named)
 
     return call
@@ -89,13 +89,13 @@ def _plain(task: Task[Any], load: Callable[[str], Any], workplace: Workplace) ->
 
 def _gatherer(
     arguments: Sequence[Argument], load: Callable[[str], Any], workplace: Workplace
-) -> Callable[[ClaimedJob, AsyncSession | None], tuple[list[Any], dict[str, Any]]]:
-    def value(argument: Argument, job: ClaimedJob, session: AsyncSession | None) -> Any:
+) -> Callable[[Run, AsyncSession | None], tuple[list[Any], dict[str, Any]]]:
+    def value(argument: Argument, run: Run, session: AsyncSession | None) -> Any:
         match argument.source:
             case Source.PAYLOAD:
-                return load(job.payload_text)
+                return load(run.job.payload_text)
             case Source.CONTEXT:
-                return JobContext(job, workplace)
+                return JobContext(run, workplace)
             case Source.SESSION:
                 return session
             case resource:
@@ -104,9 +104,9 @@ def _gatherer(
     by_position = [argument for argument in arguments if not argument.by_keyword]
     by_keyword = [argument for argument in arguments if argument.by_keyword]
 
-    def gather(job: ClaimedJob, session: AsyncSession | None) -> tuple[list[Any], dict[str, Any]]:
-        positional = [value(argument, job, session) for argument in by_position]
-        return positional, {argument.name: value(argument, job, session) for argument in by_keyword}
+    def gather(run: Run, session: AsyncSession | None) -> tuple[list[Any], dict[str, Any]]:
+        positional = [value(argument, run, session) for argument in by_position]
+        return positional, {argument.name: value(argument, run, session) for argument in by_keyword}
 
     return gather
 
@@ -119,10 +119,10 @@ def _with_session(task: Task[Any], load: Callable[[str], Any], workplace: Workpl
     """
     gather = _gatherer(task.arguments, load, workplace)
 
-    async def call(job: ClaimedJob) -> Any:
+    async def call(run: Run) -> Any:
         async with workplace.sessions() as session:
             transaction = session.sync_session.begin()  # talks to no database yet
-            positional, named = gather(job, session)
+            positional, named = gather(run, session)
             result = await task.handler(*positional, **named)
             if session.sync_session.get_transaction() is not transaction:
                 raise RuntimeError(
@@ -131,16 +131,16 @@ def _with_session(task: Task[Any], load: Callable[[str], Any], workplace: Workpl
                 )
             await anyio.lowlevel.checkpoint_if_cancelled()  # a timeout that the handler ignored
             with anyio.fail_after(_COMMIT_TIMEOUT.total_seconds(), shield=True):
-                await _commit(task, job, session, workplace)
+                await _commit(task, run, session, workplace)
         return result
 
     return call
 
 
-async def _commit(task: Task[Any], job: ClaimedJob, session: AsyncSession, workplace: Workplace) -> None:
+async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: Workplace) -> None:
     try:
         if task.transactional:
-            await workplace.completions.complete(job, session)
+            await workplace.completions.complete(run, session)
         else:
             await session.execute(_ASK)
     except DBAPIError as error:
@@ -152,14 +152,14 @@ async def _commit(task: Task[Any], job: ClaimedJob, session: AsyncSession, workp
         ) from error
     await session.commit()
     if task.transactional:
-        workplace.completions.committed(job)
+        run.committed()
 
 
 def _bounded(call: Call, timeout: timedelta) -> Call:
-    async def bounded(job: ClaimedJob) -> Any:
+    async def bounded(run: Run) -> Any:
         result: Any = None
         with anyio.move_on_after(timeout.total_seconds()) as scope:
-            result = await call(job)
+            result = await call(run)
         if scope.cancel_called:  # also where the handler ignored it
             raise TaskTimeoutError
         return result
@@ -178,19 +178,19 @@ def _in_thread(
         except StopIteration as error:  # cannot pass through a future
             raise RuntimeError(f"the handler raised {error_text(error)}") from error
 
-    async def call(job: ClaimedJob) -> Any:
-        arguments = gather(job, None)
+    async def call(run: Run) -> Any:
+        arguments = gather(run, None)
         return await anyio.to_thread.run_sync(in_thread, *arguments, limiter=threads, abandon_on_cancel=True)
 
     return call
 
 
 def _in_process(task: Task[Any], load: Callable[[str], Any], processes: Processes) -> Call:
-    async def call(job: ClaimedJob) -> Any:
+    async def call(run: Run) -> Any:
         if task.takes_payload:
-            load(job.payload_text)  # what does not fit needs no process
+            load(run.job.payload_text)  # what does not fit needs no process
         try:
-            return await processes.call(task, job.payload_text)
+            return await processes.call(task, run.job.payload_text)
         except TimeoutError as error:
             raise TaskTimeoutError from error
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.execution.transactional_completion import Completions
 from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.jobs.task import Resource, Task
 from gw_sqla.repository import JobRepository
@@ -38,10 +39,11 @@ class Workplace:
 class JobContext:
     """One run of one job. A handler asks for it by annotating a parameter with this class."""
 
-    __slots__ = ("_workplace", "job")
+    __slots__ = ("_run", "_workplace", "job")
 
-    def __init__(self, job: ClaimedJob, workplace: Workplace) -> None:
-        self.job = job
+    def __init__(self, run: Run, workplace: Workplace) -> None:
+        self.job = run.job
+        self._run = run
         self._workplace = workplace
 
     @property
@@ -82,7 +84,7 @@ class JobContext:
         the job any more, and database errors as SQLAlchemy raises them: roll it back then. A
         cancellation cancels the statement; roll back too.
         """
-        await self._workplace.completions.complete(self.job, session)
+        await self._workplace.completions.complete(self._run, session)
 
     async def add_job(self, task: Task[Any] | str, payload: Any = None, **options: Any) -> JobRow:
         """Add a job in a transaction of its own; arguments as in ``JobRepository.add_job``.

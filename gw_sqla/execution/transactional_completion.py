@@ -19,6 +19,7 @@ from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import InvalidJobError, LockLostError
 from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.run import Run
 from gw_sqla.statements import outcomes
 
 __all__ = ["Completions"]
@@ -28,36 +29,41 @@ _ASKING_TIMEOUT = 5.0
 
 
 class Completions:
-    """The completions of a worker pool's running jobs; ``known``: by job id, True once it is known to be committed."""
+    """The completions of a worker pool's running jobs."""
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], schema: str, pool_id: str) -> None:
         self._sessions = sessions
         self._schema = schema
         self._pool_id = pool_id
-        self.known: dict[int, bool] = {}
 
-    async def complete(self, job: ClaimedJob, session: SqlalchemySession) -> None:
+    async def complete(self, run: Run, session: SqlalchemySession) -> None:
         """Delete the job in the session's transaction; raises LockLostError where it is not this pool's."""
         if not isinstance(session, SqlalchemySession):
             raise InvalidJobError("session", f"must be an AsyncSession, not {type(session).__name__}")
-        parameters = {"ids": [job.id], "pool_id": self._pool_id}
+        job = run.job
+        parameters = {
+            "ids": [job.id],
+            "attempts": [job.attempts],
+            "keyed": [job.key is not None],
+            "pool_id": self._pool_id,
+        }
         rows = await call_asyncio(session.execute, outcomes.complete(self._schema), parameters)
         if not rows.all():
             raise LockLostError(job.id)
-        self.known[job.id] = False
+        run.completing()
 
-    def committed(self, job: ClaimedJob) -> None:
-        """Note that the commit has returned."""
-        self.known[job.id] = True
+    async def is_committed(self, run: Run) -> bool:
+        """Tell whether the transaction that completed the job is committed; waits until that is known."""
+        if run.is_committed or not await self._is_there(run.job):
+            run.committed()
+            return True
+        run.rolled_back()
+        return False
 
-    async def is_committed(self, job: ClaimedJob) -> bool:
-        """Tell, and forget, whether the transaction that completed the job is committed; waits until that is known."""
-        return self.known.pop(job.id) or not await self._is_there(job)
-
-    async def is_committed_if_known_soon(self, job: ClaimedJob) -> bool:
+    async def is_committed_if_known_soon(self, run: Run) -> bool:
         """The same for a job that is being cancelled: shielded, for some seconds; then False."""
         with anyio.move_on_after(_ASKING_TIMEOUT, shield=True):
-            return await self.is_committed(job)
+            return await self.is_committed(run)
         return False
 
     async def _is_there(self, job: ClaimedJob) -> bool:

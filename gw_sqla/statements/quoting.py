@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Integer, SmallInteger, Text, bindparam, text
+from sqlalchemy import BigInteger, Boolean, DateTime, Integer, SmallInteger, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.type_api import TypeEngine
 
 __all__ = [
     "BIGINTS",
+    "BOOLEANS",
     "EARLIEST",
     "FIRST_DAY",
     "JOB_COLUMNS",
     "LAST_DAY",
+    "SMALLINTS",
     "TEXTS",
     "TIMESTAMP",
     "dollar_tag",
@@ -24,6 +26,8 @@ __all__ = [
 ]
 
 BIGINTS = ARRAY(BigInteger)
+BOOLEANS = ARRAY(Boolean)
+SMALLINTS = ARRAY(SmallInteger)
 TEXTS = ARRAY(Text)
 TIMESTAMP = DateTime(timezone=True)
 

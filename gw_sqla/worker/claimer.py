@@ -9,17 +9,20 @@ once, over two connections, were slower: each pays for stepping over the rows th
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from time import monotonic
+from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
-from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.run import Run
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_position import Mark
 from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.slots import Slots
 from gw_sqla.worker.store import Store
@@ -28,7 +31,10 @@ __all__ = ["Claimer"]
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _END_SECONDS = 5
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 class Claimer:
@@ -40,6 +46,7 @@ class Claimer:
         demand: Demand,
         slots: Slots,
         finisher: Finisher,
+        known: KnownRuns,
         *,
         task_identifiers: Sequence[str],
         forbidden_flags: Sequence[str],
@@ -51,13 +58,14 @@ class Claimer:
         self._demand = demand
         self._slots = slots
         self._finisher = finisher
+        self._known = known
         self._task_identifiers = list(task_identifiers)
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
         self._most_unwritten = most_unwritten
         self._lease = lease
         self._mark = Mark()
-        self._may_have_forgotten = False
+        self._let_go_at = 0.0
         self._outage = Outage("claiming jobs")
 
     async def run(self) -> None:
@@ -66,7 +74,9 @@ class Claimer:
             if self._demand.may_have_more and self._wanted() > 0:
                 await self._claim()
                 continue
-            with anyio.move_on_after(self._poll_seconds) as poll:
+            if self._demand.may_have_leftovers:
+                await self._tried(self._let_go)
+            with anyio.move_on_after(self._seconds_to_next_look()) as poll:
                 await self._demand.wait()
             if poll.cancelled_caught:
                 self._demand.may_have_more = True
@@ -74,35 +84,33 @@ class Claimer:
     async def drain(self) -> None:
         """Claim until nothing is ready and nothing is running or unwritten."""
         while True:
-            idle = self._is_idle()
-            jobs = await self._claim() if self._wanted() > 0 else None
+            idle = not self._known
+            runs = await self._claim() if self._wanted() > 0 else None
             if self._demand.may_have_more and self._wanted() > 0:
                 continue
-            if idle and jobs is not None and not jobs and self._is_idle():
+            if idle and runs is not None and not runs and not self._known:
                 return  # nothing of ours could have changed while the claim looked
-            if not jobs and not self._is_idle():
+            if not runs and self._known:
                 self._demand.may_have_more = True  # whatever ends next is a reason to look again
                 await self._demand.wait()
 
     async def end(self) -> bool:
-        """Return what a claim without an answer may have locked; False where that is not known to be done.
+        """Let go of what the pool has locked and no run of its own names; False where that is not known to be done.
 
         Shielded, and not longer than some seconds.
         """
         with anyio.move_on_after(_END_SECONDS, shield=True):
             try:
-                await self._give_back_forgotten()
+                self._let_go_at = 0.0
+                await self._let_go()
             except DATABASE_FAULTS as fault:
                 log.debug("returning what may have been claimed: %s", fault)
-        return not self._may_have_forgotten
-
-    def _is_idle(self) -> bool:
-        return self._slots.is_idle and self._finisher.backlog == 0
+        return not self._demand.may_have_leftovers
 
     def _wanted(self) -> int:
         return self._slots.wanted() if self._finisher.backlog < self._most_unwritten else 0
 
-    async def _claim(self) -> list[ClaimedJob] | None:
+    async def _claim(self) -> list[Run] | None:
         """Claim once; None after a fault, when the backoff is over."""
         await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._lease.is_held:
@@ -111,34 +119,57 @@ class Claimer:
         if wanted == 0:  # the room was taken while it waited
             return None
         self._demand.may_have_more = False
-        try:
-            await self._give_back_forgotten()
-            jobs = await self._locked(wanted)
-        except DATABASE_FAULTS as fault:  # a TimeoutError too
+        runs = await self._tried(self._locked, wanted)
+        if runs is None:
             self._mark.forget()
             self._demand.may_have_more = True
+            return None
+        self._demand.may_have_more |= self._mark.move([run.job for run in runs], full=len(runs) == wanted)
+        return runs
+
+    async def _tried(self, statement: Callable[..., Awaitable[T]], *arguments: int) -> T | None:
+        """Run a statement; None after a fault, when the backoff is over."""
+        try:
+            result = await statement(*arguments)
+        except DATABASE_FAULTS as fault:  # a TimeoutError too
             await self._outage.wait(fault)
             return None
         self._outage.over()
-        self._demand.may_have_more |= self._mark.move(jobs, full=len(jobs) == wanted)
-        return jobs
+        return result
 
-    async def _locked(self, wanted: int) -> list[ClaimedJob]:
+    async def _locked(self, wanted: int) -> list[Run]:
         """Ask for jobs and give them to the slots.
 
         Shielded; the line bounds its time. asyncio's own cancellation, which no shield stops, may lose the
-        answer, as a fault may: then `end` returns what was locked.
+        answer, as a fault may: what was locked is let go of before the next claim, and at the end.
         """
+        if self._demand.may_have_leftovers:
+            await self._let_go()
         with anyio.CancelScope(shield=True):
-            self._may_have_forgotten = True  # until the answer is here
-            jobs = await self._store.claim(self._task_identifiers, wanted, self._forbidden_flags, self._mark.begin())
-            self._slots.give(jobs)
-            self._may_have_forgotten = False
-            return jobs
+            try:
+                runs = await self._store.claim(
+                    self._task_identifiers, wanted, self._forbidden_flags, self._mark.begin()
+                )
+            except BaseException:
+                self._demand.may_have_leftovers = True
+                raise
+            self._slots.give(runs)
+            return runs
         raise AssertionError("nothing cancels this scope")
 
-    async def _give_back_forgotten(self) -> None:
-        """After a fault: an earlier claim may have locked jobs although its answer was lost."""
-        if self._may_have_forgotten:
-            await self._store.give_back_forgotten([*self._slots.known_ids, *self._finisher.known_ids])
-            self._may_have_forgotten = False
+    async def _let_go(self) -> None:
+        """Unlock what the pool holds and does not know. What others' transactions hold is tried again, later."""
+        if monotonic() < self._let_go_at:
+            return
+        self._demand.may_have_leftovers = False  # what comes from now on is for the next time
+        is_done = False
+        try:
+            is_done = await self._store.let_go(self._known.values())
+        finally:
+            self._demand.may_have_leftovers |= not is_done
+        self._let_go_at = monotonic() + (0 if is_done else _LOOK_AGAIN_SECONDS)
+
+    def _seconds_to_next_look(self) -> float:
+        if not self._demand.may_have_leftovers:
+            return self._poll_seconds
+        return max(0.0, min(self._poll_seconds, self._let_go_at - monotonic()))

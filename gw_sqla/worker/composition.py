@@ -2,7 +2,9 @@
 
     listener, cron, recovery -> demand -> claimer -> slots (local queue) -> finisher -> store
                                              |         |                       |
-                        lease  <- - - - - heartbeat - -+- - - - - - - - - - - -+
+                                             +---- known runs, lease ----------+
+                                                       |
+                                                   heartbeat
 
 Each part is given what it may use, and nothing else; what they say to each other are the calls named here.
 """
@@ -31,6 +33,7 @@ from gw_sqla.worker.claimer import Claimer
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.heartbeat import Heartbeat
+from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.local_queue import LocalQueue
@@ -76,13 +79,15 @@ def compose(
     processes = Processes()
     executor = Executor(tasks, workplace, processes, observers, settings.concurrency)
     lease, demand = Lease(), Demand()
-    finisher = Finisher(store, observers, on_written=demand.outcomes_written)
+    known = KnownRuns()
+    finisher = Finisher(store, known, observers, on_written=demand.outcomes_written, on_lost=demand.locks_may_be_left)
     slots = Slots(
         settings.concurrency,
         LocalQueue(settings.concurrency, settings.prefetch, settings.prefetch_ttl),
         execute=executor.run,
         finish=finisher.add,
-        lost=finisher.lost,
+        superseded=finisher.superseded,
+        known=known,
         lease=lease,
         on_free=demand.slot_freed,
         stopping=stop.requested,
@@ -92,6 +97,7 @@ def compose(
         demand,
         slots,
         finisher,
+        known,
         task_identifiers=list(tasks),
         forbidden_flags=settings.forbidden_flags,
         poll_interval=settings.poll_interval,
@@ -102,7 +108,7 @@ def compose(
         registration,
         lease,
         slots,
-        finisher,
+        known,
         interval=settings.heartbeat_interval,
         threshold=settings.heartbeat_threshold,
     )
@@ -153,9 +159,8 @@ def _listener(engine: AsyncEngine, settings: RunnerSettings, demand: Demand, sto
         return watch
     return Listener(
         engine,
-        on_connected=watch.look,
+        look=watch.look,
         on_jobs=demand.jobs_may_be_due,
-        on_breaking_migration=stop.request_for_migration,
         known_migration=LEDGER_ID,
     )
 

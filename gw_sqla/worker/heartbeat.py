@@ -4,7 +4,7 @@
                       |
                       | its row is gone: a sweep took it for dead
                       v
-        cut off the runs whose locks are gone, let the finisher write what it has, register again
+        cut off the runs whose locks are gone, register again
 
 It beats on the event loop of the handlers, not in a thread. A thread would go on saying "alive" for a
 worker whose event loop stands still, and such a worker neither ends jobs nor writes outcomes. The price:
@@ -12,10 +12,10 @@ a handler that blocks the event loop for longer than the threshold (60 s unless 
 and its jobs run again elsewhere. The threshold is four beats wide for that reason; blocking work belongs
 in a sync handler, which has a thread.
 
-A pool that was taken for dead keeps its id. That is safe because of an order: without a lease
-(`gw_sqla.worker.lease`) it claims nothing; before it has one again, each run whose lock is gone is cut
-off, its outcome never written, and the finisher has written what it had, under the guard of locked_by.
-So nothing that was begun under a lost lock can meet a lock that the pool takes later on the same job.
+A pool that was taken for dead keeps its id. That is safe because each write names the time of its claim
+(`gw_sqla.jobs.run`): nothing that was begun under a lost lock can meet a lock that the pool takes later on the
+same job. Without a lease (`gw_sqla.worker.lease`) it claims nothing; before it has one again, each run whose lock is
+gone is cut off.
 
 The same answer tells of single locks that were lost (an administrator, a peer's sweep after 4 hours).
 """
@@ -23,15 +23,14 @@ The same answer tells of single locks that were lost (an administrator, a peer's
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from datetime import timedelta
 from time import monotonic
 
 import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
-from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.worker.finisher import Finisher
+from gw_sqla.jobs.run import Run
+from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.registration import Registration
 from gw_sqla.worker.slots import Slots
@@ -51,7 +50,7 @@ class Heartbeat:
         registration: Registration,
         lease: Lease,
         slots: Slots,
-        finisher: Finisher,
+        known: KnownRuns,
         *,
         interval: timedelta,
         threshold: timedelta,
@@ -59,7 +58,7 @@ class Heartbeat:
         self._registration = registration
         self._lease = lease
         self._slots = slots
-        self._finisher = finisher
+        self._known = known
         self._interval = interval.total_seconds()
         self._threshold = threshold.total_seconds()
         self._answer_within = max(1.0, min(10.0, self._threshold / 4))
@@ -95,33 +94,31 @@ class Heartbeat:
 
     async def _beat(self) -> bool:
         since = monotonic()
-        jobs = self._slots.jobs
+        runs = [run for run in self._known.values() if run.needs_lock]
         try:
             with anyio.fail_after(self._answer_within):
-                answer = await self._registration.beat([job.id for job in jobs])
-                held_ids = answer.held_ids if answer.registered else await self._held_by_a_dead_pool(jobs)
+                answer = await self._registration.beat(runs)
+                lost = answer.lost if answer.registered else await self._lost_by_a_dead_pool(runs)
         except DATABASE_FAULTS as fault:  # a TimeoutError too
             await self._outage.wait(fault)
             return False
         self._outage.over()
-        self._slots.lose([job for job in jobs if job.id not in held_ids])
+        self._slots.lose(lost)
         if not answer.registered:
             return await self._rise()
         self._lease.grant(since, self._threshold)
         return True
 
-    async def _held_by_a_dead_pool(self, jobs: Iterable[ClaimedJob]) -> set[int]:
+    async def _lost_by_a_dead_pool(self, runs: list[Run]) -> list[Run]:
         """Look anew: the beat may have waited for the sweep that it had not seen when it began."""
         self._lease.revoke()
         if not self._taken_for_dead:
             self._taken_for_dead = True
             log.error("this worker was taken for dead: no heartbeat of it had come for %g s", self._threshold)
-        return await self._registration.held_ids([job.id for job in jobs])
+        return await self._registration.lost(runs)
 
     async def _rise(self) -> bool:
-        """Register again, once what was begun under the old locks is dealt with."""
-        while self._finisher.backlog:  # noqa: ASYNC110 - no claim adds to it meanwhile
-            await anyio.sleep(0.05)
+        """Register again; what was begun under the old locks is cut off."""
         since = monotonic()
         try:
             with anyio.fail_after(self._answer_within):

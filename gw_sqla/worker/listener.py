@@ -1,9 +1,9 @@
 """Listener: a connection of its own that turns notifications into wake-ups.
 
-A lost connection is replaced with backoff; every new one calls ``on_connected`` once, for what was
+A lost connection is replaced with backoff; every new one calls ``look`` once, for what was
 missed before it listened. Polling goes on meanwhile, so the listener only ever makes things faster. A
 notification is a hint: any payload of ``jobs:insert`` but a count of zero or less wakes the claimer
-(contract, section 3).
+(contract, section 3); so is the news of a breaking migration, which calls ``look``, too.
 
 The listener proves itself. A connection can look alive and hear nothing: the network dropped it
 silently, or a pooler in transaction mode gave the LISTEN to somebody else. So at first and then every
@@ -52,22 +52,22 @@ class Listener:
         self,
         engine: AsyncEngine,
         *,
-        on_connected: Callable[[], Awaitable[None]],
+        look: Callable[[], Awaitable[None]],
         on_jobs: Callable[[], None],
-        on_breaking_migration: Callable[[], None],
         known_migration: int,
         probe_interval: timedelta = timedelta(seconds=30),
         probe_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
         self._connection = WorkerConnection(engine, settings="")
-        self._on_connected = on_connected
+        self._look = look
         self._on_jobs = on_jobs
-        self._on_breaking_migration = on_breaking_migration
         self._known_migration = known_migration
         self._probe_interval = probe_interval.total_seconds()
         self._probe_timeout = probe_timeout.total_seconds()
         self._own_channel = f"sqla:{secrets.token_hex(9)}"
         self._heard = anyio.Event()
+        self._woken = anyio.Event()
+        self._is_to_look = False
 
     async def run(self) -> None:
         """Listen until cancelled; a cancellation closes the connection."""
@@ -80,16 +80,25 @@ class Listener:
 
     async def _listen(self, outage: Outage) -> None:
         lost = anyio.Event()
+
+        def on_lost() -> None:
+            lost.set()
+            self._woken.set()
+
+        self._is_to_look = True
         try:
-            await call_asyncio(self._open, driver_callback(lost.set), driver_callback(self._notified))
+            await call_asyncio(self._open, driver_callback(on_lost), driver_callback(self._notified))
             await self._prove()
             outage.over()
-            await self._on_connected()
             while not lost.is_set():
-                with anyio.move_on_after(self._probe_interval):
-                    await lost.wait()
-                    break
-                await self._prove()
+                self._woken = anyio.Event()
+                if self._is_to_look:
+                    self._is_to_look = False
+                    await self._look()
+                with anyio.move_on_after(self._probe_interval) as interval:
+                    await self._woken.wait()
+                if interval.cancelled_caught:
+                    await self._prove()
         finally:
             await self._connection.close()
         raise ConnectionResetError("the connection was closed by the server or the network")
@@ -122,4 +131,5 @@ class Listener:
             if job_count(payload) > 0:
                 self._on_jobs()
         elif breaks_us(payload, self._known_migration):
-            self._on_breaking_migration()
+            self._is_to_look = True
+            self._woken.set()

@@ -1,4 +1,4 @@
-"""LocalQueue: jobs that are claimed and not begun, in one deque that all slots share.
+"""LocalQueue: runs of jobs that are claimed and not begun, in one deque that all slots share.
 
 Taking a job from it costs nothing. ``prefetch`` is how many jobs may wait here beyond those that run; a claim is due
 when there is room for a quarter of it, so that it is back before the rest is gone. Jobs that wait longer than
@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import repeat
 from time import monotonic
 
-from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.run import Run
 
 __all__ = ["LocalQueue"]
 
@@ -31,15 +31,10 @@ class LocalQueue:
         self._concurrency = concurrency
         self._batch = max(1, prefetch // 4)
         self._ttl = prefetch_ttl.total_seconds()
-        self._waiting: deque[tuple[float, ClaimedJob]] = deque()  # with the time of the claim
+        self._waiting: deque[tuple[float, Run]] = deque()  # with the time of the claim
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    @property
-    def jobs(self) -> list[ClaimedJob]:
-        """The jobs that wait."""
-        return [job for _, job in self._waiting]
 
     @property
     def seconds_to_live(self) -> float:
@@ -56,22 +51,22 @@ class LocalQueue:
         """Whether a claim may be due, whatever runs."""
         return len(self._waiting) + self._batch <= self.prefetch + self._concurrency
 
-    def put(self, jobs: Collection[ClaimedJob]) -> None:
-        """Queue claimed jobs, in this order."""
-        self._waiting.extend(zip(repeat(monotonic()), jobs, strict=False))
+    def put(self, runs: Collection[Run]) -> None:
+        """Queue runs, in this order."""
+        self._waiting.extend(zip(repeat(monotonic()), runs, strict=False))
 
-    def take(self) -> ClaimedJob:
-        """Return the next job; there must be one."""
+    def take(self) -> Run:
+        """Return the next run; there must be one."""
         return self._waiting.popleft()[1]
 
-    def take_all(self) -> list[ClaimedJob]:
+    def take_all(self) -> list[Run]:
         """Empty the queue."""
-        jobs = self.jobs
+        runs = [run for _, run in self._waiting]
         self._waiting.clear()
-        return jobs
+        return runs
 
-    def take_stale(self) -> list[ClaimedJob]:
-        """Take out the jobs that have waited for longer than their time to live."""
+    def take_stale(self) -> list[Run]:
+        """Take out the runs that have waited for longer than their time to live."""
         before = monotonic() - self._ttl
         stale = [self.take() for since, _ in list(self._waiting) if since <= before]
         if stale:
@@ -79,9 +74,6 @@ class LocalQueue:
             self.is_stalled = True
         return stale
 
-    def drop(self, runs: Collection[int]) -> list[ClaimedJob]:
-        """Take out the jobs whose ``id()`` is among these: this claim of a job, not another one of it."""
-        dropped = [job for job in self.jobs if id(job) in runs]
-        if dropped:
-            self._waiting = deque(entry for entry in self._waiting if id(entry[1]) not in runs)
-        return dropped
+    def drop(self, runs: Collection[Run]) -> None:
+        """Take these runs out."""
+        self._waiting = deque(entry for entry in self._waiting if entry[1] not in runs)

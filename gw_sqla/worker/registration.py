@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.jobs.run import Run
 from gw_sqla.statements import workers
 from gw_sqla.statements.quoting import quoted
 
@@ -37,10 +38,10 @@ _SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'"
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """The answer to a heartbeat: whether the pool is registered still, and which of its jobs it holds."""
+    """The answer to a heartbeat: whether the pool is registered still, and which of its runs have lost their locks."""
 
     registered: bool
-    held_ids: set[int]
+    lost: list[Run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +93,19 @@ class Registration:
         parameters = {"pool_id": self._pool_id, "threshold": self._threshold, "metadata": self._metadata}
         await self._fetch(workers.register(self._schema), parameters)
 
-    async def beat(self, job_ids: Collection[int]) -> Beat:
-        """Beat once, here and in Rust's table; tell which of the jobs the pool has the lock of."""
-        parameters = {"pool_id": self._pool_id, "ids": list(job_ids), "rust_table": self._rust_table}
+    async def beat(self, runs: Collection[Run]) -> Beat:
+        """Beat once, here and in Rust's table; tell which of the runs have lost their locks."""
+        parameters = self._named(runs) | {"rust_table": self._rust_table}
         [row] = await self._fetch(workers.beat(self._schema), parameters)
         self._beside_rust = row["beside_rust"] and not self._rust_refuses
         if self._beside_rust:
             await self._beat_beside_rust()
-        return Beat(row["registered"], set(row["held_ids"]))
+        return Beat(row["registered"], _not_held(runs, row))
 
-    async def held_ids(self, job_ids: Collection[int]) -> set[int]:
-        """Tell which of the jobs the pool has the lock of."""
-        parameters = {"pool_id": self._pool_id, "ids": list(job_ids)}
-        [row] = await self._fetch(workers.held(self._schema), parameters)
-        return set(row["held_ids"])
+    async def lost(self, runs: Collection[Run]) -> list[Run]:
+        """Tell which of the runs have lost their locks."""
+        [row] = await self._fetch(workers.held(self._schema), self._named(runs))
+        return _not_held(runs, row)
 
     async def deregister(self) -> None:
         """Forget the pool; for one that has unlocked everything."""
@@ -129,6 +129,9 @@ class Registration:
         """Close the connection; shielded, and not longer than some seconds."""
         await self._connection.close()
 
+    def _named(self, runs: Collection[Run]) -> dict[str, Any]:
+        return {"pool_id": self._pool_id, "ids": [run.job.id for run in runs]}
+
     async def _beat_beside_rust(self) -> None:
         parameters = {"pool_id": self._pool_id, "metadata": self._metadata}
         try:
@@ -140,6 +143,11 @@ class Registration:
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Any:
         async with self._turn:
             return await self._connection.fetch(statement, parameters)
+
+
+def _not_held(runs: Collection[Run], row: Any) -> list[Run]:
+    held_ids = set(row["held_ids"])
+    return [run for run in runs if run.job.id not in held_ids]
 
 
 def worker_facts(concurrency: int, tasks: Collection[str]) -> str:

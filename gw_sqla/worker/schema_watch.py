@@ -1,7 +1,8 @@
 """SchemaWatch: notices that a peer has begun a breaking migration, and asks for a stop.
 
-Usually a notification says so, and the schema is looked at when the listener has connected, for what nobody heard
-before. Through a pooler in transaction mode nothing can be heard: then it is looked at every minute.
+The ledger of its own schema says so, and nothing else: a notification, which any role can send, is a reason to look.
+So is a new connection of the listener, for what nobody heard before. Through a pooler in transaction mode nothing can
+be heard: then it is looked at every minute. A schema or a right that is gone ends nothing: it may come back.
 
 It looks over a connection of the worker's own, which is given up when it does not answer. By `check_schema`, over the
 handlers' pool, a network that fell silent in the middle of a look held up the listener for good, and the stop.
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.outage import DATABASE_FAULTS
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.errors import SchemaTooNewError
+from gw_sqla.errors import SchemaError, SchemaTooNewError
 from gw_sqla.schema.check import require_current
 from gw_sqla.schema.state import read_state
 from gw_sqla.worker.stop import Stop
@@ -41,12 +42,14 @@ class SchemaWatch:
         self._on_look = on_look
 
     async def look(self) -> None:
-        """Look once. Raises what `check_schema` raises, but SchemaTooNewError, which asks for the stop."""
+        """Look once. Raises `gw_sqla.database.outage.DATABASE_FAULTS`; a schema that is too new asks for the stop."""
         self._on_look()
         try:
             require_current(await self._connection.run_sync(partial(read_state, schema=self._schema)))
         except SchemaTooNewError:
             self._stop.request_for_migration()
+        except SchemaError as error:  # claims meet it too, and say so
+            log.debug("the schema cannot be used now: %s", error)
         finally:
             await self._connection.close()
 

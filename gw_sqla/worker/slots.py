@@ -1,11 +1,9 @@
-"""Slots: ``concurrency`` long-lived tasks that run claimed jobs, one at a time each, from one local queue.
+"""Slots: ``concurrency`` long-lived tasks that take claimed jobs from one local queue and run them, one at a time each.
 
-On asyncio a cancellation can outlive its job: a handler cancels the task that runs it and returns, or leaves that
-task to somebody who cancels it later. A slot that is not being stopped outlives such a cancellation, too: it would take
-its whole task group, the worker, with it.
+What happens in the task of a slot: `gw_sqla.worker.slot`. Here is who runs what, and when.
 
-For what a handler may leave behind (`gw_sqla.worker.slot_scope`) each slot is two tasks, the outer of which only waits:
-one that a handler has spoiled is given up.
+A job can be claimed anew while an older run of it is here still: somebody unlocked it. The older run is lost, and
+cancelled; the newer one begins when the older has ended.
 
 A handler that never waits for anything would let one slot run the whole queue while the event loop
 stands still; so a slot lets the others have a turn every few milliseconds, and, with prefetch, when a claim is
@@ -19,7 +17,6 @@ slots must begin soon. So jobs wake two idle slots, and a slot that takes one wa
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from time import monotonic
@@ -28,11 +25,12 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed, Outcome, Returned
+from gw_sqla.jobs.run import LOST, Run
+from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.local_queue import LocalQueue
-from gw_sqla.worker.slot_scope import Slot, SpoiledError
+from gw_sqla.worker.slot import Slot
 
 __all__ = ["Slots"]
 
@@ -51,12 +49,10 @@ _WAKING = 2
 
 
 class Slots:
-    """Takes claimed jobs, runs them, hands each outcome to ``finish``.
+    """Takes runs, runs them, hands each to ``finish`` when it has ended.
 
-    An idle slot waits on an Event of its own. ``ended`` is set
-    when the last slot has ended. ``on_free`` is called when `wanted` may have grown, and tells whether a
-    claim begins. Once ``stopping`` is set no job begins any more. ``lost`` is given the outcomes
-    that must not be written: the lock is not ours.
+    An idle slot waits on an Event of its own. ``ended`` is set when the last slot has ended. ``on_free`` is called when
+    `wanted` may have grown, and tells whether a claim begins. Once ``stopping`` is set no job begins any more.
     """
 
     def __init__(
@@ -64,22 +60,25 @@ class Slots:
         concurrency: int,
         queue: LocalQueue,
         *,
-        execute: Callable[[ClaimedJob], Awaitable[Outcome]],
-        finish: Callable[[Outcome], None],
-        lost: Callable[[Outcome], None],
+        execute: Callable[[Run], Awaitable[Outcome]],
+        finish: Callable[[Run], None],
+        superseded: Callable[[Run], None],
+        known: KnownRuns,
         lease: Lease,
         on_free: Callable[[], bool],
         stopping: anyio.Event,
     ) -> None:
-        self._concurrency = concurrency
         self._queue = queue
         self._execute = execute
         self._finish = finish
-        self._lost = lost
+        self._superseded = superseded
+        self._known = known
         self._lease = lease
         self._on_free = on_free
         self._stopping = stopping
-        self._running: dict[int, Slot] = {}
+        self._slots = [Slot() for _ in range(concurrency)]
+        self._behind: dict[Run, Run] = {}  # what begins when an older run of the same job has ended
+        self._busy = 0
         self._idle: list[anyio.Event] = []
         self._waking = 0
         self._turn_began = 0.0
@@ -89,39 +88,30 @@ class Slots:
 
     def wanted(self) -> int:
         """How many jobs to claim now: none, or at least a batch."""
-        return self._queue.wanted(len(self._running))
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job waits here or runs."""
-        return not self._running and not self._queue
-
-    @property
-    def known_ids(self) -> list[int]:
-        """The ids of the jobs that wait here or run."""
-        return [*self._running, *(job.id for job in self._queue.jobs)]
-
-    @property
-    def jobs(self) -> list[ClaimedJob]:
-        """The jobs that wait here or run."""
-        return [*(slot.job for slot in self._running.values()), *self._queue.jobs]
+        return self._queue.wanted(self._busy + len(self._behind))
 
     def start(self, task_group: TaskGroup) -> None:
         """Start the slots in a task group; cancelling it cancels and fails the jobs that run."""
-        for number in range(self._concurrency):
-            task_group.start_soon(self._slot, name=f"gw_sqla slot {number}")
+        for number, slot in enumerate(self._slots):
+            task_group.start_soon(self._keep_running, slot, name=f"gw_sqla slot {number}")
 
-    def give(self, jobs: Collection[ClaimedJob]) -> None:
-        """Queue jobs for the slots, in this order.
-
-        A run of one of them that goes on is cut off: the pool had lost that lock before it took it anew.
-        """
-        if not self._running.keys().isdisjoint(job.id for job in jobs):
-            self.lose([self._running[job.id].job for job in jobs if job.id in self._running])
+    def give(self, runs: Collection[Run]) -> None:
+        """Queue runs for the slots, in this order."""
+        if older := self._known.add(runs):
+            runs = self._in_turn(older, runs)
         if not self._queue:
             self._turn_began = monotonic()
-        self._queue.put(jobs)
+        self._queue.put(runs)
         self._wake()
+
+    def _in_turn(self, older: Collection[Run], runs: Collection[Run]) -> list[Run]:
+        """Lose the older runs of the same jobs; return what need not wait for the end of one of them."""
+        self.lose(older)
+        for run in older:
+            self._superseded(run)
+        running = {slot.run.job.id: slot.run for slot in self._slots if slot.run}
+        self._behind |= {running[run.job.id]: run for run in runs if run.job.id in running}
+        return [run for run in runs if run.job.id not in running]
 
     def _wake(self) -> None:
         """Wake idle slots for the jobs that wait, a few at a time."""
@@ -129,26 +119,25 @@ class Slots:
             self._waking += 1
             self._idle.pop().set()
 
-    def lose(self, jobs: Iterable[ClaimedJob]) -> None:
-        """Cut off these runs of jobs, as far as they are here still: their locks were lost.
-
-        Those that run are cancelled, those that wait are dropped; nothing of them is written.
-        """
-        lost = {id(job) for job in jobs}  # this run of a job, not another one of it
-        if not lost:
-            return
-        for slot in [slot for slot in self._running.values() if id(slot.job) in lost]:
-            log.error("job %d (%s) is cancelled: %s", slot.job.id, slot.job.task_identifier, LOST_MESSAGE)
-            del self._running[slot.job.id]
-            slot.lost = True
-            slot.scope.cancel()
-        for job in self._queue.drop(lost):
-            self._lost(Returned(job))
+    def lose(self, runs: Iterable[Run]) -> None:
+        """Cut these runs off: their locks were lost. One that runs is cancelled, one that waits does not begin."""
+        lost = {run for run in runs if run.lose()}
+        for slot in self._slots:
+            if slot.run in lost:
+                lost.remove(slot.run)
+                job = slot.run.job
+                log.error("job %d (%s) is cancelled: %s", job.id, job.task_identifier, LOST_MESSAGE)
+                slot.scope.cancel()
+        if lost:
+            self._queue.drop(lost)
+            self._behind = {older: run for older, run in self._behind.items() if run not in lost}
+            self._return(lost)
 
     def close(self) -> None:
         """Let the slots end after the jobs they run; the jobs that were not started are returned."""
         self._closed = True
-        self._return(self._queue.take_all())
+        self._return([*self._queue.take_all(), *self._behind.values()])
+        self._behind.clear()
         self._waking += len(self._idle)
         while self._idle:
             self._idle.pop().set()
@@ -159,42 +148,21 @@ class Slots:
             await anyio.sleep(max(0.001, self._queue.seconds_to_live))
             self._return(self._queue.take_stale())
 
-    def _return(self, jobs: Iterable[ClaimedJob]) -> None:
-        for job in jobs:
-            self._finish(Returned(job))
+    def _return(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            run.end(Returned(run.job))
+            self._finish(run)
 
-    async def _slot(self) -> None:
-        """Run jobs in a task of its own, and in a new one after a handler has spoiled that."""
-        name = anyio.get_current_task().name
+    async def _keep_running(self, slot: Slot) -> None:
         try:
-            while True:
-                slot = Slot()
-                try:
-                    async with anyio.create_task_group() as task_group:
-                        task_group.start_soon(self._keep_running, slot, name=name)
-                    return
-                except BaseException:  # of the event loop, about what the handler left behind
-                    if not slot.is_spoiled:
-                        raise
+            await slot.run_in_tasks(self._run_jobs)
         finally:
             self._left -= 1
             if self._left == 0:
                 self.ended.set()
 
-    async def _keep_running(self, slot: Slot) -> None:
-        """Run jobs; in a new scope after a lost lock, and after a cancellation that outlived its job."""
-        ended = False
-        while not ended:
-            try:
-                with slot.new_scope():
-                    ended = await self._run_jobs(slot)
-            except anyio.get_cancelled_exc_class():
-                if anyio.current_effective_deadline() == -float("inf"):
-                    raise
-                _forget_cancellation()
-
     async def _run_jobs(self, slot: Slot) -> bool:
-        """Run jobs until the slots are closed; False where the slot needs a new scope, after a lost lock."""
+        """Run jobs until the slots are closed; False where the slot needs a new task."""
         while True:
             while not self._queue:
                 if self._closed:
@@ -210,11 +178,10 @@ class Slots:
                 continue  # the queue may be empty now
             if self._stopping.is_set():
                 return True
-            job = self._queue.take()
+            run = self._queue.take()
             if self._waking < _WAKING:
                 self._wake()
-            await self._run(slot, job)
-            if slot.lost:
+            if await self._run(slot, run) and await slot.has_traces_still():
                 return False
             if self._queue.has_room_for_a_batch() and self._on_free() and self._queue.prefetch:
                 self._turn_began = 0.0
@@ -230,31 +197,43 @@ class Slots:
             else:
                 self._idle.remove(wake)
 
-    async def _run(self, slot: Slot, job: ClaimedJob) -> None:
-        slot.job = job
-        self._running[job.id] = slot
+    async def _run(self, slot: Slot, run: Run) -> bool:
+        """Run a job; return whether something may be left behind in this task."""
+        run.begin()
+        slot.run = run
+        self._busy += 1
         outcome: Outcome | None = None
+        has_traces = True
         try:
-            outcome = await self._execute(job)
-            if slot.has_open_scope():
+            outcome = await self._execute(run)
+            has_traces = slot.traces.are_there()
+            if has_traces and slot.is_spoiled():
                 outcome = slot.spoiled_by(outcome)
-                raise SpoiledError
         finally:
             self._queue.is_stalled = False
-            if slot.lost:
-                self._lost(outcome or Failed(job=job, message=LOST_MESSAGE))
+            self._busy -= 1
+            slot.run = None
+            if outcome is None:
+                outcome = _cut_off(run)
+            run.end(outcome)
+            self._finish(run)
+            if run.state is LOST:
+                self._begin_what_is_behind(run)
                 self._on_free()
-            else:
-                if outcome is None:
-                    log.warning("job %d (%s) was cancelled: %s", job.id, job.task_identifier, SHUTDOWN_MESSAGE)
-                    outcome = Failed(job=job, message=SHUTDOWN_MESSAGE)
-                del self._running[job.id]
-                self._finish(outcome)
+        if has_traces:
+            slot.leave_if_spoiled()
+        return has_traces or run.state is LOST
+
+    def _begin_what_is_behind(self, run: Run) -> None:
+        """An older run of a job has ended: the newer one may begin."""
+        if newer := self._behind.pop(run, None):
+            self._queue.put([newer])
+            self._wake()
 
 
-def _forget_cancellation() -> None:
-    """Go on after a cancellation of the asyncio task that no scope of ours asked for."""
-    log.warning("a cancellation reached a slot without a job: did a handler cancel its own task, or pass it on?")
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
+def _cut_off(run: Run) -> Outcome:
+    """Return what became of a run that was cancelled."""
+    if run.state is LOST:
+        return Failed(job=run.job, message=LOST_MESSAGE)
+    log.warning("job %d (%s) was cancelled: %s", run.job.id, run.job.task_identifier, SHUTDOWN_MESSAGE)
+    return Failed(job=run.job, message=SHUTDOWN_MESSAGE)

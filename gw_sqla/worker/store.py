@@ -8,26 +8,45 @@ is decided by the rooms that call, with `Outage` for the backoff and the log.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.database.outage import is_refusal
+from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed
+from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.statements import job_queries, outcomes
 from gw_sqla.statements.claim import claim
+from gw_sqla.statements.quoting import quoted
 
-__all__ = ["Store"]
+__all__ = ["ALL_WRITTEN", "Store", "Written"]
+
+log = logging.getLogger(__name__)
+
+LOCK_TIMEOUT = 200
+"""Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
 
 _as_job = partial(tuple.__new__, ClaimedJob)  # ClaimedJob._make, without a call in Python for each job
 _URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id")))
+
+
+class Written(NamedTuple):
+    """What a write could not do: ``lost`` are no longer this pool's, ``busy`` are locked by another transaction."""
+
+    lost: Sequence[Run]
+    busy: Sequence[Run]
+
+
+ALL_WRITTEN = Written((), ())
 
 
 class Store:
@@ -44,7 +63,8 @@ class Store:
     ) -> None:
         """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's."""
         self._claiming = WorkerConnection(engine, pooled=pooled)
-        self._writing = WorkerConnection(engine, pooled=pooled)
+        writing_settings = f"{SESSION_SETTINGS};\nset lock_timeout = '{LOCK_TIMEOUT}ms'"
+        self._writing = WorkerConnection(engine, writing_settings, pooled=pooled)
         self._clock = clock
         self._schema = schema
         self._pool_id = pool_id
@@ -65,7 +85,7 @@ class Store:
         count: int,
         forbidden_flags: Sequence[str],
         after: tuple[int, datetime, int],
-    ) -> list[ClaimedJob]:
+    ) -> list[Run]:
         """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded.
 
         Those without a queue are looked for ``after`` a priority, run_at and id.
@@ -81,20 +101,25 @@ class Store:
         rows = await self._claiming.fetch_shielded(statement, parameters)
         jobs = list(map(_as_job, rows))
         jobs.sort(key=_URGENCY)
-        return jobs
+        return list(map(Run, jobs))
 
-    async def complete(self, job_ids: Sequence[int]) -> set[int]:
-        """Delete completed jobs; return the ids that this pool still had the lock of."""
-        return await self._finish(self._writing, outcomes.complete(self._schema), {"ids": job_ids})
+    async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
+        """Delete the jobs of completed runs."""
+        jobs = [run.job for run in runs]
+        attempts = {job.attempts for job in jobs}
+        if around_locks or len(attempts) > 1 or {job.key for job in jobs} != {None}:
+            return await self._write(outcomes.complete(self._schema, around_locks=around_locks), runs, {})
+        parameters = {"ids": [job.id for job in jobs], "attempt": attempts.pop(), "pool_id": self._pool_id}
+        return _written(runs, await self._writing.fetch(outcomes.complete_alike(self._schema), parameters))
 
-    async def fail(self, failures: Sequence[Failed]) -> set[int]:
-        """Write failures; return the ids that this pool still had the lock of.
+    async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
+        """Write the failures of runs.
 
         A database whose encoding is not UTF-8 cannot hold every message: it is given escapes for what is not ASCII,
         as a write that can never succeed would hold up all others.
         """
+        failures = [run.outcome for run in runs if isinstance(run.outcome, Failed)]
         parameters: dict[str, Any] = {
-            "ids": [failed.job.id for failed in failures],
             "messages": [failed.message for failed in failures],
             "delays": [
                 None if failed.retry_after is None else failed.retry_after.total_seconds() for failed in failures
@@ -102,22 +127,64 @@ class Store:
             "final": [failed.permanently for failed in failures],
             "payloads": [failed.payload_text for failed in failures],
         }
+        statement = outcomes.fail(self._schema, around_locks=around_locks)
         try:
-            return await self._finish(self._writing, outcomes.fail(self._schema), parameters)
+            return await self._write(statement, runs, parameters)
         except asyncpg.UntranslatableCharacterError:
             messages = [message.encode("ascii", "backslashreplace").decode() for message in parameters["messages"]]
-            return await self._finish(self._writing, outcomes.fail(self._schema), parameters | {"messages": messages})
+            return await self._write(statement, runs, parameters | {"messages": messages})
 
-    async def give_back(self, job_ids: Sequence[int]) -> set[int]:
-        """Return unstarted jobs; return the ids that this pool still had the lock of."""
-        return await self._finish(self._writing, outcomes.give_back(self._schema), {"ids": job_ids})
+    async def give_back(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
+        """Return the jobs of runs that were not begun."""
+        statement = outcomes.give_back(
+            self._schema,
+            heeding_retirements=await self._heeds_retirements(self._writing),
+            around_locks=around_locks,
+        )
+        return await self._write(statement, runs, {"keys": [run.job.key for run in runs]})
 
-    async def give_back_forgotten(self, known_ids: Sequence[int]) -> set[int]:
-        """Return all jobs that are locked by this pool and not known to it; return their ids."""
-        return await self._finish(self._claiming, outcomes.give_back_forgotten(self._schema), {"ids": known_ids})
+    async def let_go(self, runs: Collection[Run]) -> bool:
+        """Unlock what this pool has locked, but these runs' jobs and queues; False where some of it cannot be."""
+        heeding = await self._heeds_retirements(self._claiming)
+        statement = outcomes.let_go_of_jobs(self._schema, heeding_retirements=heeding)
+        named = self._named([run for run in runs if run.state is not LOST])
+        jobs: Sequence[Any] = ()
+        is_refused = False
+        try:
+            jobs = await self._claiming.fetch(statement, named)
+        except asyncpg.PostgresError as refusal:
+            if not is_refusal(refusal):
+                raise
+            is_refused = True
+            log.debug("locks of jobs that are no longer known stay: %s", refusal)
+        names = [run.job.queue_name for run in runs if run.job.queue_name is not None]
+        parameters = {"queue_names": names, "pool_id": self._pool_id}
+        queues = await self._claiming.fetch(outcomes.let_go_of_queues(self._schema), parameters)
+        return not is_refused and not any(row["busy"] for row in (*jobs, *queues))
 
-    async def _finish(
-        self, connection: WorkerConnection, statement: ClauseElement, parameters: dict[str, Any]
-    ) -> set[int]:
-        rows = await connection.fetch(statement, parameters | {"pool_id": self._pool_id})
-        return {row[0] for row in rows}
+    async def _heeds_retirements(self, connection: WorkerConnection) -> bool:
+        """Tell whether Graphile Worker RS keeps marks of jobs whose attempts are not to be given back."""
+        table = f"{quoted(self._schema)}._private_job_retirements"
+        [row] = await connection.fetch(outcomes.find_retirements(self._schema), {"retirements": table})
+        return bool(row["found"])
+
+    async def _write(self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any]) -> Written:
+        return _written(runs, await self._writing.fetch(statement, parameters | self._named(runs)))
+
+    def _named(self, runs: Sequence[Run]) -> dict[str, Any]:
+        return {
+            "ids": [run.job.id for run in runs],
+            "attempts": [run.job.attempts for run in runs],
+            "keyed": [run.job.key is not None for run in runs],
+            "pool_id": self._pool_id,
+        }
+
+
+def _written(runs: Sequence[Run], rows: Sequence[Any]) -> Written:
+    if len(rows) == len(runs) and not any(row[1] for row in rows):
+        return ALL_WRITTEN
+    busy = {row["id"]: row["busy"] for row in rows}
+    return Written(
+        lost=[run for run in runs if run.job.id not in busy],
+        busy=[run for run in runs if busy.get(run.job.id)],
+    )

@@ -75,7 +75,7 @@ class WorkerPool:
                 await work_until_stopped(parts, stop, self._settings, bring_in, with_signals=with_signals)
         finally:
             nothing_forgotten = await parts.claimer.end()
-            await parts.heartbeat.end(holds_nothing=nothing_forgotten and parts.finisher.backlog == 0)
+            await parts.heartbeat.end(holds_nothing=nothing_forgotten and not parts.finisher.runs)
             await parts.store.close()
         if stop.for_migration:
             raise SchemaTooNewError(

@@ -148,8 +148,10 @@ def test_a_breaking_migration_ends_all_with_the_peers_exit_code(clean_database: 
     with started(*options(clean_database)) as running:
         while len(fetch(clean_database, listening)) < 2:
             assert running.process.poll() is None
+        fetch(clean_database, "insert into graphile_worker.migrations (id, breaking) values (21, true)")
         fetch(clean_database, "select pg_notify('worker:migrate', '{\"migrationNumber\": 21, \"breaking\": true}')")
         code, log = running.end()
+    fetch(clean_database, "delete from graphile_worker.migrations where id = 21")
     assert code == 57, log
     assert [line for line in log.splitlines() if "Error" in line] == [log.splitlines()[-1]]
     assert "a breaking migration" in log.splitlines()[-1]

@@ -196,8 +196,10 @@ def test_a_breaking_migration_ends_it_with_the_peers_exit_code(clean_database: s
             "where datname = current_database() and query like 'LISTEN%worker:migrate%' and state = 'idle'",
         ):
             assert running.process.poll() is None
+        fetch(clean_database, "insert into graphile_worker.migrations (id, breaking) values (21, true)")
         fetch(clean_database, "select pg_notify('worker:migrate', '{\"migrationNumber\": 21, \"breaking\": true}')")
         code, log = running.end()
+    fetch(clean_database, "delete from graphile_worker.migrations where id = 21")
     assert code == 57, log
     assert log.splitlines()[-1].startswith("Error: ")
     assert "Traceback" not in log

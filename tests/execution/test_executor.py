@@ -267,4 +267,4 @@ async def test_cancellation_that_outlives_its_job_does_not_end_the_worker(
         for _ in range(concurrency):
             await add_job(late)
         await recorder.until(lambda: len(recorder.completed) == 1 + concurrency)
-        assert slots[0].cancelling() == 0
+        assert slots[0].done(), "its slot goes on in another task"

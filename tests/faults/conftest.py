@@ -9,18 +9,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.database.event_loops import call_asyncio, database_loop
-from tests.support.log import Log, kept_log
 from tests.support.proxy import Proxy, start_proxy
-from tests.worker.conftest import add_job, recorder, repo, tasks
+from tests.worker.conftest import add_job, log, recorder, repo, tasks
 
-__all__ = ["add_job", "recorder", "repo", "tasks"]
-
-
-@pytest.fixture
-async def log(anyio_backend: str) -> AsyncIterator[Log]:
-    """What gw_sqla logs during the test."""
-    with kept_log() as log:
-        yield log
+__all__ = ["add_job", "log", "recorder", "repo", "tasks"]
 
 
 @pytest.fixture

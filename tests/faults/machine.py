@@ -229,7 +229,7 @@ class SchemaMachine(RuleBasedStateMachine):
     def give_back_forgotten(self, pool: str, places: list[int]) -> None:
         known = self.picked(places)
         forgotten = [job_id for job_id in self.model.jobs if job_id not in known]
-        assert self.loop.run(self.pools[pool].give_back_forgotten(*known)) == self.model.give_back(pool, forgotten)
+        assert self.loop.run(self.pools[pool].let_go(*known)) == self.model.give_back(pool, forgotten)
 
     @invariant()
     def the_rows_are_the_models(self) -> None:

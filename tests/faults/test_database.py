@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import anyio
 import asyncpg
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla import AsyncSession, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
+from gw_sqla import Runner, RunnerSettings, TaskRegistry
 from gw_sqla.database.event_loops import call_asyncio
 from tests.support.log import Log
 from tests.support.recorder import Recorder
@@ -115,112 +114,39 @@ async def test_statement_timeout_of_a_claim(
     assert recorder.failed == recorder.lost == []
 
 
-async def test_statement_timeout_of_a_completion(
+ONCE = """create sequence tries;
+create function refuse_once() returns trigger language plpgsql as $$ begin
+  if nextval('tries') = 1 then raise exception 'once' using errcode = '{}'; end if;
+  return old;
+end $$;
+create trigger refuse_once before delete on graphile_worker._private_jobs
+for each row execute function refuse_once()"""
+FORGET_ONCE = "drop function refuse_once cascade; drop sequence tries"
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "57014", "53200"])
+async def test_a_completion_that_is_cut_off_is_tried_again(
     engine: AsyncEngine,
     clean_database: str,
     tasks: TaskRegistry,
     recorder: Recorder,
     add_job: AddJob,
     log: Log,
+    sqlstate: str,
 ) -> None:
-    """Somebody has locked the job's row, as a foreign key to it does, and takes longer than a statement may."""
+    """By a serialization failure, a deadlock, a statement's timeout, for want of memory."""
 
     @tasks.task("note")
-    async def note() -> None:
-        await call_asyncio(other.execute, "begin; select from graphile_worker._private_jobs for key share")
+    async def note() -> None: ...
 
-    async with (
-        engine_with(clean_database, statement_timeout="1s") as hurried,
-        adversary(clean_database) as other,
-        Runner(hurried, tasks, OFTEN, observers=[recorder]),
-    ):
-        await add_job(note, queue_name="q")
-        await log.until(lambda: log.about(WRITING))
-        await call_asyncio(other.execute, "rollback")
-        await recorder.until(lambda: recorder.completed, seconds=60)
+    await call_asyncio(execute, clean_database, ONCE.format(sqlstate))
+    try:
+        async with Runner(engine, tasks, OFTEN, observers=[recorder]):
+            await add_job(note, queue_name="q")
+            await recorder.until(lambda: recorder.completed, seconds=60)
+    finally:
+        await call_asyncio(execute, clean_database, FORGET_ONCE)
     log.assert_said_once(WRITING)
+    assert "once" in log.about(WRITING)[0]
     assert len(recorder.started) == 1
     assert recorder.lost == []
-
-
-async def test_deadlock_of_a_completion(
-    engine: AsyncEngine,
-    clean_database: str,
-    tasks: TaskRegistry,
-    recorder: Recorder,
-    add_job: AddJob,
-    log: Log,
-) -> None:
-    """The worker has the job and wants the queue, the other has the queue and wants the job; the worker's is ended.
-
-    PostgreSQL looks for a deadlock once, when deadlock_timeout has passed: the worker's comes first.
-    """
-    have_queue = """begin; set local deadlock_timeout = '1h';
-      select from graphile_worker._private_job_queues for update"""
-    want_job = """do $$ begin
-      while not exists (select from pg_stat_activity where pg_backend_pid() = any (pg_blocking_pids(pid))) loop
-        perform pg_sleep(0.01);
-        perform pg_stat_clear_snapshot();
-      end loop;
-      perform from graphile_worker._private_jobs for update;
-    end $$; rollback"""
-
-    @tasks.task("note")
-    async def note() -> None:
-        await call_asyncio(other.execute, have_queue)
-        in_the_way.set()
-
-    in_the_way = anyio.Event()
-
-    async with (
-        engine_with(clean_database, deadlock_timeout="3s") as patient,
-        adversary(clean_database) as other,
-        Runner(patient, tasks, OFTEN, observers=[recorder]),
-    ):
-        await add_job(note, queue_name="q")
-        with anyio.fail_after(60):
-            await in_the_way.wait()
-        await call_asyncio(other.execute, want_job)
-        await recorder.until(lambda: recorder.completed, seconds=60)
-    log.assert_said_once(WRITING)
-    assert "deadlock detected" in log.about(WRITING)[0]
-    assert len(recorder.started) == 1
-    assert recorder.lost == []
-
-
-async def test_serialization_failure_of_a_completion(
-    engine: AsyncEngine,
-    clean_database: str,
-    tasks: TaskRegistry,
-    recorder: Recorder,
-    sessions: async_sessionmaker[AsyncSession],
-    add_job: AddJob,
-    log: Log,
-) -> None:
-    """Where an administrator has made repeatable read the default, a row that changed meanwhile is an error."""
-
-    @tasks.task("note")
-    async def note() -> None:
-        await call_asyncio(other.execute, "begin; update graphile_worker._private_jobs set priority = 1")
-        changed.set()
-
-    changed = anyio.Event()
-    blocked = "select exists (select from pg_stat_activity where pg_backend_pid() = any (pg_blocking_pids(pid)))"
-    async with (
-        engine_with(clean_database, default_transaction_isolation="repeatable read") as strict,
-        adversary(clean_database) as other,
-        Runner(strict, tasks, OFTEN, observers=[recorder]),
-    ):
-        await add_job(note, queue_name="q")
-        with anyio.fail_after(60):
-            await changed.wait()
-            while not await call_asyncio(other.fetchval, blocked):
-                await call_asyncio(other.execute, "select pg_stat_clear_snapshot()")
-        await call_asyncio(other.execute, "commit")
-        await recorder.until(lambda: recorder.completed, seconds=60)
-    log.assert_said_once(WRITING)
-    assert "could not serialize access" in log.about(WRITING)[0]
-    assert len(recorder.started) == 1
-    assert recorder.lost == []
-    async with sessions() as session:
-        assert await JobRepository().list_jobs(session) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.run import Run
 from gw_sqla.statements import outcomes
 from gw_sqla.statements.claim import claim
 from gw_sqla.types import DEFAULT_SCHEMA
@@ -25,6 +26,8 @@ class Pool:
         self.connection = connection
         self.pool_id = pool_id
         self.schema = schema
+        self.busy: set[int] = set()  # what the last write left alone, as another transaction has locked it
+        self.runs: dict[int, Run] = {}  # the last that it claimed of each job
 
     async def claim(
         self,
@@ -39,16 +42,31 @@ class Pool:
         if forbidden:
             parameters["forbidden_flags"] = forbidden
         rows = await self.connection.execute(claim(self.schema, forbidding_flags=bool(forbidden)), parameters)
-        return [ClaimedJob(**row._mapping) for row in rows]
+        jobs = [ClaimedJob(**row._mapping) for row in rows]
+        self.runs |= {job.id: Run(job) for job in jobs}
+        return jobs
 
-    async def complete(self, *ids: int) -> set[int]:
-        return await self._finish(outcomes.complete(self.schema), ids=ids)
+    async def complete(self, *ids: int, around_locks: bool = False) -> set[int]:
+        return await self._finish(outcomes.complete(self.schema, around_locks=around_locks), ids)
 
-    async def give_back(self, *ids: int) -> set[int]:
-        return await self._finish(outcomes.give_back(self.schema), ids=ids)
+    async def complete_alike(self, *ids: int) -> set[int]:
+        """As for runs of the attempt that the first is in."""
+        attempt = self._named(ids)[0].job.attempts if ids else 1
+        parameters = {"ids": ids, "attempt": attempt, "pool_id": self.pool_id}
+        return {row.id for row in await self.connection.execute(outcomes.complete_alike(self.schema), parameters)}
 
-    async def give_back_forgotten(self, *known: int) -> set[int]:
-        return await self._finish(outcomes.give_back_forgotten(self.schema), ids=known)
+    async def give_back(self, *ids: int, around_locks: bool = False) -> set[int]:
+        statement = outcomes.give_back(self.schema, heeding_retirements=False, around_locks=around_locks)
+        return await self._finish(statement, ids, keys=[run.job.key for run in self._named(ids)])
+
+    async def let_go(self, *known: int) -> set[int]:
+        """Unlock all but the jobs that are given, and their queues."""
+        names = [name for run in self._named(known) if (name := run.job.queue_name) is not None]
+        jobs = await self._finish(outcomes.let_go_of_jobs(self.schema, heeding_retirements=False), known)
+        busy, parameters = self.busy, {"queue_names": names, "pool_id": self.pool_id}
+        queues = await self.connection.execute(outcomes.let_go_of_queues(self.schema), parameters)
+        self.busy = busy | {row.id for row in queues if row.busy}
+        return jobs
 
     async def fail(
         self,
@@ -57,10 +75,11 @@ class Pool:
         delays: Sequence[float | None] = (),
         final: Sequence[bool] = (),
         payloads: Sequence[str | None] = (),
+        around_locks: bool = False,
     ) -> set[int]:
         return await self._finish(
-            outcomes.fail(self.schema),
-            ids=ids,
+            outcomes.fail(self.schema, around_locks=around_locks),
+            ids,
             messages=messages or ["broken"] * len(ids),
             delays=delays or [None] * len(ids),
             final=final or [False] * len(ids),
@@ -74,9 +93,27 @@ class Pool:
         """The start of the open transaction."""
         return (await self.connection.execute(text("select now()"))).scalar_one()
 
-    async def _finish(self, statement: Executable, **parameters: Any) -> set[int]:
-        rows = await self.connection.execute(statement, {**parameters, "pool_id": self.pool_id})
-        return {row.id for row in rows}
+    def _named(self, ids: Sequence[int]) -> list[Run]:
+        """The runs that it claimed last of these jobs; for others made-up ones."""
+        return [self.runs.get(job_id) or Run(_never_claimed(job_id)) for job_id in ids]
+
+    async def _finish(self, statement: Executable, ids: Sequence[int], **parameters: Any) -> set[int]:
+        runs = self._named(ids)
+        parameters |= {
+            "ids": [run.job.id for run in runs],
+            "attempts": [run.job.attempts for run in runs],
+            "keyed": [run.job.key is not None for run in runs],
+            "pool_id": self.pool_id,
+        }
+        written: set[int] = set()
+        self.busy = set()
+        for row in await self.connection.execute(statement, parameters):
+            (self.busy if row.busy else written).add(row.id)
+        return written
+
+
+def _never_claimed(job_id: int) -> ClaimedJob:
+    return ClaimedJob(job_id, "a", "{}", None, 0, datetime.now(UTC), 1, 25, None, None)
 
 
 @asynccontextmanager

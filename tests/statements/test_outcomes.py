@@ -12,12 +12,12 @@ from tests.statements.pool import Pool
 
 pytestmark = pytest.mark.anyio
 
-WRITES = ["complete", "fail", "give_back", "give_back_forgotten"]
+WRITES = ["complete", "complete_alike", "fail", "give_back", "let_go"]
 
 
 async def write(pool: Pool, how: str, *ids: int) -> set[int]:
     """Do one of the four writes to these jobs."""
-    written: set[int] = await getattr(pool, how)(*(() if how == "give_back_forgotten" else ids))
+    written: set[int] = await getattr(pool, how)(*(() if how == "let_go" else ids))
     return written
 
 
@@ -97,23 +97,122 @@ async def test_complete_deletes(pool: Pool, claimed: dict[str, int], db: asyncpg
     assert claimed["mine"] not in await jobs(db)
 
 
-@pytest.mark.parametrize(("attempts", "expected"), [(1, 0), (5, 4), (0, 0)])
-async def test_give_back(
-    pool: Pool, claimed: dict[str, int], db: asyncpg.Connection, attempts: int, expected: int
-) -> None:
-    job_id = claimed["mine"]
+@pytest.mark.parametrize("how", ["give_back", "let_go"])
+@pytest.mark.parametrize("attempts", [0, 4, 24])
+async def test_give_back(pool: Pool, add: Add, db: asyncpg.Connection, how: str, attempts: int) -> None:
+    job_id = await add()
     await db.execute("update graphile_worker._private_jobs set attempts = $1", attempts)
     before = (await jobs(db))[job_id]
-    assert await pool.give_back(job_id) == {job_id}
+    await pool.claim()
     await pool.commit()
-    changed = {"attempts": expected, "locked_at": None, "locked_by": None, "is_available": True}
-    assert (await jobs(db))[job_id] == before | changed, "updated_at and run_at stay"
+    assert await write(pool, how, job_id) == {job_id}
+    await pool.commit()
+    assert (await jobs(db))[job_id] == before, "updated_at and run_at stay"
 
 
-async def test_give_back_forgotten_keeps_what_is_known(
-    pool: Pool, claimed: dict[str, int], db: asyncpg.Connection
+@pytest.mark.parametrize("how", ["give_back", "let_go"])
+@pytest.mark.parametrize("attempts", [0, 24])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "select graphile_worker.remove_job('k')",
+        "select graphile_worker.add_job('a', job_key => 'k')",
+    ],
+    ids=["removed", "replaced"],
+)
+async def test_what_was_removed_or_replaced_does_not_come_back(
+    pool: Pool, add: Add, db: asyncpg.Connection, how: str, attempts: int, change: str
 ) -> None:
-    assert await pool.give_back_forgotten(claimed["my queue's"]) == {claimed["mine"]}
+    job_id = await add(job_key="k")
+    await db.execute("update graphile_worker._private_jobs set attempts = $1", attempts)
+    await pool.claim()
+    await pool.commit()
+    await db.execute(change)
+    assert await write(pool, how, job_id) == {job_id}
+    await pool.commit()
+    after = (await jobs(db))[job_id]
+    assert (after["attempts"], after["locked_by"], after["is_available"]) == (25, None, False)
+
+
+@pytest.mark.parametrize("how", ["complete", "complete_alike", "fail", "give_back"])
+async def test_an_older_run_of_the_same_pool_has_no_say(pool: Pool, add: Add, db: asyncpg.Connection, how: str) -> None:
+    """Its job was unlocked by somebody, and claimed anew."""
+    job_id = await add(queue_name="q")
+    await pool.claim()
+    await pool.commit()
+    older = dict(pool.runs)
+    await db.execute("select graphile_worker.force_unlock_workers(array['pool-1'])")
+    await pool.claim()
+    await pool.commit()
+    before, pool.runs = await jobs(db), older
+    assert await write(pool, how, job_id) == set()
+    await pool.commit()
+    assert await jobs(db) == before
+    assert await queues(db) == {"q": "pool-1"}
+
+
+@pytest.mark.parametrize("how", ["complete", "fail"])
+@pytest.mark.parametrize(
+    "change",
+    ["select graphile_worker.remove_job('k')", "select graphile_worker.add_job('a', job_key => 'k')"],
+    ids=["removed", "replaced"],
+)
+async def test_what_was_removed_or_replaced_is_written_still(
+    pool: Pool, add: Add, db: asyncpg.Connection, how: str, change: str
+) -> None:
+    job_id = await add(job_key="k")
+    await pool.claim()
+    await pool.commit()
+    await db.execute(change)
+    assert await write(pool, how, job_id) == {job_id}
+    await pool.commit()
+    row = (await jobs(db)).get(job_id)
+    assert row is None if how == "complete" else row is not None and not row["is_available"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_let_go_of_the_queue_of_a_job_that_is_gone(
+    pool: Pool, add: Add, db: asyncpg.Connection, known: bool
+) -> None:
+    """Unless its handler goes on: then the next job of the queue waits."""
+    job_id = await add(queue_name="q")
+    await pool.claim()
+    await pool.commit()
+    await db.execute("delete from graphile_worker._private_jobs")
+    await pool.let_go(*[job_id] * known)
+    await pool.commit()
+    assert await queues(db) == {"q": "pool-1" if known else None}
+
+
+@pytest.mark.parametrize("how", ["complete", "fail", "give_back", "let_go"])
+@pytest.mark.parametrize("table", ["_private_jobs", "_private_job_queues"])
+async def test_around_what_another_transaction_has_locked(
+    pool: Pool, claimed: dict[str, int], db: asyncpg.Connection, how: str, table: str
+) -> None:
+    """The job and its queue are written together or not at all."""
+    mine, in_queue = claimed["mine"], claimed["my queue's"]
+    arguments = {} if how == "let_go" else {"around_locks": True}
+    ids = [] if how == "let_go" else [mine, in_queue]
+    column = "id" if table == "_private_job_queues" else "job_queue_id"
+    async with db.transaction():
+        queue_id = await db.fetchval("select id from graphile_worker._private_job_queues where queue_name = 'q'")
+        await db.execute(f"select from graphile_worker.{table} where {column} = $1 for update", queue_id)
+        if how == "let_go" and table == "_private_job_queues":
+            assert await pool.let_go() == {mine, in_queue}
+            assert pool.busy == {queue_id}
+            return
+        assert await getattr(pool, how)(*ids, **arguments) == {mine}
+        assert pool.busy >= {in_queue}
+        await pool.commit()
+    assert (await jobs(db))[in_queue]["locked_by"] == "pool-1"
+    assert (await queues(db))["q"] == "pool-1"
+    assert await getattr(pool, how)(*ids, **arguments) == {in_queue}
+    await pool.commit()
+    assert (await queues(db))["q"] is None
+
+
+async def test_let_go_keeps_what_is_known(pool: Pool, claimed: dict[str, int], db: asyncpg.Connection) -> None:
+    assert await pool.let_go(claimed["my queue's"]) == {claimed["mine"]}
     await pool.commit()
     after = await jobs(db)
     assert (after[claimed["mine"]]["locked_by"], after[claimed["mine"]]["attempts"]) == (None, 0)

@@ -18,14 +18,18 @@ pytestmark = pytest.mark.anyio
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-async def job_id(pool: Pool, add: Add, db: asyncpg.Connection) -> int:
-    """A job in its first of 25 attempts."""
+async def claimed(pool: Pool, add: Add, db: asyncpg.Connection, attempt: int) -> int:
+    """A job in this attempt of 25."""
     added = await add(payload='["x", "y"]', queue_name="q")
+    await db.execute("update graphile_worker._private_jobs set updated_at = 'epoch', attempts = $1", attempt - 1)
     await pool.claim()
     await pool.commit()
-    await db.execute("update graphile_worker._private_jobs set updated_at = 'epoch'")
     return added
+
+
+@pytest.fixture
+async def job_id(pool: Pool, add: Add, db: asyncpg.Connection) -> int:
+    return await claimed(pool, add, db, 1)
 
 
 async def row(db: asyncpg.Connection, job_id: int) -> dict[str, Any]:
@@ -52,8 +56,8 @@ async def test_what_a_failure_writes(pool: Pool, job_id: int, db: asyncpg.Connec
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 9, 10, 11, 24])
-async def test_backoff(pool: Pool, job_id: int, db: asyncpg.Connection, attempts: int) -> None:
-    await db.execute("update graphile_worker._private_jobs set attempts = $1", attempts)
+async def test_backoff(pool: Pool, add: Add, db: asyncpg.Connection, attempts: int) -> None:
+    job_id = await claimed(pool, add, db, attempts)
     now = await fail(pool, job_id)
     waited = (await row(db, job_id))["run_at"] - now
     assert abs(waited.total_seconds() - math.exp(min(attempts, 10))) < 0.001
@@ -77,16 +81,17 @@ async def test_final(pool: Pool, job_id: int, db: asyncpg.Connection) -> None:
     assert (after["attempts"], after["is_available"], after["locked_by"]) == (25, False, None)
 
 
-async def test_out_of_attempts(pool: Pool, job_id: int, db: asyncpg.Connection) -> None:
-    await db.execute("update graphile_worker._private_jobs set attempts = 25")
+async def test_out_of_attempts(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
+    job_id = await claimed(pool, add, db, 25)
     await fail(pool, job_id)
     after = await row(db, job_id)
     assert (after["attempts"], after["is_available"]) == (25, False)
 
 
-async def test_final_never_takes_attempts_back(pool: Pool, job_id: int, db: asyncpg.Connection) -> None:
-    """A keyed add or remove_job may have set max_attempts below while the job ran."""
-    await db.execute("update graphile_worker._private_jobs set attempts = 7, max_attempts = 3")
+async def test_final_never_takes_attempts_back(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
+    """Somebody has set max_attempts below while the job ran."""
+    job_id = await claimed(pool, add, db, 7)
+    await db.execute("update graphile_worker._private_jobs set max_attempts = 3")
     await fail(pool, job_id, final=[True])
     assert (await row(db, job_id))["attempts"] == 7
 

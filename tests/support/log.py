@@ -25,6 +25,10 @@ class Log(logging.Handler):
         """Return the lines that begin with what was being done."""
         return [line for line in self.lines if line.startswith(doing)]
 
+    def with_text(self, text: str) -> list[str]:
+        """Return the lines that have this text in them."""
+        return [line for line in self.lines if text in line]
+
     async def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Wait until the condition holds; it is tested after each line."""
         with anyio.fail_after(seconds):

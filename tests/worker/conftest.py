@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from gw_sqla import AsyncSession, JobRepository, JobRow, RunnerSettings, Task, TaskRegistry, async_sessionmaker
+from tests.support.log import Log, kept_log
 from tests.support.recorder import Recorder
 
 AddJob = Callable[..., Awaitable[JobRow]]
@@ -30,6 +31,13 @@ def repo() -> JobRepository:
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
+
+
+@pytest.fixture
+async def log(anyio_backend: str) -> AsyncIterator[Log]:
+    """What gw_sqla logs during the test."""
+    with kept_log() as log:
+        yield log
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
-from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.run import Run
 from gw_sqla.worker.claim_position import START
 from gw_sqla.worker.store import Store
 from tests.support.pools import locks, registered
@@ -35,7 +35,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     places = []
     claim = Store.claim
 
-    async def noted(store: Store, *arguments: Any) -> list[ClaimedJob]:
+    async def noted(store: Store, *arguments: Any) -> list[Run]:
         places.append(arguments[-1].id)
         return await claim(store, *arguments)
 
@@ -75,7 +75,7 @@ async def test_it_is_run_while_another_job_goes_on(
     added: list[str] = []
     claim = Store.claim
 
-    async def late(store: Store, *arguments: Any) -> list[ClaimedJob]:
+    async def late(store: Store, *arguments: Any) -> list[Run]:
         jobs = await claim(store, *arguments)
         if not jobs and arguments[-1] is not START and not added:
             added.append("urgent")
@@ -112,7 +112,7 @@ async def test_asyncios_own_cancellation_forgets_no_claim(
     committed = anyio.Event()
     claim = Store.claim
 
-    async def unanswered(store: Store, *arguments: Any) -> list[ClaimedJob]:
+    async def unanswered(store: Store, *arguments: Any) -> list[Run]:
         await claim(store, *arguments)
         committed.set()
         await anyio.sleep_forever()

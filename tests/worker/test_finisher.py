@@ -10,7 +10,9 @@ from gw_sqla import AsyncSession, JobRepository, Runner, TaskRegistry, async_ses
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.worker.claim_position import START
-from gw_sqla.worker.finisher import UNWRITABLE, Finisher
+from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.known_runs import KnownRuns
+from gw_sqla.worker.outcome_writer import UNWRITABLE
 from gw_sqla.worker.store import Store
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -26,11 +28,13 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
     for number in range(3):
         await add_job("note", number)
     store = Store(engine, "graphile_worker", "pool-test")
-    jobs = await store.claim(["note"], 3, [], START)
-    finisher = Finisher(store, Observers([recorder]), lambda _: None)
-    finisher.add(Failed(job=jobs[0], message="first"))
-    finisher.add(Failed(job=jobs[1], message="no JSON", payload_text="{broken"))
-    finisher.add(Failed(job=jobs[2], message="third", permanently=True))
+    runs = await store.claim(["note"], 3, [], START)
+    finisher = Finisher(store, KnownRuns(), Observers([recorder]), lambda _: None, lambda: None)
+    runs[0].end(Failed(job=runs[0].job, message="first"))
+    runs[1].end(Failed(job=runs[1].job, message="no JSON", payload_text="{broken"))
+    runs[2].end(Failed(job=runs[2].job, message="third", permanently=True))
+    for run in runs:
+        finisher.add(run)
     finisher.close(30)
     await finisher.run()
     await store.close()

@@ -29,15 +29,14 @@ class Listening:
         event.listen(engine.sync_engine, "connect", lambda connection, _: self.drivers.append(connection))
         self.listener = Listener(
             engine,
-            on_connected=self._on_connected,
+            look=self._look,
             on_jobs=self._on_jobs,
-            on_breaking_migration=lambda: None,
             known_migration=19,
             probe_interval=timedelta(milliseconds=20),
             probe_timeout=timeout,
         )
 
-    async def _on_connected(self) -> None:
+    async def _look(self) -> None:
         self.connected += 1
         if self._deafen and self.connected == 1:  # here the listener itself does nothing on the connection
             await call_asyncio(self.drivers[-1].driver_connection.execute, "unlisten *")

@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Outcome
+from gw_sqla.jobs.run import Run
 from gw_sqla.models import Job
+from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.slots import Slots
@@ -34,13 +36,13 @@ NOTE_CLAIMS = (
 )
 
 
-def a_job(number: int) -> ClaimedJob:
-    return ClaimedJob(number, "note", "{}", None, 0, datetime.now(UTC), 1, 25, None, None)
+def a_run(number: int) -> Run:
+    return Run(ClaimedJob(number, "note", "{}", None, 0, datetime.now(UTC), 1, 25, None, None))
 
 
-async def run_forever(job: ClaimedJob) -> Outcome:
+async def run_forever(run: Run) -> Outcome:
     await anyio.sleep_forever()
-    raise AssertionError(job)
+    raise AssertionError(run)
 
 
 async def counts(sessions: Sessions) -> tuple[int, int]:
@@ -215,8 +217,9 @@ async def test_how_many_are_wanted(prefetch: int, held: int, wanted: int) -> Non
         2,
         LocalQueue(2, prefetch, timedelta(minutes=1)),
         execute=run_forever,
-        finish=list[Outcome]().append,
-        lost=list[Outcome]().append,
+        finish=list[Run]().append,
+        superseded=list[Run]().append,
+        known=KnownRuns(),
         lease=lease,
         on_free=lambda: False,
         stopping=anyio.Event(),
@@ -224,7 +227,7 @@ async def test_how_many_are_wanted(prefetch: int, held: int, wanted: int) -> Non
     async with anyio.create_task_group() as task_group:
         slots.start(task_group)
         await anyio.wait_all_tasks_blocked()
-        slots.give([a_job(number) for number in range(held)])
+        slots.give([a_run(number) for number in range(held)])
         await anyio.wait_all_tasks_blocked()
         assert slots.wanted() == wanted
         task_group.cancel_scope.cancel()

@@ -193,20 +193,47 @@ async def listening(sessions: Sessions) -> int:
             await anyio.sleep(0.005)
 
 
+BREAKING = '{"breaking": true, "migrationNumber": 21}'
+
+
 async def test_breaking_migration_of_a_peer_stops_the_worker(
     engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions
 ) -> None:
     @tasks.task("note")
     async def note() -> None: ...
 
-    notices = ["rubbish", '{"breaking": false, "migrationNumber": 20}', '{"breaking": true, "migrationNumber": 21}']
-    with anyio.fail_after(20), pytest.RaisesGroup(SchemaTooNewError):
-        async with anyio.create_task_group() as task_group:
-            await task_group.start(Runner(engine, tasks, ONLY_NOTIFIED).run)
+    notices = ["rubbish", '{"breaking": false, "migrationNumber": 20}', BREAKING]
+    try:
+        with anyio.fail_after(20), pytest.RaisesGroup(SchemaTooNewError):
+            async with anyio.create_task_group() as task_group:
+                await task_group.start(Runner(engine, tasks, ONLY_NOTIFIED).run)
+                await listening(sessions)
+                async with sessions.begin() as session:
+                    await session.execute(
+                        text("insert into graphile_worker.migrations (id, breaking) values (21, true)")
+                    )
+                    for payload in notices:
+                        await session.execute(select(func.pg_notify("worker:migrate", payload)))
+    finally:
+        async with sessions.begin() as session:
+            await session.execute(text("delete from graphile_worker.migrations where id = 21"))
+
+
+async def test_a_notification_alone_stops_nothing(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    """Any role can send one, and one about another schema is none of ours: the ledger knows."""
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    async with Runner(engine, tasks, ONLY_NOTIFIED, observers=[recorder]):
+        for number in range(1, 4):
             await listening(sessions)
             async with sessions.begin() as session:
-                for payload in notices:
-                    await session.execute(select(func.pg_notify("worker:migrate", payload)))
+                await session.execute(select(func.pg_notify("worker:migrate", BREAKING)))
+            await add_job(note)
+            await recorder.until(lambda least=number: len(recorder.completed) == least)  # type: ignore[misc]
 
 
 async def test_breaking_migration_while_nobody_listened_is_seen_too(

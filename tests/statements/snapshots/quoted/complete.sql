@@ -1,13 +1,18 @@
 -- $1 ids
--- $2 pool_id
-with finished as (
-  delete from "we""ird: 50% Schema"._private_jobs j
-  where j.id = any ($1::BIGINT[]) and j.locked_by = $2::VARCHAR
+-- $2 attempts
+-- $3 keyed
+-- $4 pool_id
+with runs as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[]) as r (id, attempts, keyed)),
+written as (
+  delete from "we""ird: 50% Schema"._private_jobs j using runs r where j.id = r.id and j.locked_by = $4::VARCHAR and (
+    j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
+  )
   returning j.id, j.job_queue_id
-), unlocked as (
+),
+unlocked as (
   update "we""ird: 50% Schema"._private_job_queues q
   set locked_at = null, locked_by = null
-  from finished f
-  where q.id = f.job_queue_id and q.locked_by = $2::VARCHAR
+  from written f
+  where q.id = f.job_queue_id and q.locked_by = $4::VARCHAR
 )
-select id from finished
+select id, false as busy from written
