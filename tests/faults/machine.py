@@ -226,10 +226,10 @@ class SchemaMachine(RuleBasedStateMachine):
         assert self.loop.run(self.pools[pool].give_back(*ids)) == self.model.give_back(pool, ids)
 
     @rule(pool=st.sampled_from(POOLS), places=picks)
-    def give_back_forgotten(self, pool: str, places: list[int]) -> None:
+    def let_go(self, pool: str, places: list[int]) -> None:
         known = self.picked(places)
-        forgotten = [job_id for job_id in self.model.jobs if job_id not in known]
-        assert self.loop.run(self.pools[pool].let_go(*known)) == self.model.give_back(pool, forgotten)
+        queues = [run.job.queue_name for job_id, run in self.pools[pool].runs.items() if job_id in known]
+        assert self.loop.run(self.pools[pool].let_go(*known)) == self.model.let_go(pool, known, queues)
 
     @invariant()
     def the_rows_are_the_models(self) -> None:
@@ -245,7 +245,11 @@ class SchemaMachine(RuleBasedStateMachine):
         queues = dict(tuple(row) for row in self.rows(_QUEUES, expired=EXPIRED))
         assert {name: queues[name] for name in self.model.queues} == self.model.queues
         if self.model.updated:
-            self.rows("update __schema__._private_jobs set updated_at = '2000-01-01'")
+            self.rows(
+                "update __schema__._private_jobs set updated_at = '2000-01-01', "
+                "created_at = case when id = any (:touched) then timestamptz '1999-01-01' else '2000-01-01' end",
+                touched=list(self.model.touched),
+            )
             self.model.updated.clear()
 
     def refused(self, sqlstate: str, sql: str, **parameters: Any) -> None:

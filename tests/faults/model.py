@@ -65,12 +65,22 @@ class ModelJob:
 
 @dataclass
 class Model:
-    """All jobs and queues. ``updated`` has the ids of jobs whose updated_at the last call had to set."""
+    """All jobs and queues. ``updated`` has the ids of jobs whose updated_at the last call had to set.
+
+    ``touched`` has those that were changed since they were added, by other than workers; ``claims``, for each pool and
+    job, the attempt and the key of its last claim: what a run of it knows.
+    """
 
     now: datetime
     jobs: dict[int, ModelJob] = field(default_factory=dict)
     queues: dict[str, Lock] = field(default_factory=dict)
     updated: set[int] = field(default_factory=set)
+    touched: set[int] = field(default_factory=set)
+    claims: dict[tuple[str, int], tuple[int, str | None]] = field(default_factory=dict)
+
+    def touch(self, job: ModelJob) -> None:
+        self.updated.add(job.id)
+        self.touched.add(job.id)
 
     def with_key(self, key: str | None) -> ModelJob | None:
         return next((job for job in self.jobs.values() if key is not None and job.key == key), None)
@@ -82,12 +92,12 @@ class Model:
         held = self.with_key(spec.key)
         if held is not None and dedupe:
             held.revision += 1
-            self.updated.add(held.id)
+            self.touch(held)
             return held.id
         if held is not None and not held.available:
             held.key = None
             held.attempts = held.max_attempts
-            self.updated.add(held.id)
+            self.touch(held)
             held = None
         new = ModelJob(
             id=new_id,
@@ -101,6 +111,7 @@ class Model:
             flags=tuple(sorted(set(spec.flags))) if spec.flags else None,
         )
         if held is not None:
+            self.touch(held)
             both_lists = isinstance(held.payload, list) and isinstance(new.payload, list)
             new = replace(
                 new,
@@ -122,7 +133,7 @@ class Model:
         else:
             job.key = None
             job.attempts = job.max_attempts
-            self.updated.add(job.id)
+            self.touch(job)
         return job.id
 
     def complete_by_hand(self, ids: Collection[int]) -> set[int]:
@@ -136,7 +147,7 @@ class Model:
         for job in touched:
             job.last_error = "Manually marked as failed" if message is None else message
             job.attempts = job.max_attempts
-            self.updated.add(job.id)
+            self.touch(job)
         return {job.id for job in touched}
 
     def reschedule(self, ids: Collection[int], changes: dict[str, Any]) -> set[int]:
@@ -145,7 +156,7 @@ class Model:
             for name, value in changes.items():
                 if value is not None:
                     setattr(job, name, value)
-            self.updated.add(job.id)
+            self.touch(job)
         return {job.id for job in touched}
 
     def unlock(self, pools: Collection[str]) -> None:
@@ -200,6 +211,7 @@ class Model:
         for job in chosen:
             job.attempts += 1
             job.locked_by = pool
+            self.claims[pool, job.id] = job.attempts, job.key
             if job.queue is not None:
                 self.queues[job.queue] = pool
 
@@ -220,8 +232,25 @@ class Model:
     def give_back(self, pool: str, ids: Collection[int]) -> set[int]:
         finished = self._owned(pool, ids)
         for job in finished:
-            job.attempts = max(0, job.attempts - 1)
+            if (job.attempts, job.key) == self.claims[pool, job.id]:
+                job.attempts = max(0, job.attempts - 1)
         return self._finish(pool, finished)
+
+    def let_go(self, pool: str, known: Collection[int], queues: Collection[str | None]) -> set[int]:
+        """The pool unlocks all but the jobs of the runs it knows, and then the queues that it has for nothing."""
+        everything = self._held(pool, self.jobs)
+        named = {job.id for job in self._owned(pool, known)}
+        for job in everything:
+            if job.id in named:
+                continue
+            removed = job.key is None and job.attempts >= job.max_attempts and job.id in self.touched
+            job.attempts -= not removed and job.attempts > 0
+            job.locked_by = None
+        wanted = {job.queue for job in everything if job.id in named} | set(queues)
+        for name, owner in self.queues.items():
+            if owner is not None and owner.removeprefix(EXPIRED) == pool and name not in wanted:
+                self.queues[name] = None
+        return {job.id for job in everything} - named
 
     def _finish(self, pool: str, finished: Iterable[ModelJob]) -> set[int]:
         for job in finished:
@@ -244,7 +273,16 @@ class Model:
         return [job for job in self.jobs.values() if job.id in ids and job.touchable]
 
     def _owned(self, pool: str, ids: Collection[int]) -> list[ModelJob]:
-        """The jobs among the ids that the pool has; how old its lock is does not matter."""
+        """The jobs among the ids that the pool has by its last claim of them."""
+        return [job for job in self._held(pool, ids) if self._is_of_last_claim(pool, job)]
+
+    def _is_of_last_claim(self, pool: str, job: ModelJob) -> bool:
+        attempts, key = self.claims[pool, job.id]
+        was_removed = key is not None and job.key is None and job.attempts == job.max_attempts
+        return job.attempts == attempts or was_removed
+
+    def _held(self, pool: str, ids: Collection[int]) -> list[ModelJob]:
+        """The jobs among the ids that are locked for the pool; how old its lock is does not matter."""
         return [
             job
             for job in self.jobs.values()
