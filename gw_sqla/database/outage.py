@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-__all__ = ["DATABASE_FAULTS", "Outage", "is_refusal", "waited_for_lock"]
+__all__ = ["DATABASE_FAULTS", "ConnectError", "Outage", "is_refusal", "waited_for_lock"]
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,11 @@ DATABASE_FAULTS = (
     OSError,
 )
 """What a query can raise when the database, the network or the pool is at fault."""
+
+
+class ConnectError(ConnectionError):
+    """Opening a connection has raised what no driver raises."""
+
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0

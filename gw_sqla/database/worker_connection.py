@@ -3,8 +3,13 @@
 The statements are built and compiled by SQLAlchemy, once, and run on the driver's connection, in
 autocommit. Through SQLAlchemy's connection each would cost a check-out, an execution context and a
 result: for the claim and the completion of 24 jobs that was more time than PostgreSQL took for them.
-The connection is made by the engine, with its settings and events, and then detached from the pool,
-which is the handlers'. After a fault it is closed, and the next statement opens another.
+The connection is made as the engine's pool makes its own, by the same creator and with the same events, but not by
+that pool, which is the handlers': they may hold all that it has, and a worker that waits for one of them cannot say
+that it is alive. After a fault it is closed, and the next statement opens another. Whatever opening one raises is a
+fault of the database: a token service, TLS, a name server.
+
+Its statements run at READ COMMITTED, whatever the engine, the role or the database say: they lock rows around those
+of others and go by what is committed, which the stricter levels answer with an error.
 
 A queue's table is empty at one moment and holds a hundred thousand jobs at the next, so its statistics
 are wrong most of the time. From them PostgreSQL likes to read and sort the whole table for a claim of 24
@@ -27,13 +32,13 @@ from typing import Any, TypeVar
 
 import anyio
 import asyncpg
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
-from gw_sqla.database.outage import DATABASE_FAULTS, is_refusal, waited_for_lock
+from gw_sqla.database.outage import DATABASE_FAULTS, ConnectError, is_refusal, waited_for_lock
 
 __all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
 
@@ -49,10 +54,12 @@ set jit = off;
 set plan_cache_mode = force_generic_plan"""
 
 STATEMENT_SECONDS = 60.0
-"""How long an answer may take, and the opening of a connection, which may come from the engine's pool. A network
-that has forgotten a connection lets it wait for ever otherwise."""
+"""How long an answer may take, and the opening of a connection. A network that has forgotten a connection lets it wait
+for ever otherwise."""
 
 _CLOSE_SECONDS = 5
+
+_READ_COMMITTED = "set default_transaction_isolation = 'read committed'"
 
 _DIALECT = URL.create("postgresql+asyncpg").get_dialect()()
 
@@ -79,7 +86,8 @@ class WorkerConnection:
         pooled: bool = False,
         isolation_level: IsolationLevel = "AUTOCOMMIT",
     ) -> None:
-        self._engine = engine.execution_options(isolation_level=isolation_level)
+        self._engine = engine
+        self._isolation_level: IsolationLevel = isolation_level
         self._pooled = pooled
         self._settings = settings.replace("set ", "set local ") if pooled else settings
         self._connection: AsyncConnection | None = None
@@ -174,7 +182,7 @@ class WorkerConnection:
             driver.terminate()
 
     async def _fetch_in_transaction(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
-        async with self._driver.transaction():
+        async with self._driver.transaction(isolation="read_committed"):
             await self._driver.execute(self._settings)
             rows: Sequence[Any] = await self._driver.fetch(sql, *values)
         return rows
@@ -182,10 +190,27 @@ class WorkerConnection:
     async def _opened(self) -> Any:
         if self._connection is not None:
             return self._driver
-        self._connection = await self._engine.connect()
-        self._driver = (await self._connection.get_raw_connection()).driver_connection
+        try:
+            self._connection = await self._without_pool().connect()
+            self._driver = (await self._connection.get_raw_connection()).driver_connection
+        except DATABASE_FAULTS:
+            raise
+        except Exception as error:  # whatever a program's own way of connecting raises
+            raise ConnectError(f"{type(error).__name__}: {error}") from error
         assert self._connection.sync_connection is not None
         self._connection.sync_connection.detach()
-        if self._settings and not self._pooled:
-            await self._driver.execute(self._settings)
+        if not self._pooled:
+            await self._driver.execute(f"{_READ_COMMITTED};\n{self._settings}")
         return self._driver
+
+    def _without_pool(self) -> AsyncEngine:
+        """Return an engine that makes connections as the one of the handlers does, in a pool of its own."""
+        engine = self._engine.sync_engine
+        own = Engine(
+            engine.pool.recreate(),
+            engine.dialect,
+            engine.url,
+            execution_options={**engine.get_execution_options(), "isolation_level": self._isolation_level},
+            hide_parameters=engine.hide_parameters,
+        )
+        return AsyncEngine(own)

@@ -2,9 +2,10 @@
 
 A pool's row in ``_private_sqla_workers`` holds its last heartbeat and how old that may become: each pool
 states its own threshold, so workers with different settings judge each other rightly. A sweep locks the
-rows of the dead with SKIP LOCKED, deletes them and frees their locks, all in one statement: of any
-number of sweepers one recovers a pool, and a pool that lives finds its row gone at its next beat.
-All times are the database's.
+rows of the dead with SKIP LOCKED, frees their locks and deletes them, all in one statement: of any
+number of sweepers one recovers a pool, and a pool that lives finds its row gone at its next beat. What another
+transaction has locked meanwhile stays, and with it the row of its pool, for the next sweep. All times are the
+database's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.quoting import BIGINTS, TEXTS, statement
 
-__all__ = ["any_dead", "beat", "beat_beside_rust", "deregister", "held", "recover", "register", "unlock_stale"]
+__all__ = ["beat", "beat_beside_rust", "deregister", "find_dead", "held", "recover", "register", "unlock_stale"]
 
 _DEAD = "w.last_heartbeat_at + w.heartbeat_threshold < now()"
 
@@ -105,65 +106,113 @@ select pool_id from ours""",
 
 
 @lru_cache
-def any_dead(schema: str) -> TextualSelect:
-    """Tell whether a pool is dead: what a sweep costs when none is."""
+def find_dead(schema: str) -> TextualSelect:
+    """Select the dead pools, each with the ids of the jobs it has; what a sweep costs when there is none.
+
+    ``beside_rust``: whether ``rust_table`` is there.
+    """
     return statement(
-        f"select exists (select from __schema__._private_sqla_workers w where {_DEAD}) as dead", schema
-    ).columns(dead=Boolean)
+        f"""select
+  w.pool_id,
+  array(select j.id from __schema__._private_jobs j where j.locked_by = w.pool_id) as job_ids,
+  to_regclass(:rust_table) is not null as beside_rust
+from __schema__._private_sqla_workers w
+where {_DEAD}""",
+        schema,
+        rust_table=Text,
+    ).columns(pool_id=Text, job_ids=BIGINTS, beside_rust=Boolean)
 
 
 @lru_cache
-def recover(schema: str) -> TextualSelect:
-    """Free the locks of the dead; a row for each: who it was, the ids of its jobs, of those without an attempt left.
+def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
+    """Free the locks of the dead among ``pool_ids``; a row for each of which something was freed, or that is gone.
 
-    The jobs keep the attempt as spent, say in ``last_error`` what happened, and wait for ``delay``.
+    It says who it was, the ids of its jobs, of those without an attempt left. Of the jobs only ``job_ids`` are freed,
+    unless that is null. They keep the attempt as spent, say in ``last_error`` what happened, and wait for ``delay``.
+    A pool of which something is locked still keeps its row; one that is gone, goes from Rust's table too.
     """
+    rust = (
+        """, rust as (
+  delete from __schema__._private_workers w using gone g where w.id = g.pool_id
+)"""
+        if beside_rust
+        else ""
+    )
     return statement(
         f"""with dead as (
-  select w.pool_id
-  from __schema__._private_sqla_workers w
-  where {_DEAD}
-  for update skip locked
-), gone as (
-  delete from __schema__._private_sqla_workers w
-  using dead d
-  where w.pool_id = d.pool_id
-  returning w.pool_id, format(
+  select w.pool_id, format(
     '%s (process %s on %s) sent no heartbeat for %s s',
     w.pool_id, w.metadata ->> 'pid', w.metadata ->> 'host', cast(extract(epoch from w.heartbeat_threshold) as real)
   ) as what
+  from __schema__._private_sqla_workers w
+  where w.pool_id = any (:pool_ids) and {_DEAD}
+  for update skip locked
+), free_jobs as (
+  select j.id, d.pool_id, d.what
+  from __schema__._private_jobs j
+  join dead d on j.locked_by = d.pool_id
+  where :job_ids is null or j.id = any (:job_ids)
+  for no key update of j skip locked
 ), jobs as (
   update __schema__._private_jobs j
   set {_UNLOCK}, run_at = greatest(j.run_at, now() + :delay),
-      last_error = 'the worker died while it had this job: ' || g.what
-  from gone g
-  where j.locked_by = g.pool_id
-  returning j.id, j.attempts >= j.max_attempts as is_final, g.pool_id
+      last_error = 'the worker died while it had this job: ' || f.what
+  from free_jobs f
+  where j.id = f.id
+  returning j.id, j.attempts >= j.max_attempts as is_final, f.pool_id
+), kept_jobs as (
+  select j.job_queue_id, j.locked_by as pool_id
+  from __schema__._private_jobs j
+  where j.locked_by in (select pool_id from dead) and j.id not in (select id from free_jobs)
+), free_queues as (
+  select q.id, d.pool_id
+  from __schema__._private_job_queues q
+  join dead d on q.locked_by = d.pool_id
+  where q.id not in (select job_queue_id from kept_jobs where job_queue_id is not null)
+  for no key update of q skip locked
 ), queues as (
   update __schema__._private_job_queues q
   set {_UNLOCK}
-  from gone g
-  where q.locked_by = g.pool_id
-)
+  from free_queues f
+  where q.id = f.id
+), gone as (
+  delete from __schema__._private_sqla_workers w
+  using dead d
+  where w.pool_id = d.pool_id and d.pool_id not in (select pool_id from kept_jobs) and not exists (
+    select from __schema__._private_job_queues q
+    where q.locked_by = d.pool_id and q.id not in (select id from free_queues)
+  )
+  returning w.pool_id
+){rust}
 select
-  g.what,
-  array(select j.id from jobs j where j.pool_id = g.pool_id order by j.id) as job_ids,
-  array(select j.id from jobs j where j.pool_id = g.pool_id and j.is_final order by j.id) as final_ids
-from gone g
-order by g.pool_id""",
+  d.what,
+  array(select j.id from jobs j where j.pool_id = d.pool_id order by j.id) as job_ids,
+  array(select j.id from jobs j where j.pool_id = d.pool_id and j.is_final order by j.id) as final_ids
+from dead d
+where d.pool_id in (select pool_id from gone) or d.pool_id in (select pool_id from jobs)
+order by d.pool_id""",
         schema,
+        pool_ids=TEXTS,
+        job_ids=BIGINTS,
         delay=Interval,
     ).columns(what=Text, job_ids=BIGINTS, final_ids=BIGINTS)
 
 
 @lru_cache
-def unlock_stale(schema: str) -> TextualSelect:
+def unlock_stale(schema: str, *, beside_rust: bool = False) -> TextualSelect:
     """Unlock what an owner that is not registered has held for over 4 hours (contract, section 4); attempts stay.
 
-    One row: the owners, how many jobs and how many queues.
+    One row: the owners, how many jobs and how many queues. ``beside_rust``: nor has beaten in Graphile Worker RS's
+    table for a quarter of an hour, three times what Rust allows.
     """
     stale = """locked_at < now() - interval '4 hours'
-    and not exists (select from __schema__._private_sqla_workers w where w.pool_id = {}.locked_by)"""
+    and not exists (select from __schema__._private_sqla_workers w where w.pool_id = {0}.locked_by)"""
+    if beside_rust:
+        stale += """
+    and not exists (
+      select from __schema__._private_workers w
+      where w.id = {0}.locked_by and w.last_heartbeat_at > now() - interval '15 minutes'
+    )"""
     return statement(
         f"""with stale_jobs as (
   select j.id, j.locked_by

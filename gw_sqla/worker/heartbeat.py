@@ -24,14 +24,13 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from time import monotonic
 
 import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.known_runs import KnownRuns
-from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.lease import Lease, lease_clock
 from gw_sqla.worker.registration import Registration
 from gw_sqla.worker.slots import Slots
 
@@ -67,7 +66,7 @@ class Heartbeat:
 
     async def begin(self) -> None:
         """Register and beat for the first time. Raises database errors as they are."""
-        since = monotonic()
+        since = lease_clock()
         await self._registration.register()
         await self._registration.beat([])
         self._lease.grant(since, self._threshold)
@@ -93,7 +92,7 @@ class Heartbeat:
         await self._registration.close()
 
     async def _beat(self) -> bool:
-        since = monotonic()
+        since = lease_clock()
         runs = [run for run in self._known.values() if run.needs_lock]
         try:
             with anyio.fail_after(self._answer_within):
@@ -119,7 +118,7 @@ class Heartbeat:
 
     async def _rise(self) -> bool:
         """Register again; what was begun under the old locks is cut off."""
-        since = monotonic()
+        since = lease_clock()
         try:
             with anyio.fail_after(self._answer_within):
                 await self._registration.register()

@@ -1,19 +1,36 @@
-"""Lease: until when no other worker can take this pool for dead, by this process's own clock.
+"""Lease: until when no other worker can take this pool for dead, by this machine's own clock.
 
 It begins when a heartbeat is sent that is then answered, and lasts for the threshold, so it ends
 before the database's clock allows anybody to sweep. A pool without it claims no job and begins none that
 waits in its local queue: they may be another's by now. What runs goes on; most outages end with nobody swept.
+
+The clock counts the time for which the machine slept, where the system has one that does: the others swept meanwhile.
 """
 
 from __future__ import annotations
 
-from time import monotonic
+import sys
+import time
 
 import anyio
 
-__all__ = ["Lease"]
+__all__ = ["Lease", "lease_clock"]
 
 _LOOK_AGAIN = 0.05
+
+
+_CLOCK: int | None
+if hasattr(time, "CLOCK_BOOTTIME"):
+    _CLOCK = time.CLOCK_BOOTTIME
+elif sys.platform == "darwin":  # there it counts sleep, and `time.monotonic` is another
+    _CLOCK = time.CLOCK_MONOTONIC
+else:
+    _CLOCK = None
+
+
+def lease_clock() -> float:
+    """Return the seconds since some moment, those for which the machine slept included where it can be."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
 class Lease:
@@ -25,10 +42,10 @@ class Lease:
     @property
     def is_held(self) -> bool:
         """Whether the pool may claim and begin jobs."""
-        return monotonic() < self._until
+        return lease_clock() < self._until
 
     def grant(self, since: float, seconds: float) -> None:
-        """Hold it for ``seconds`` from ``since``, a time of `time.monotonic`."""
+        """Hold it for ``seconds`` from ``since``, a time of `lease_clock`."""
         self._until = since + seconds
 
     def revoke(self) -> None:

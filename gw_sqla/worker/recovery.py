@@ -66,6 +66,8 @@ class Recovery:
         except DATABASE_FAULTS as fault:  # a TimeoutError too
             await self._outage.wait(fault)
             return False
+        finally:
+            await self._registration.end_sweep()
         self._outage.over()
         return True
 

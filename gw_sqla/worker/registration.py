@@ -1,7 +1,10 @@
-"""Registration: who is alive, and the recovery of those who are not, over one connection of their own.
+"""Registration: who is alive, and the recovery of those who are not, each over a connection of its own.
 
-A beat must not wait for a connection of the handlers' pool, nor long for a sweep that waits for a row
-lock of somebody's open transaction: so the connection is its own, and its statements time out.
+A beat must not wait for a connection of the handlers' pool, nor for a sweep: so it has a connection that nothing else
+uses, whose statements time out. A sweep opens another, and closes it when it is done.
+
+A sweep is set-based, and goes around what others have locked. Where the database refuses a row (a trigger of the
+user's), each pool is recovered by itself, and of the pool with that row each job: no row holds up another.
 
 Where Graphile Worker RS keeps a table of workers, its recovery takes an owner without a row in it for
 dead. The pool beats there too; the table is never made, and a fault of it is said once and costs nothing else.
@@ -13,7 +16,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +27,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.outage import is_refusal
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import workers
@@ -65,7 +69,8 @@ class Unlocked:
 class Registration:
     """The statements of heartbeat and recovery for one worker pool.
 
-    All methods raise `gw_sqla.database.outage.DATABASE_FAULTS`; a cancellation cancels the statement. They take turns.
+    All methods raise `gw_sqla.database.outage.DATABASE_FAULTS`; a cancellation cancels the statement. Those of the
+    heartbeat take turns; those of a sweep are called by one task.
     """
 
     def __init__(
@@ -78,7 +83,8 @@ class Registration:
         metadata: str,
         pooled: bool = False,
     ) -> None:
-        self._connection = WorkerConnection(engine, settings=_SETTINGS, pooled=pooled)
+        self._beating = WorkerConnection(engine, settings=_SETTINGS, pooled=pooled)
+        self._sweeping = WorkerConnection(engine, settings=_SETTINGS, pooled=pooled)
         self._schema = schema
         self._pool_id = pool_id
         self._threshold = threshold
@@ -114,20 +120,49 @@ class Registration:
 
     async def recover(self, delay: timedelta) -> list[Recovered]:
         """Free the jobs and queues of dead pools; the jobs run no sooner than after ``delay``."""
-        [row] = await self._fetch(workers.any_dead(self._schema), {})
-        if not row["dead"]:
+        dead = await self._sweeping.fetch(workers.find_dead(self._schema), {"rust_table": self._rust_table})
+        if not dead:
             return []
-        rows = await self._fetch(workers.recover(self._schema), {"delay": delay})
+        statement = workers.recover(self._schema, beside_rust=dead[0]["beside_rust"])
+        pool_ids = [row["pool_id"] for row in dead]
+        parameters: dict[str, Any] = {"pool_ids": pool_ids, "job_ids": None, "delay": delay}
+        try:
+            rows = await self._sweeping.fetch(statement, parameters)
+        except asyncpg.PostgresError as refusal:
+            if not is_refusal(refusal):
+                raise
+            rows = await self._recover_one_by_one(statement, dead, delay)
         return [Recovered(row["what"], row["job_ids"], row["final_ids"]) for row in rows]
+
+    async def _recover_one_by_one(self, statement: ClauseElement, dead: Iterable[Any], delay: timedelta) -> list[Any]:
+        """Recover each job of each dead pool by itself; what the database refuses is logged, and stays."""
+        rows: list[Any] = []
+        for pool in dead:
+            for job_id in [*pool["job_ids"], None]:  # at last what is left of the pool: its queues, its row
+                job_ids = [] if job_id is None else [job_id]
+                parameters = {"pool_ids": [pool["pool_id"]], "job_ids": job_ids, "delay": delay}
+                try:
+                    rows += await self._sweeping.fetch(statement, parameters)
+                except asyncpg.PostgresError as refusal:
+                    if not is_refusal(refusal):
+                        raise
+                    log.warning("job %s of the dead pool %s stays locked: %s", job_id, pool["pool_id"], refusal)
+        return rows
 
     async def unlock_stale(self) -> Unlocked:
         """Unlock what an owner that is not registered has held for over 4 hours."""
-        [row] = await self._fetch(workers.unlock_stale(self._schema), {})
+        statement = workers.unlock_stale(self._schema, beside_rust=self._beside_rust)
+        [row] = await self._sweeping.fetch(statement, {})
         return Unlocked(row["owners"], row["jobs"], row["queues"])
 
+    async def end_sweep(self) -> None:
+        """Close the connection of the sweeps until the next; shielded, and not longer than some seconds."""
+        await self._sweeping.close()
+
     async def close(self) -> None:
-        """Close the connection; shielded, and not longer than some seconds."""
-        await self._connection.close()
+        """Close the connections; shielded, and not longer than some seconds each."""
+        await self._beating.close()
+        await self._sweeping.close()
 
     def _named(self, runs: Collection[Run]) -> dict[str, Any]:
         return {"pool_id": self._pool_id, "ids": [run.job.id for run in runs]}
@@ -142,7 +177,7 @@ class Registration:
 
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Any:
         async with self._turn:
-            return await self._connection.fetch(statement, parameters)
+            return await self._beating.fetch(statement, parameters)
 
 
 def _not_held(runs: Collection[Run], row: Any) -> list[Run]:

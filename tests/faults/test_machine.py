@@ -35,7 +35,8 @@ class RecoveringMachine(SchemaMachine):
             """(:pool, now(), now() - interval '61 s', '60 s', '{"pid": 7, "host": "here"}')""",
             pool=pool,
         )
-        [dead] = self.loop.run(self._execute(workers.recover(self.schema), {"delay": delay}))
+        parameters = {"pool_ids": [pool], "job_ids": None, "delay": delay}
+        [dead] = self.loop.run(self._execute(workers.recover(self.schema), parameters))
         assert dead.what == f"{pool} (process 7 on here) sent no heartbeat for 60 s"
         message = f"the worker died while it had this job: {dead.what}"
         assert set(dead.job_ids) == self.model.recover(pool, delay, message)

@@ -24,7 +24,7 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
-default_pool_size = 4
+default_pool_size = 6
 max_client_conn = 100
 """
 _DEADLINE = 30.0

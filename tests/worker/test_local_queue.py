@@ -17,7 +17,7 @@ from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.run import Run
 from gw_sqla.models import Job
 from gw_sqla.worker.known_runs import KnownRuns
-from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.lease import Lease, lease_clock
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.slots import Slots
 from tests.support.recorder import Recorder
@@ -212,7 +212,7 @@ async def test_every_slot_begins_when_handlers_wait(
 async def test_how_many_are_wanted(prefetch: int, held: int, wanted: int) -> None:
     """Two slots; what does not run waits, and no claim is due for less than a quarter of the prefetch."""
     lease = Lease()
-    lease.grant(monotonic(), 60)
+    lease.grant(lease_clock(), 60)
     slots = Slots(
         2,
         LocalQueue(2, prefetch, timedelta(minutes=1)),

@@ -17,6 +17,7 @@ from gw_sqla.worker.registration import Recovered, Registration
 from tests.support.pools import locks, register, registered, take_all
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
+from tests.worker.refusals import NOT_ENDED, trigger
 
 pytestmark = pytest.mark.anyio
 
@@ -187,3 +188,108 @@ async def test_stale_locks_are_looked_for_every_now_and_then(
         sweeping.cancel_scope.cancel()
     await sweeper.close()
     assert "1 jobs and 0 queues were locked for over 4 hours and are unlocked; their owners: pool-node" in caplog.text
+
+
+@pytest.mark.parametrize("table", ["_private_jobs", "_private_job_queues"])
+async def test_a_locked_row_holds_up_that_row_only(
+    engine: AsyncEngine, sessions: Sessions, add_job: AddJob, table: str
+) -> None:
+    """Its pool keeps its row, for the sweep after."""
+    held = await add_job("note", queue_name="held")
+    await register(sessions, "pool-dead", silent_for=LONG_AGO)
+    await add_job("note", queue_name="free")
+    await take_all(sessions, "pool-dead")
+    await register(sessions, "pool-dead-too", silent_for=LONG_AGO)
+    await add_job("note")
+    await take_all(sessions, "pool-dead-too")
+    sweeper = a_register(engine)
+    column = "id" if table == "_private_jobs" else "queue_name"
+    value = held.id if table == "_private_jobs" else "'held'"
+    async with sessions() as session:
+        await session.execute(text(f"select from graphile_worker.{table} where {column} = {value} for update"))
+        freed = [job_id for pool in await sweeper.recover(timedelta(0)) for job_id in pool.job_ids]
+        assert len(freed) == (2 if table == "_private_jobs" else 3)
+        assert await registered(sessions) == ["pool-dead"]
+        assert await locks(sessions) == ((1, 1) if table == "_private_jobs" else (0, 1))
+        assert await sweeper.recover(timedelta(0)) == []
+    await sweeper.recover(timedelta(0))
+    assert (await locks(sessions), await registered(sessions)) == ((0, 0), [])
+    await sweeper.close()
+
+
+async def test_a_refused_row_holds_up_that_row_only(
+    engine: AsyncEngine, sessions: Sessions, add_job: AddJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = await add_job("note", priority=7, queue_name="kept")
+    for pool_id in ("pool-dead", "pool-dead-too"):
+        await add_job("note", queue_name=pool_id)
+        await register(sessions, pool_id, silent_for=LONG_AGO)
+        await take_all(sessions, pool_id)
+    sweeper = a_register(engine)
+    async with trigger(sessions, NOT_ENDED):
+        freed = [job_id for pool in await sweeper.recover(timedelta(0)) for job_id in pool.job_ids]
+        assert (len(freed), await locks(sessions)) == (2, (1, 1))
+        assert await registered(sessions) == ["pool-dead"]
+        assert f"job {kept.id} of the dead pool pool-dead stays locked: kept for the audit" in caplog.text
+    await sweeper.recover(timedelta(0))
+    assert (await locks(sessions), await registered(sessions)) == ((0, 0), [])
+    await sweeper.close()
+
+
+async def test_a_sweep_that_waits_holds_up_no_beat(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    """Somebody has locked the table of jobs, so the sweep waits; the worker says that it is alive all the same."""
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    settings = RunnerSettings(
+        heartbeat_interval=timedelta(milliseconds=20), sweep_interval=timedelta(milliseconds=20), concurrency=1
+    )
+    await register(sessions, "pool-dead", silent_for=LONG_AGO)
+    beat = text("select max(last_heartbeat_at) from graphile_worker._private_sqla_workers where pool_id <> 'pool-dead'")
+    waits = text("select count(*) from pg_stat_activity where pg_backend_pid() = any (pg_blocking_pids(pid))")
+    async with sessions() as session:
+        await session.execute(text("lock table graphile_worker._private_job_queues in access exclusive mode"))
+        async with Runner(engine, tasks, settings, observers=[recorder]):
+            with anyio.fail_after(20):
+                while await session.scalar(waits) == 0:
+                    pass
+                seen = first = await session.scalar(beat)
+                while seen == first:
+                    seen = await session.scalar(beat)
+            await session.rollback()
+
+
+RUST = """create table graphile_worker._private_workers (
+  id text primary key, last_heartbeat_at timestamptz not null, started_at timestamptz not null, metadata jsonb)"""
+
+
+async def test_beside_rust_workers(engine: AsyncEngine, sessions: Sessions, add_job: AddJob) -> None:
+    """A recovered pool leaves no row in Rust's table; a Rust worker that beats there keeps its old locks."""
+    await add_job("note")
+    await take_all(sessions, "rust-alive", held_for=timedelta(hours=5))
+    await add_job("note")
+    await take_all(sessions, "rust-dead", held_for=timedelta(hours=5))
+    await register(sessions, "pool-dead", silent_for=LONG_AGO)
+    async with sessions.begin() as session:
+        await session.execute(text(RUST))
+        beaten = (
+            "insert into graphile_worker._private_workers values (:id, now() - cast(:ago as interval), now(), null)"
+        )
+        for pool_id, ago in (("rust-alive", JUST_NOW), ("rust-dead", timedelta(hours=5)), ("pool-dead", LONG_AGO)):
+            await session.execute(text(beaten), {"id": pool_id, "ago": ago})
+    sweeper = a_register(engine)
+    try:
+        await sweeper.register()
+        await sweeper.beat([])
+        await sweeper.recover(timedelta(0))
+        assert (await sweeper.unlock_stale()).owners == ["rust-dead"]
+        async with sessions() as session:
+            left = await session.scalars(text("select id from graphile_worker._private_workers order by id"))
+            assert list(left) == ["pool-sweeper", "rust-alive", "rust-dead"]
+    finally:
+        await sweeper.close()
+        async with sessions.begin() as session:
+            await session.execute(text("drop table graphile_worker._private_workers"))

@@ -1,27 +1,33 @@
-"""The worker's own connections are closed whenever a cancellation comes, also just as a call on them ends."""
+"""The worker's own connections: none of the handlers' pool, at READ COMMITTED, closed whenever a cancellation comes."""
 
 from __future__ import annotations
 
 import gc
-from contextlib import ExitStack
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 import anyio
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla import Runner, TaskRegistry, call_asyncio
+from gw_sqla import AsyncSession, Runner, RunnerSettings, TaskRegistry, call_asyncio
 from gw_sqla.database.event_loops import driver_callback
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.schema.check import check_schema
 from gw_sqla.types import DEFAULT_SCHEMA
+from gw_sqla.worker.lease import lease_clock
 from tests.database.asleep import cancel_while_asleep
 from tests.repository.look import open_look
 from tests.support.housekeeper import NAME
+from tests.support.log import Log
+from tests.support.recorder import Recorder
 from tests.support.server import connect
-from tests.worker.conftest import ONLY_NOTIFIED
+from tests.worker.conftest import ONLY_NOTIFIED, AddJob
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +55,15 @@ class CancelAtQuery:
             self._cancel()
 
 
+async def rows(database: str, sql: str) -> list[Any]:
+    """Run SQL on a connection that is not the worker's."""
+    connection = await connect(database)
+    try:
+        return list(await connection.fetch(sql))
+    finally:
+        await connection.close()
+
+
 async def open_connections(database: str) -> int:
     """Count the connections to the database but this one, once those that were just closed are gone."""
     connection = await connect(database)
@@ -62,6 +77,126 @@ async def open_connections(database: str) -> int:
         )
     finally:
         await connection.close()
+
+
+OFTEN = RunnerSettings(
+    heartbeat_interval=timedelta(milliseconds=50),
+    poll_interval=timedelta(milliseconds=50),
+    sweep_interval=timedelta(milliseconds=50),
+    concurrency=2,
+)
+KILL = """select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and application_name = 'worker' and state = 'idle'"""
+
+
+@asynccontextmanager
+async def worker_engine(url: str, **options: Any) -> AsyncIterator[AsyncEngine]:
+    """Open an engine whose sessions can be told from others'."""
+    server_settings = {"application_name": "worker", **options.pop("server_settings", {})}
+    engine = create_async_engine(url, connect_args={"server_settings": server_settings}, **options)
+    yield engine
+    await call_asyncio(engine.dispose)
+
+
+async def test_none_comes_from_the_handlers_pool(
+    engine: AsyncEngine, tasks: TaskRegistry, database: str, recorder: Recorder, add_job: AddJob, log: Log
+) -> None:
+    """The handlers hold all of it, and every other connection is cut: the worker goes on, and is not taken for dead."""
+    release = anyio.Event()
+
+    @tasks.task("hold")
+    async def hold(session: AsyncSession) -> None:
+        await session.execute(text("select 1"))
+        await release.wait()
+
+    async with (
+        worker_engine(database, pool_size=2, max_overflow=0, pool_timeout=0.2) as small,
+        Runner(small, tasks, OFTEN, observers=[recorder]),
+    ):
+        for _ in range(2):
+            await add_job(hold)
+        await recorder.until(lambda: len(recorder.started) == 2)
+        held = "state = 'idle in transaction' and application_name = 'worker'"
+        with anyio.fail_after(20):
+            while len(await call_asyncio(rows, database, f"select from pg_stat_activity where {held}")) < 2:
+                pass
+        await call_asyncio(rows, database, KILL)
+        await log.until(lambda: log.about("the heartbeat works again"))
+        await log.until(lambda: log.about("listening for new jobs works again"))
+        release.set()
+        await recorder.until(lambda: len(recorder.completed) == 2)
+    assert recorder.lost == []
+
+
+async def test_whatever_connecting_raises_is_an_outage(
+    engine: AsyncEngine, tasks: TaskRegistry, database: str, recorder: Recorder, add_job: AddJob, log: Log
+) -> None:
+    """A program's own way to get a password, say."""
+
+    class TokenError(Exception):
+        """What the token service's client raises."""
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    is_down = False
+
+    def with_token(*_: object) -> None:
+        if is_down:
+            raise TokenError("the token service is down")
+
+    async with worker_engine(database) as guarded:
+        event.listen(guarded.sync_engine, "do_connect", with_token)
+        async with Runner(guarded, tasks, OFTEN, observers=[recorder]):
+            await add_job(note)
+            await recorder.until(lambda: recorder.completed)
+            is_down = True
+            await call_asyncio(rows, database, KILL)
+            await log.until(lambda: log.with_text("TokenError: the token service is down"))
+            is_down = False
+            await add_job(note)
+            await recorder.until(lambda: len(recorder.completed) == 2)
+    assert recorder.lost == recorder.failed == []
+
+
+@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
+async def test_they_run_at_read_committed(
+    engine: AsyncEngine, tasks: TaskRegistry, database: str, recorder: Recorder, add_job: AddJob, log: Log, level: str
+) -> None:
+    """A row that another transaction has changed meanwhile is an error at the stricter levels."""
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    seen = "create table seen as select current_setting('transaction_isolation') as level limit 0"
+    watch = """create function watch() returns trigger language plpgsql as $$ begin
+  insert into seen values (current_setting('transaction_isolation')); return null; end $$"""
+    trigger = (
+        "create trigger watch after update or delete on graphile_worker._private_jobs "
+        "for each statement execute function watch()"
+    )
+    for sql in (seen, watch, trigger):
+        await call_asyncio(rows, database, sql)
+    try:
+        strict = level.upper()
+        async with worker_engine(
+            database, isolation_level=strict, server_settings={"default_transaction_isolation": level}
+        ) as engine_at_level:
+            await add_job(note)
+            await Runner(engine_at_level, tasks, OFTEN, observers=[recorder]).run_once()
+        found = {row["level"] for row in await call_asyncio(rows, database, "select * from seen")}
+    finally:
+        await call_asyncio(rows, database, "drop function watch cascade")
+        await call_asyncio(rows, database, "drop table seen")
+    assert found == {"read committed"}
+
+
+def test_the_lease_counts_the_time_for_which_the_machine_slept() -> None:
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    if clock is None:
+        pytest.skip("this system has no clock that counts it")
+    before = time.clock_gettime(clock)
+    assert before <= lease_clock() <= time.clock_gettime(clock)
 
 
 @pytest.mark.parametrize("nth", range(1, 5))

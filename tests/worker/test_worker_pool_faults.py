@@ -88,6 +88,7 @@ async def test_every_connection_killed_again_and_again(
             await recorder.until(lambda least=round_ * 100: len(ran) >= least)  # type: ignore[misc]
             await run_sql(database, _KILL.format("%"))
         await recorder.until(lambda: len(ran) == 1500, seconds=60)
+    await call_asyncio(engine.dispose)  # what the pool has was killed, too
     async with sessions() as session:
         assert await repo.list_jobs(session) == []
         assert (
@@ -210,6 +211,7 @@ async def work_through_a_restart(
         await anyio.to_thread.run_sync(server.stop, "immediate")
         await anyio.to_thread.run_sync(server.start)
         await recorder.until(lambda: len(set(ran)) == 600, seconds=60)
+    await call_asyncio(engine.dispose)  # what the pool has ended with the server
     async with sessions() as session:
         assert await JobRepository().count_jobs_by_state(session) == dict.fromkeys(JobState, 0)
     assert recorder.lost == []
