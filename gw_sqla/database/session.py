@@ -19,7 +19,7 @@ import anyio
 from sqlalchemy.ext import asyncio as sa
 
 from gw_sqla.database.event_loops import call_asyncio, require_loop
-from gw_sqla.database.sqlalchemy_adapter import adapt
+from gw_sqla.database.sqlalchemy_adapter import adapt, end_in_time
 
 __all__ = ["AsyncAttrs", "AsyncSession", "AsyncSessionTransaction", "async_sessionmaker"]
 
@@ -113,7 +113,7 @@ class SessionInTransaction(Generic[SessionT]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
-            await call_asyncio(self._end, kind, error, traceback)
+            await call_asyncio(end_in_time, self._end, kind, error, traceback, is_clean_up=kind is not None)
 
     async def _end(self, *error: Any) -> None:
         try:

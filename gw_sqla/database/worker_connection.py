@@ -57,7 +57,7 @@ STATEMENT_SECONDS = 60.0
 """How long an answer may take, and the opening of a connection. A network that has forgotten a connection lets it wait
 for ever otherwise."""
 
-_CLOSE_SECONDS = 5
+_CLOSE_SECONDS = 2
 
 _READ_COMMITTED = "set default_transaction_isolation = 'read committed'"
 
@@ -118,6 +118,10 @@ class WorkerConnection:
             except DATABASE_FAULTS as fault:
                 log.debug("closing a connection of the worker's own: %s", fault)
 
+    async def cut_off(self) -> None:
+        """End the connection at once: a statement that is under way on it fails, as by the network."""
+        await call_asyncio(self._cut_off)
+
     async def rest(self) -> None:
         """Close the connection until the next statement; raises what closing raises."""
         await call_asyncio(self._close)
@@ -163,6 +167,10 @@ class WorkerConnection:
         except BaseException:
             await self._close()
             raise
+
+    async def _cut_off(self) -> None:
+        if self._driver is not None:
+            self._driver.terminate()
 
     async def _close(self) -> None:
         """Close the connection, if there is one; one that does not answer is cut off.

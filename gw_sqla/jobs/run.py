@@ -83,6 +83,11 @@ class Run:
         return self.state is _WAITING or self.state is RUNNING
 
     @property
+    def is_running(self) -> bool:
+        """Whether a handler of its has begun and not ended, as far as the state tells: a lost one may go on."""
+        return self.state is RUNNING or self.is_completed_by_handler
+
+    @property
     def has_ended(self) -> bool:
         """Whether its outcome is known, and to be written."""
         return self.state is _ENDED

@@ -66,6 +66,8 @@ class Claimer:
         self._lease = lease
         self._mark = Mark()
         self._let_go_at = 0.0
+        self._answered = anyio.Event()
+        self._answered.set()
         self._outage = Outage("claiming jobs")
 
     async def run(self) -> None:
@@ -80,6 +82,21 @@ class Claimer:
                 await self._demand.wait()
             if poll.cancelled_caught:
                 self._demand.may_have_more = True
+
+    async def be_cut_off(self) -> None:
+        """Wait to be cancelled; then a claim in flight has some seconds still, before its connection is cut off.
+
+        What it may have locked is let go of by the next connection.
+        """
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.move_on_after(_END_SECONDS, shield=True) as patience:
+                await self._answered.wait()
+            if patience.cancelled_caught:
+                log.warning("a claim was not answered for %g s while the worker stops: it is cut off", _END_SECONDS)
+                with anyio.CancelScope(shield=True):
+                    await self._store.cut_off_claim()
 
     async def drain(self) -> None:
         """Claim until nothing is ready and nothing is running or unwritten."""
@@ -146,6 +163,7 @@ class Claimer:
         if self._demand.may_have_leftovers:
             await self._let_go()
         with anyio.CancelScope(shield=True):
+            self._answered = anyio.Event()
             try:
                 runs = await self._store.claim(
                     self._task_identifiers, wanted, self._forbidden_flags, self._mark.begin()
@@ -153,6 +171,8 @@ class Claimer:
             except BaseException:
                 self._demand.may_have_leftovers = True
                 raise
+            finally:
+                self._answered.set()
             self._slots.give(runs)
             return runs
         raise AssertionError("nothing cancels this scope")

@@ -52,6 +52,7 @@ class Parts:
     """The parts of one run of a runner."""
 
     store: Store
+    known: KnownRuns
     workplace: Workplace
     processes: Processes
     finisher: Finisher
@@ -114,6 +115,7 @@ def compose(
     )
     return Parts(
         store=store,
+        known=known,
         workplace=workplace,
         processes=processes,
         finisher=finisher,

@@ -23,6 +23,10 @@ class KnownRuns(dict[int, Run]):
         self.update(newer)
         return older
 
+    def running(self) -> list[Run]:
+        """Those whose handlers go on."""
+        return [run for run in self.values() if run.is_running]
+
     def forget(self, runs: Iterable[Run]) -> None:
         """Let go of these, unless a newer run of the same job has taken the place."""
         for run in runs:

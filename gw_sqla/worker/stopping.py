@@ -2,19 +2,23 @@
 
 Three nested scopes: *intake* (listener, claimer, cron, recovery) inside *working* (slots) inside *draining*
 (finisher, heartbeat). A stop ends intake first; jobs that were claimed and not started are returned with their
-attempt. The slots then have the grace period, as a deadline on the working scope; jobs that still
-run are cancelled and failed, their attempt spent, as when Graphile Worker is stopped by force. Last,
+attempt. The slots have the grace period, from the request on; jobs that still
+run then are cancelled and failed, their attempt spent, as when Graphile Worker is stopped by force. Last,
 the finisher writes what is left, shielded, with a deadline.
+
+Each step is bounded whatever the network does: a claim in flight, the clean-up of a handler's session, the closing
+of a connection have some seconds, before the connection is cut off. What a stop waits for, it says.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
 
+from gw_sqla.jobs.run import Run
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.composition import Parts
 from gw_sqla.worker.finisher import Finisher
@@ -25,6 +29,8 @@ from gw_sqla.worker.stop import Stop
 __all__ = ["work_until_stopped"]
 
 log = logging.getLogger(__name__)
+
+_SAY_AGAIN_SECONDS = 5.0
 
 
 async def work_until_stopped(
@@ -41,12 +47,11 @@ async def work_until_stopped(
             async with anyio.create_task_group() as working:
                 slots.start(working)
                 async with anyio.create_task_group() as watching:
-                    watching.start_soon(_cancel_jobs_when_asked, stop, working, name="gw_sqla grace period")
+                    watching.start_soon(_give_grace, stop, working, settings, parts, name="gw_sqla grace period")
                     if with_signals:
                         await watching.start(heed_signals, stop, settings.grace_period, name="gw_sqla signals")
                     await take_in()
                     slots.close()
-                    working.cancel_scope.deadline = anyio.current_time() + settings.grace_period.total_seconds()
                     await slots.ended.wait()
                     watching.cancel_scope.cancel()
         finally:
@@ -62,7 +67,24 @@ async def _drain(finisher: Finisher, heartbeat: Heartbeat) -> None:
         beating.cancel_scope.cancel()
 
 
-async def _cancel_jobs_when_asked(stop: Stop, working: TaskGroup) -> None:
-    await stop.grace_is_over.wait()
-    log.warning("running jobs are cancelled now")
+async def _give_grace(stop: Stop, working: TaskGroup, settings: RunnerSettings, parts: Parts) -> None:
+    """Cancel the running jobs when a stop was asked for and its grace period is over; say what the stop waits for."""
+    await stop.requested.wait()
+    if running := parts.known.running():
+        log.info("the worker stops; it waits for %s, up to %s", _names(running), settings.grace_period)
+    else:
+        log.info("the worker stops")
+    with anyio.move_on_after(settings.grace_period.total_seconds()):
+        await stop.grace_is_over.wait()
+    log.warning("running jobs are cancelled now: %s", _names(parts.known.running()) or "there are none")
     working.cancel_scope.cancel()
+    with anyio.CancelScope(shield=True):
+        while not parts.slots.ended.is_set():
+            with anyio.move_on_after(_SAY_AGAIN_SECONDS) as patience:
+                await parts.slots.ended.wait()
+            if patience.cancelled_caught:
+                log.warning("the stop waits for handlers that were cancelled: %s", _names(parts.known.running()))
+
+
+def _names(runs: Sequence[Run]) -> str:
+    return ", ".join(f"job {run.job.id} ({run.job.task_identifier})" for run in runs[:20])

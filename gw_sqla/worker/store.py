@@ -74,6 +74,10 @@ class Store:
         for connection in (self._claiming, self._writing):
             await connection.close()
 
+    async def cut_off_claim(self) -> None:
+        """End the connection of a claim that is under way."""
+        await self._claiming.cut_off()
+
     async def register_tasks(self, task_identifiers: Collection[str]) -> None:
         """Make the task identifiers known, so that no caller's first add_job has to."""
         statement = job_queries.register_tasks(self._schema)

@@ -30,4 +30,5 @@ async def far_engine(proxy: Proxy, anyio_backend: str) -> AsyncIterator[AsyncEng
         yield engine
         checked_out: Any = engine.pool
         assert checked_out.checkedout() == 0, "a connection was left checked out"
+        proxy.cut()  # one that the network has forgotten would make the pool wait for its goodbye
         await call_asyncio(engine.dispose)

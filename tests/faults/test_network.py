@@ -25,6 +25,7 @@ from gw_sqla.worker.stop import Stop
 from tests.support.log import Log
 from tests.support.proxy import Proxy
 from tests.support.recorder import Recorder
+from tests.worker.conftest import AddJob
 
 pytestmark = pytest.mark.anyio
 
@@ -175,3 +176,55 @@ async def test_silence_that_never_ends(
         await recorder.until(lambda: len(set(ran)) == JOBS, seconds=60)
     await assert_nothing_is_left(sessions, repo)
     assert recorder.lost == []
+
+
+@pytest.mark.parametrize("during", ["a query", "the handler's own work"])
+@pytest.mark.parametrize("how", ["stop", "timeout"])
+async def test_silence_bounds_what_ends_a_handler(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    add_job: AddJob,
+    proxy: Proxy,
+    log: Log,
+    during: str,
+    how: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The clean-up of its session, and everything else that a stop waits for, has some seconds, here half of one."""
+    for name in (
+        "gw_sqla.database.sqlalchemy_adapter.CLEAN_UP_SECONDS",
+        "gw_sqla.database.worker_connection._CLOSE_SECONDS",
+        "gw_sqla.worker.claimer._END_SECONDS",
+        "gw_sqla.worker.heartbeat._DEREGISTER_SECONDS",
+    ):
+        monkeypatch.setattr(name, 0.5)
+    ended = anyio.Event()
+
+    @tasks.task("hold", timeout=timedelta(milliseconds=500) if how == "timeout" else None)
+    async def hold(session: AsyncSession) -> None:
+        try:
+            await session.execute(text("select 1"))
+            proxy.forget()
+            if during == "a query":
+                await session.execute(text("select 1"))
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    settings = RunnerSettings(
+        concurrency=1, prefetch=1, grace_period=timedelta(milliseconds=500), flush_timeout=timedelta(milliseconds=500)
+    )
+    job = await add_job(hold)
+    await add_job(note)
+    with anyio.fail_after(25):
+        async with Runner(far_engine, tasks, settings, observers=[recorder]):
+            await recorder.until(lambda: recorder.started)
+            if how == "timeout":
+                await recorder.until(lambda: len(recorder.started) == 2)  # its slot is free again
+    assert ended.is_set()
+    if how == "stop":
+        assert log.with_text(f"running jobs are cancelled now: job {job.id} (hold)")
