@@ -94,12 +94,14 @@ class Runner:
             self._pool.stop.request(at_once=at_once)
 
     async def __aenter__(self) -> Self:
-        self._background = anyio.create_task_group()
-        await self._background.__aenter__()
+        if self._background is not None:
+            raise ConfigurationError("this runner is entered already: make another Runner for a second pool")
+        self._background = background = anyio.create_task_group()
+        await background.__aenter__()
         try:
-            await self._background.start(self.run)
+            await background.start(self.run)
         except BaseException as error:
-            if await self._background.__aexit__(type(error), error, error.__traceback__):
+            if await self._leave(type(error), error, error.__traceback__):
                 raise ConfigurationError("the runner was cancelled while it started") from error
             raise
         return self
@@ -107,9 +109,25 @@ class Runner:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        assert self._background is not None
         self.stop()
-        return await self._background.__aexit__(kind, error, traceback)
+        return await self._leave(kind, error, traceback)
+
+    async def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """End the task group; an error that is the only one leaves as itself, not in a group."""
+        assert self._background is not None
+        try:
+            return await self._background.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:
+            lone = _lone(group)
+            if lone is None:
+                raise
+            if lone is error:
+                return False
+            raise lone from lone.__cause__
+        finally:
+            self._background = None
 
     def _cron_items(self) -> list[CronItem]:
         """What the registry declares, and what the settings add."""
@@ -131,6 +149,15 @@ class Runner:
                 return await pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
         finally:
             self._pool = None
+
+
+def _lone(error: BaseException) -> BaseException | None:
+    """Return the only error of a group, however deep; None where there are several."""
+    while isinstance(error, BaseExceptionGroup):
+        if len(error.exceptions) > 1:
+            return None
+        error = error.exceptions[0]
+    return error
 
 
 def _signals_are_free() -> bool:

@@ -14,21 +14,21 @@ from sqlalchemy.exc import StatementError
 
 from gw_sqla.jobs.payload import problems
 
-__all__ = ["error_text", "storable_text", "traceback_text"]
+__all__ = ["class_name", "error_text", "storable_text", "traceback_text"]
 
 _LONGEST = 4000
+_DEEPEST = 3
+_MOST_PARTS = 5
+_MOST_ERRORS = 20
+_MOST_FRAMES = 50
 
 
 def error_text(error: BaseException) -> str:
-    """Return the type and message of an error as text that PostgreSQL can hold, at most 4,000 characters."""
-    try:
-        message = _message(error)
-    except Exception as broken:  # an exception class of the user's with a broken __str__
-        message = f"(its text cannot be made: {type(broken).__name__})"
-    causes = ""
-    if isinstance(error, BaseExceptionGroup):
-        causes = ": " + "; ".join(error_text(part) for part in error.exceptions[:5])
-    return storable_text(f"{type(error).__name__}: {message}{causes}" if message else type(error).__name__ + causes)
+    """Return the type and message of an error as text that PostgreSQL can hold, at most 4,000 characters.
+
+    Whatever the user's classes do when they are asked for it.
+    """
+    return storable_text(_text(error, _DEEPEST))
 
 
 def storable_text(text: str) -> str:
@@ -38,14 +38,44 @@ def storable_text(text: str) -> str:
 
 
 def traceback_text(error: BaseException) -> str:
-    """Return the tracebacks of an error, its parts and its causes, for a log; their messages as in `error_text`."""
-    parts = [*traceback.format_tb(error.__traceback__), error_text(error)]
-    if isinstance(error, BaseExceptionGroup):
-        parts += [f"\nin it {traceback_text(part)}" for part in error.exceptions[:5]]
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if cause is not None:
-        parts.append(f"\nafter {traceback_text(cause)}")
+    """Return the tracebacks of an error, its parts and its causes, for a log; their messages as in `error_text`.
+
+    Bounded: of a group the first parts, of a chain the first links, each error once.
+    """
+    parts: list[str] = []
+    _add_tracebacks(error, parts, set(), "")
     return "".join(parts)
+
+
+def _text(error: BaseException, depth: int) -> str:
+    name = class_name(error)
+    try:
+        message = _message(error)
+        if isinstance(error, BaseExceptionGroup) and depth:
+            inner = [_text(part, depth - 1) for part in error.exceptions[:_MOST_PARTS]]
+            message = f"{message}: {'; '.join(inner)}"
+    except BaseException as broken:  # of an exception class of the user's, whatever it is
+        message = f"(its text cannot be made: {class_name(broken)})"
+    return f"{name}: {message[:_LONGEST]}" if message else name
+
+
+def class_name(error: BaseException) -> str:
+    """Return the name of an error's class, whatever a metaclass makes of it."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return name
+
+
+def _add_tracebacks(error: BaseException, parts: list[str], seen: set[int], lead: str) -> None:
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen and len(seen) < _MOST_ERRORS:
+        seen.add(id(link))
+        frames = traceback.format_tb(link.__traceback__, -_MOST_FRAMES)
+        parts += [lead, *frames, error_text(link)]
+        if isinstance(link, BaseExceptionGroup):
+            for part in link.exceptions[:_MOST_PARTS]:
+                _add_tracebacks(part, parts, seen, "\nin it ")
+        lead = "\nafter "
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
 def _message(error: BaseException) -> str:

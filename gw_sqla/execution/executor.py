@@ -19,7 +19,7 @@ import anyio
 
 from gw_sqla.errors import FailPermanently, InvalidPayloadError
 from gw_sqla.execution.batch_results import batch_outcome, failed_items
-from gw_sqla.execution.error_text import error_text, storable_text, traceback_text
+from gw_sqla.execution.error_text import class_name, error_text, storable_text, traceback_text
 from gw_sqla.execution.handler_call import TaskTimeoutError, bind
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import HandlerFailedError, Processes
@@ -80,7 +80,7 @@ class Executor:
         except KeyboardInterrupt:
             raise  # the user's Ctrl-C, delivered inside a handler: the worker stops
         except BaseException as error:
-            outcome = self._of_error(task, job, error)
+            outcome = self._of_any_error(task, job, error)
         return outcome if run.state is RUNNING else await self._settled(task, run, outcome)
 
     async def _settled(self, task: Task[Any], run: Run, outcome: Outcome) -> Outcome:
@@ -105,6 +105,12 @@ class Executor:
         return replace(
             self._failed(task, job, outcome.message), permanently=outcome.permanently, payload_text=outcome.payload_text
         )
+
+    def _of_any_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed:
+        try:
+            return self._of_error(task, job, error)
+        except BaseException as broken:  # an exception class of the user's that cannot even be asked what it is
+            return Failed(job=job, message=f"{class_name(error)}: (it cannot be looked at: {class_name(broken)})")
 
     def _of_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed:
         match error:

@@ -49,7 +49,7 @@ def bind(task: Task[Any], workplace: Workplace, threads: anyio.CapacityLimiter, 
         return _in_thread(task, load, workplace, threads)
     make = _with_session if task.takes(Source.SESSION) else _plain
     call = make(task, load, workplace)
-    return call if task.timeout is None else _bounded(call, task.timeout)
+    return call if task.timeout is None else _bounded(call, task.timeout, commits=task.takes(Source.SESSION))
 
 
 def _loader(task: Task[Any]) -> Callable[[str], Any]:
@@ -155,12 +155,14 @@ async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: W
         run.committed()
 
 
-def _bounded(call: Call, timeout: timedelta) -> Call:
+def _bounded(call: Call, timeout: timedelta, *, commits: bool) -> Call:
+    """``commits``: a call that has returned has committed, even if the deadline passed meanwhile."""
+
     async def bounded(run: Run) -> Any:
         result: Any = None
         with anyio.move_on_after(timeout.total_seconds()) as scope:
             result = await call(run)
-        if scope.cancel_called:  # also where the handler ignored it
+        if scope.cancelled_caught or (scope.cancel_called and not commits):  # also where the handler ignored it
             raise TaskTimeoutError
         return result
 

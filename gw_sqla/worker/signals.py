@@ -1,11 +1,13 @@
 """Signals: the first asks for a graceful stop, the second ends the grace period, a third ends the process.
 
-The third is for handlers that ignore their cancellation: recovery then unlocks what they had.
+The third is for handlers that ignore their cancellation: recovery then unlocks what they had. It does what it did
+before the worker heeded signals, which for the first process of a container is nothing: there the process ends itself.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from datetime import timedelta
 
@@ -14,7 +16,7 @@ from anyio.abc import TaskStatus
 
 from gw_sqla.worker.stop import Stop
 
-__all__ = ["STOP_SIGNALS", "heed_signals"]
+__all__ = ["STOP_SIGNALS", "end_at_the_next", "heed_signals"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,14 @@ async def heed_signals(stop: Stop, grace_period: timedelta, *, task_status: Task
             if stop.requested.is_set():
                 log.warning("%s again; a third ends the process", number.name)
                 stop.request(at_once=True)
-                return
+                break
             log.warning("%s: stopping, running jobs have %s", number.name, grace_period)
             stop.request()
+    end_at_the_next()
+
+
+def end_at_the_next() -> None:
+    """As the first process of a container: end at the next signal, which the kernel would ignore."""
+    if os.getpid() == 1:
+        for number in STOP_SIGNALS:
+            signal.signal(number, lambda received, _frame: os._exit(128 + received))
