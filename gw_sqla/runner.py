@@ -154,9 +154,10 @@ class Runner:
 def _lone(error: BaseException) -> BaseException | None:
     """Return the only error of a group, however deep; None where there are several."""
     while isinstance(error, BaseExceptionGroup):
-        if len(error.exceptions) > 1:
+        first, *others = error.exceptions
+        if others:
             return None
-        error = error.exceptions[0]
+        error = first
     return error
 
 

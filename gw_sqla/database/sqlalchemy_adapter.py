@@ -76,8 +76,9 @@ async def end_in_time(method: Callable[..., Awaitable[Any]], *args: Any, is_clea
 
     SQLAlchemy drops a connection in the middle of whose rollback it is cancelled.
     """
+    limit = asyncio.timeout(CLEAN_UP_SECONDS if is_clean_up else COMMIT_SECONDS)
     try:
-        async with asyncio.timeout(CLEAN_UP_SECONDS if is_clean_up else COMMIT_SECONDS) as limit:
+        async with limit:
             return await method(*args, **kwargs)
     except TimeoutError:
         if not (is_clean_up and limit.expired()):
