@@ -12,7 +12,7 @@ a handler that blocks the event loop for longer than the threshold (60 s unless 
 and its jobs run again elsewhere. The threshold is four beats wide for that reason; blocking work belongs
 in a sync handler, which has a thread.
 
-A pool that was taken for dead keeps its id. That is safe because each write names the time of its claim
+A pool that was taken for dead keeps its id. That is safe because each write names the attempt that its claim began
 (`gw_sqla.jobs.run`): nothing that was begun under a lost lock can meet a lock that the pool takes later on the
 same job. Without a lease (`gw_sqla.worker.lease`) it claims nothing; before it has one again, each run whose lock is
 gone is cut off.
