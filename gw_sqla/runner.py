@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.crontab.task_fit import check_items
+from gw_sqla.crontab.task_check import check_items
 from gw_sqla.database.event_loops import database_loop, dispose_with_loop
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.task_registry import TaskRegistry

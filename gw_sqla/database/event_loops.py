@@ -3,7 +3,7 @@
 asyncpg and SQLAlchemy's asyncio extension await asyncio futures only. Everything else here is
 written in anyio and runs natively on asyncio and on trio. Whatever must await the driver goes
 through `call_asyncio`, which runs the coroutine as an asyncio task: in the running loop on asyncio,
-in a loop that has a thread of its own on trio (`gw_sqla.database.loop_thread`). Exceptions and cancellation pass
+in a loop that has a thread of its own on trio (`gw_sqla.database.trio_loop_thread`). Exceptions and cancellation pass
 through.
 
 Why a task on asyncio too: anyio cancels by level, at every await again, and asyncpg needs a few
@@ -30,7 +30,7 @@ from gw_sqla.errors import LoopError
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from gw_sqla.database.loop_thread import LoopThread
+    from gw_sqla.database.trio_loop_thread import LoopThread
 
 __all__ = [
     "call_asyncio",
@@ -102,7 +102,7 @@ def database_loop() -> AbstractAsyncContextManager[None]:
     """
     if not on_trio():
         return nullcontext()
-    from gw_sqla.database.loop_thread import LoopBlock
+    from gw_sqla.database.trio_loop_thread import LoopBlock
 
     return LoopBlock()
 
@@ -129,7 +129,7 @@ def driver_callback(function: Callable[P, object]) -> Callable[P, object]:
 
 
 def _loop_thread() -> LoopThread:
-    from gw_sqla.database.loop_thread import current_loop_thread
+    from gw_sqla.database.trio_loop_thread import current_loop_thread
 
     if found := current_loop_thread():
         return found

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, Unpack
 from pydantic import PydanticUserError
 
 from gw_sqla.crontab import CronItem, CronOptions
-from gw_sqla.crontab.task_fit import check_fit
+from gw_sqla.crontab.task_check import check_fit
 from gw_sqla.errors import ConfigurationError, TaskDefinitionError
 from gw_sqla.execution.handler_signature import read_signature
 from gw_sqla.execution.handler_types import DeclareTask

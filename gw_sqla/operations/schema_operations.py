@@ -22,8 +22,8 @@ from alembic.operations import MigrateOperation, Operations
 from gw_sqla.errors import ConfigurationError, SchemaError
 from gw_sqla.jobs.argument_checks import check_schema_name
 from gw_sqla.schema import offline_sql, revision_runner
+from gw_sqla.schema.migration_lock import PeerAtWorkError
 from gw_sqla.schema.revision_scripts import known_revisions
-from gw_sqla.schema.taking_turns import PeerAtWorkError
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["DowngradeJobSchemaOp", "UpgradeJobSchemaOp", "branch_schema"]

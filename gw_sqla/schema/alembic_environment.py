@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from gw_sqla.database.url import parse_url
 from gw_sqla.errors import ConfigurationError, GwSqlaError
 from gw_sqla.jobs.argument_checks import check_schema_name
+from gw_sqla.schema.migration_lock import in_turn
 from gw_sqla.schema.migration_report import MigrationReport
 from gw_sqla.schema.offline_sql import OFFLINE_DIALECT, run_offline
 from gw_sqla.schema.revision_runner import run_online
 from gw_sqla.schema.revision_scripts import options
-from gw_sqla.schema.taking_turns import in_turn
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["run_environment"]

@@ -21,8 +21,8 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.jobs.argument_checks import check_schema_name
+from gw_sqla.schema.migration_lock import in_turn
 from gw_sqla.schema.migration_report import MigrationReport
-from gw_sqla.schema.taking_turns import in_turn
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["downgrade", "migrate", "migration_sql"]

@@ -8,9 +8,9 @@ from typing import TextIO, TypedDict
 
 from alembic.runtime.migration import MigrationContext
 
+from gw_sqla.schema.migration_lock import lock_sql
 from gw_sqla.schema.revision_scripts import Steps, downgrade_steps, options, upgrade_steps
 from gw_sqla.schema.sql_files import statements
-from gw_sqla.schema.taking_turns import lock_sql
 
 __all__ = ["OFFLINE_DIALECT", "run_offline", "upgrade_script", "write_downgrade", "write_upgrade"]
 

@@ -1,7 +1,7 @@
 """Runs our Alembic revisions over one connection, in the transaction that it is in.
 
 A migration is one transaction. It first takes an advisory lock, so that gw_sqla's migrators queue up, and looks at
-the schema only then. Peers do not know that lock: with them the ledger decides, see `gw_sqla.schema.taking_turns`.
+the schema only then. Peers do not know that lock: with them the ledger decides, see `gw_sqla.schema.migration_lock`.
 
 Revisions get a function that runs an SQL file, and nothing else: neither Alembic's global ``op``, which two
 migrations in one process would fight over, nor anything of gw_sqla that may change after a release.
@@ -17,12 +17,12 @@ from alembic.runtime.migration import MigrationContext
 
 from gw_sqla.errors import ConfigurationError, SchemaError
 from gw_sqla.schema.check import require_access, require_supported
+from gw_sqla.schema.migration_lock import PeerAtWorkError, lock_sql
 from gw_sqla.schema.migration_report import Action, MigrationReport
 from gw_sqla.schema.revision_scripts import downgrade_steps, options, upgrade_steps
 from gw_sqla.schema.sql_files import statements
 from gw_sqla.schema.state import SchemaState, read_state
 from gw_sqla.schema.supported_revisions import HEAD
-from gw_sqla.schema.taking_turns import PeerAtWorkError, lock_sql
 
 __all__ = ["downgrade", "run_online", "upgrade"]
 

@@ -41,7 +41,7 @@ from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
 from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.slots import Slots
-from gw_sqla.worker.stop import Stop
+from gw_sqla.worker.stop_request import StopRequest
 from gw_sqla.worker.store import Store
 
 __all__ = ["Parts", "compose"]
@@ -71,7 +71,7 @@ def compose(
     observers: Observers,
     cron_items: Sequence[CronItem],
     pool_id: str,
-    stop: Stop,
+    stop: StopRequest,
 ) -> Parts:
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
     store = _store(engine, settings, pool_id)
@@ -155,7 +155,9 @@ def _recovery(registration: Registration, settings: RunnerSettings, demand: Dema
     )
 
 
-def _listener(engine: AsyncEngine, settings: RunnerSettings, demand: Demand, stop: Stop) -> Listener | SchemaWatch:
+def _listener(
+    engine: AsyncEngine, settings: RunnerSettings, demand: Demand, stop: StopRequest
+) -> Listener | SchemaWatch:
     watch = SchemaWatch(engine, settings.schema, stop, on_look=demand.jobs_may_be_due)
     if settings.transaction_pooler:
         return watch

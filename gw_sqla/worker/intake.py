@@ -8,14 +8,14 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from gw_sqla.worker.composition import Parts
-from gw_sqla.worker.stop import Stop
+from gw_sqla.worker.stop_request import StopRequest
 
 __all__ = ["take_in", "take_in_once"]
 
 log = logging.getLogger(__name__)
 
 
-async def take_in(parts: Parts, stop: Stop, task_status: TaskStatus[None]) -> None:
+async def take_in(parts: Parts, stop: StopRequest, task_status: TaskStatus[None]) -> None:
     """Bring jobs in until a stop is asked for; ``task_status`` hears of the start."""
     async with anyio.create_task_group() as intake:
         intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
@@ -30,7 +30,7 @@ async def take_in(parts: Parts, stop: Stop, task_status: TaskStatus[None]) -> No
         intake.cancel_scope.cancel()
 
 
-async def take_in_once(parts: Parts, stop: Stop) -> None:
+async def take_in_once(parts: Parts, stop: StopRequest) -> None:
     """Bring jobs in until nothing is ready and nothing is running or unwritten, or until a stop is asked for."""
     async with anyio.create_task_group() as intake:
         intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
@@ -43,6 +43,6 @@ async def take_in_once(parts: Parts, stop: Stop) -> None:
     stop.request()
 
 
-async def _cancel_when_asked(stop: Stop, intake: TaskGroup) -> None:
+async def _cancel_when_asked(stop: StopRequest, intake: TaskGroup) -> None:
     await stop.requested.wait()
     intake.cancel_scope.cancel()

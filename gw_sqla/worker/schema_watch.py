@@ -23,7 +23,7 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.errors import SchemaError, SchemaTooNewError
 from gw_sqla.schema.check import require_current
 from gw_sqla.schema.state import read_state
-from gw_sqla.worker.stop import Stop
+from gw_sqla.worker.stop_request import StopRequest
 
 __all__ = ["SchemaWatch"]
 
@@ -35,7 +35,7 @@ _INTERVAL = timedelta(minutes=1)
 class SchemaWatch:
     """Looks at the worker schema for one pool; ``on_look`` is called each time: jobs may have gone unheard too."""
 
-    def __init__(self, engine: AsyncEngine, schema: str, stop: Stop, on_look: Callable[[], None]) -> None:
+    def __init__(self, engine: AsyncEngine, schema: str, stop: StopRequest, on_look: Callable[[], None]) -> None:
         self._connection = WorkerConnection(engine, settings="", isolation_level="READ COMMITTED")
         self._schema = schema
         self._stop = stop

@@ -14,7 +14,7 @@ from datetime import timedelta
 import anyio
 from anyio.abc import TaskStatus
 
-from gw_sqla.worker.stop import Stop
+from gw_sqla.worker.stop_request import StopRequest
 
 __all__ = ["STOP_SIGNALS", "end_at_the_next", "heed_signals"]
 
@@ -25,7 +25,7 @@ STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM] + [
 ]
 
 
-async def heed_signals(stop: Stop, grace_period: timedelta, *, task_status: TaskStatus[None]) -> None:
+async def heed_signals(stop: StopRequest, grace_period: timedelta, *, task_status: TaskStatus[None]) -> None:
     """Ask for what signals mean until cancelled, or until the second; then they mean again what they meant before."""
     with anyio.open_signal_receiver(*STOP_SIGNALS) as received:
         task_status.started()

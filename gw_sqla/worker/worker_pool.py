@@ -1,7 +1,7 @@
 """WorkerPool: one run of a runner.
 
 What it is made of: `gw_sqla.worker.composition`. How jobs come in: `gw_sqla.worker.intake`. In which order it works and
-ends: `gw_sqla.worker.stopping`. Here is what holds for the whole of the run: the pool's id, its tasks made known, its
+ends: `gw_sqla.worker.stop_order`. Here is what holds for the whole of the run: the pool's id, its tasks made known, its
 resources and processes open, its registration from the first heartbeat to the last outcome.
 """
 
@@ -26,8 +26,8 @@ from gw_sqla.jobs.task import Task
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.composition import compose
 from gw_sqla.worker.intake import take_in, take_in_once
-from gw_sqla.worker.stop import Stop
-from gw_sqla.worker.stopping import work_until_stopped
+from gw_sqla.worker.stop_order import work_until_stopped
+from gw_sqla.worker.stop_request import StopRequest
 
 __all__ = ["RunCounts", "WorkerPool"]
 
@@ -54,7 +54,7 @@ class WorkerPool:
         cron_items: Sequence[CronItem],
     ) -> None:
         self.pool_id = f"pool-{secrets.token_hex(9)}"
-        self.stop = Stop()
+        self.stop = StopRequest()
         self._tasks = tasks
         self._settings = settings
         self._cron_items = cron_items

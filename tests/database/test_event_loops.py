@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import AsyncSession, LoopError, call_asyncio, database_loop
-from gw_sqla.database import loop_thread
+from gw_sqla.database import trio_loop_thread
 from gw_sqla.database.event_loops import call_asyncio_shielded, driver_callback, on_trio
 
 pytestmark = pytest.mark.anyio
@@ -266,7 +266,7 @@ async def test_a_shielded_call_begins_before_any_other_task_has_a_turn(
     async def other() -> None:
         order.append("other")
 
-    monkeypatch.setattr(loop_thread, "_BEGIN_SECONDS", 20)
+    monkeypatch.setattr(trio_loop_thread, "_BEGIN_SECONDS", 20)
     async with database_loop(), anyio.create_task_group() as group:
         group.start_soon(other)
         with anyio.CancelScope(shield=True):

@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import async_sessionmaker, database_loop
-from gw_sqla.database import loop_thread
+from gw_sqla.database import trio_loop_thread
 from gw_sqla.database.event_loops import dispose_with_loop
 from tests.support.proxy import Proxy, start_proxy
 
@@ -97,6 +97,6 @@ def test_a_connection_that_does_not_say_goodbye_is_cut_off(database: str, monkey
             dispose_with_loop(engine)
             proxy.forget()
 
-    monkeypatch.setattr(loop_thread, "_DISPOSE_SECONDS", 0.1)
+    monkeypatch.setattr(trio_loop_thread, "_DISPOSE_SECONDS", 0.1)
     with start_proxy(database) as proxy:
         trio.run(main, proxy)

@@ -21,7 +21,7 @@ from gw_sqla import (
 from gw_sqla.database import worker_connection
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.schema_watch import SchemaWatch
-from gw_sqla.worker.stop import Stop
+from gw_sqla.worker.stop_request import StopRequest
 from tests.support.log import Log
 from tests.support.proxy import Proxy
 from tests.support.recorder import Recorder
@@ -153,7 +153,7 @@ async def test_silence_while_the_schema_is_looked_at(
     """The look is given up, or the listener, and the stop that waits for it, would hang."""
     monkeypatch.setattr(worker_connection, "STATEMENT_SECONDS", 1.0)
     event.listen(far_engine.sync_engine, "connect", lambda *_: proxy.forget())
-    watch = SchemaWatch(far_engine, DEFAULT_SCHEMA, Stop(), lambda: None)
+    watch = SchemaWatch(far_engine, DEFAULT_SCHEMA, StopRequest(), lambda: None)
     with anyio.fail_after(30), pytest.raises(TimeoutError):
         await watch.look()
 

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import SchemaError
+from gw_sqla.schema.migration_lock import lock_sql
 from gw_sqla.schema.migration_report import MigrationReport
 from gw_sqla.schema.migrations import migrate, migration_sql
-from gw_sqla.schema.taking_turns import lock_sql
 from tests.schema.catalog import read_at
 from tests.schema.waiting import until_blocking
 from tests.support.server import execute

@@ -37,7 +37,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from trio.lowlevel import Abort, RunVar, current_task, current_trio_token, enable_ki_protection, reschedule
 
 from gw_sqla.database.gil_hand_over import DriverSelector, HandOver
-from gw_sqla.database.loop_call import Call
+from gw_sqla.database.trio_loop_call import Call
 from gw_sqla.errors import LoopError
 
 __all__ = ["LoopBlock", "LoopThread", "current_loop_thread"]

@@ -24,7 +24,7 @@ from gw_sqla.worker.composition import Parts
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.heartbeat import Heartbeat
 from gw_sqla.worker.signals import heed_signals
-from gw_sqla.worker.stop import Stop
+from gw_sqla.worker.stop_request import StopRequest
 
 __all__ = ["work_until_stopped"]
 
@@ -34,7 +34,12 @@ _SAY_AGAIN_SECONDS = 5.0
 
 
 async def work_until_stopped(
-    parts: Parts, stop: Stop, settings: RunnerSettings, take_in: Callable[[], Awaitable[None]], *, with_signals: bool
+    parts: Parts,
+    stop: StopRequest,
+    settings: RunnerSettings,
+    take_in: Callable[[], Awaitable[None]],
+    *,
+    with_signals: bool,
 ) -> None:
     """Run the slots and the finisher while ``take_in`` brings jobs in; then let them end, in order.
 
@@ -67,7 +72,7 @@ async def _drain(finisher: Finisher, heartbeat: Heartbeat) -> None:
         beating.cancel_scope.cancel()
 
 
-async def _give_grace(stop: Stop, working: TaskGroup, settings: RunnerSettings, parts: Parts) -> None:
+async def _give_grace(stop: StopRequest, working: TaskGroup, settings: RunnerSettings, parts: Parts) -> None:
     """Cancel the running jobs when a stop was asked for and its grace period is over; say what the stop waits for."""
     await stop.requested.wait()
     if running := parts.known.running():

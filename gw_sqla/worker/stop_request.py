@@ -1,13 +1,13 @@
-"""Stop: what has been asked of a worker pool so far. What then ends in which order: `gw_sqla.worker.stopping`."""
+"""StopRequest: what has been asked of a worker pool so far. What then ends in which order: `stop_order`."""
 
 from __future__ import annotations
 
 import anyio
 
-__all__ = ["Stop"]
+__all__ = ["StopRequest"]
 
 
-class Stop:
+class StopRequest:
     """Shared by those who may ask for a stop and those who heed it. Must be made inside the event loop.
 
     ``requested``: bring no more jobs in. ``grace_is_over``: cancel those that run. ``for_migration``: the reason is a

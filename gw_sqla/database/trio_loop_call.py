@@ -1,4 +1,4 @@
-"""A call of a trio task to the loop in the driver's thread (`gw_sqla.database.loop_thread`): its task, its outcome."""
+"""A call of a trio task to the loop in the driver's thread (`trio_loop_thread`): its task, its outcome."""
 
 from __future__ import annotations
 
