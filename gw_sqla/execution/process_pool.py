@@ -3,7 +3,8 @@
 One process runs one handler at a time and is kept for the next. It gets the payload as JSON text, a line on its
 standard input, and answers with a line of JSON on its standard output (`gw_sqla.execution.handler_process`): nothing is
 pickled, so an exception that cannot be is text like any other. A process that dies fails the
-job that it ran; a timeout or a cancellation kills it. It ends by itself when the worker dies.
+job that it ran; a timeout or a cancellation kills it. It ends by itself when the worker dies. Its death shows by its
+exit code, not by its closed pipe alone: what the handler forked has that pipe too, and may outlive it.
 
 Rejected: a ProcessPoolExecutor, where one death breaks the pool for all; anyio.to_process, which throws the
 handler's standard error (its log) away, does not tell how a process died and pickles exceptions.
@@ -37,6 +38,15 @@ __all__ = ["HandlerFailedError", "Processes", "refuse_impossible"]
 _LONGEST_ANSWER = 2**30
 _ENDING_TIMEOUT = 10.0
 """Seconds for which a process that has closed its streams may take to end, so that it can be said how."""
+
+_IMPORT_TIMEOUT = 60.0
+"""Seconds for which the import of a handler's module may take."""
+
+_LOOK_INTERVAL = 0.1
+"""Seconds between two looks whether a process that owes an answer still lives."""
+
+_CLOSING_TIMEOUT = 1.0
+"""Seconds for which the pipes of an ended process may take to close; anyio below 4.15 waits for all who hold them."""
 
 
 class HandlerFailedError(Exception):
@@ -96,7 +106,7 @@ class Processes:
         async with self._room:
             child = await self._child()
             try:
-                await child.ask(request)  # imports the handler's module
+                await _import(child, request)
                 with anyio.fail_after(seconds):
                     answer = await child.ask({"payload": payload_text})
             except BaseException as error:
@@ -115,6 +125,18 @@ class Processes:
                 return child
             await child.kill()
         return await _Child.start()
+
+
+async def _import(child: _Child, request: dict[str, Any]) -> None:
+    """Let the process import the handler's module; raises HandlerFailedError, also when that takes too long."""
+    try:
+        with anyio.fail_after(_IMPORT_TIMEOUT):
+            await child.ask(request)
+    except TimeoutError as error:
+        module = request["handler"].partition(":")[0]
+        raise HandlerFailedError(
+            f"the import of {module} in the handler's process took longer than {_IMPORT_TIMEOUT:g} s"
+        ) from error
 
 
 class _Child:
@@ -143,7 +165,7 @@ class _Child:
         """Send a request and return the answer; raises HandlerFailedError where it tells of an error."""
         try:
             await self._to.send(json.dumps(request).encode() + b"\n")
-            answer = json.loads(await self._from.receive_until(b"\n", _LONGEST_ANSWER))
+            answer = json.loads(await self._receive())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead) as error:
             self._answers = False
             raise HandlerFailedError(await self._how_it_ended()) from error
@@ -155,15 +177,31 @@ class _Child:
         return answer
 
     async def kill(self) -> None:
-        """Kill the process and wait until it is gone; shielded."""
+        """Kill the process and wait until it is gone; shielded, and not longer than some seconds."""
         with anyio.CancelScope(shield=True):
             with suppress(ProcessLookupError):  # it has ended already
                 self._process.kill()
-            await self._process.aclose()
+            await self._ended()
+            with anyio.move_on_after(_CLOSING_TIMEOUT):
+                await self._process.wait()
+                await self._process.aclose()
+
+    async def _receive(self) -> bytes:
+        """Return the next line; raises anyio.EndOfStream when the process has ended without one."""
+        while True:
+            has_ended = self._process.returncode is not None
+            with anyio.move_on_after(_LOOK_INTERVAL):
+                return await self._from.receive_until(b"\n", _LONGEST_ANSWER)
+            if has_ended:
+                raise anyio.EndOfStream
+
+    async def _ended(self) -> None:
+        with anyio.move_on_after(_ENDING_TIMEOUT, shield=True):
+            while self._process.returncode is None:  # noqa: ASYNC110 - wait() may wait for the pipes too
+                await anyio.sleep(_LOOK_INTERVAL / 10)
 
     async def _how_it_ended(self) -> str:
-        with anyio.move_on_after(_ENDING_TIMEOUT, shield=True):
-            await self._process.wait()
+        await self._ended()
         code = self._process.returncode
         if code is None:
             how = "it closed its standard streams"

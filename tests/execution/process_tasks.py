@@ -59,6 +59,28 @@ def die(payload: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@tasks.task("leave_a_child", run_in="process", backoff=later)
+def leave_a_child(payload: Path) -> None:
+    """Die while a forked child, which holds the pipes of its parent, goes on."""
+    child = os.fork()
+    if child == 0:
+        while not payload.with_suffix(".stop").exists():
+            time.sleep(0.01)
+        os._exit(0)
+    payload.write_text(str(child))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tasks.task("fork_and_hang", run_in="process", timeout=timedelta(milliseconds=300), backoff=later)
+def fork_and_hang(payload: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        while not payload.with_suffix(".stop").exists():
+            time.sleep(0.01)
+        os._exit(0)
+    hang(payload)
+
+
 @tasks.task("recurse", run_in="process", backoff=later)
 def recurse() -> None:
     def deeper(depth: int) -> int:

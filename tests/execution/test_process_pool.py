@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,17 @@ import anyio.to_thread
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import AsyncSession, JobRepository, JobState, RunCounts, Runner, RunnerSettings, async_sessionmaker
+from gw_sqla import (
+    AsyncSession,
+    JobRepository,
+    JobState,
+    RunCounts,
+    Runner,
+    RunnerSettings,
+    TaskRegistry,
+    async_sessionmaker,
+)
+from gw_sqla.execution import process_pool
 from tests.execution import process_tasks
 from tests.execution.conftest import Jobs
 from tests.execution.process_tasks import Note, tasks
@@ -44,6 +55,20 @@ def has_ended(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"  # nobody has waited for it yet
+
+
+def handlers_processes() -> list[int]:
+    """Return those of this process that have not ended."""
+    children = [path.parent for path in Path("/proc").glob("[0-9]*/cmdline") if is_handlers(path)]
+    return [int(child.name) for child in children if not has_ended(int(child.name))]
+
+
+def is_handlers(command_line: Path) -> bool:
+    try:
+        parent = int(command_line.with_name("stat").read_text().rpartition(")")[2].split()[1])
+        return parent == os.getpid() and b"gw_sqla.execution.handler_process" in command_line.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return False
 
 
 async def test_a_process_is_used_again_and_gone_at_the_end(
@@ -109,6 +134,52 @@ async def test_a_timeout_kills_the_process(engine: AsyncEngine, add_job: AddJob,
     [job] = await jobs()
     assert job.last_error == "TimeoutError: the task's timeout of 0:00:00.300000 has passed"
     assert has_ended(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # anyio below 4.15 leaves the pipes
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ("leave_a_child", "it was killed by SIGKILL"),
+        ("fork_and_hang", "TimeoutError: the task's timeout of 0:00:00.300000 has passed"),
+    ],
+)
+async def test_a_process_whose_child_holds_its_pipes(
+    engine: AsyncEngine, add_job: AddJob, jobs: Jobs, tmp_path: Path, task: str, says: str
+) -> None:
+    """Its end is noticed all the same, and neither the next job nor the stop waits for the child."""
+    try:
+        await add_job(task, tmp_path / "pid", priority=-1)
+        await add_job(process_tasks.note, Note(file=tmp_path / "notes"))
+        with anyio.fail_after(30):
+            counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
+        assert counts == RunCounts(completed=1, failed=1)
+        assert [says in str(job.last_error) for job in await jobs()] == [True]
+    finally:
+        (tmp_path / "pid.stop").touch()
+
+
+async def test_an_import_that_hangs(
+    engine: AsyncEngine, add_job: AddJob, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails the job, in our words, and the process is gone."""
+    (tmp_path / "hanging_import.py").write_text(
+        "import sys, time\n"
+        "def work(): ...\n"
+        "if 'gw_sqla.execution.handler_process' in sys.orig_argv:\n"
+        "    time.sleep(1000)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(process_pool, "_IMPORT_TIMEOUT", 2)
+    registry = TaskRegistry()
+    registry.task("work", run_in="process")(importlib.import_module("hanging_import").work)
+    monkeypatch.delitem(sys.modules, "hanging_import")
+    await add_job("work")
+    assert await Runner(engine, registry).run_once() == RunCounts(completed=0, failed=1)
+    assert [job.last_error for job in await jobs()] == [
+        "the import of hanging_import in the handler's process took longer than 2 s"
+    ]
+    assert handlers_processes() == []
 
 
 async def test_the_end_of_the_grace_period_kills_the_process(
