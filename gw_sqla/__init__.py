@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         GwSqlaError,
         InvalidJobError,
         InvalidPayloadError,
+        JobFailedError,
         JobNotAddedError,
         LockLostError,
         LoopError,
@@ -74,6 +75,7 @@ __all__ = [
     "InvalidPayloadError",
     "JobContext",
     "JobDetails",
+    "JobFailedError",
     "JobKeyMode",
     "JobNotAddedError",
     "JobRepository",
@@ -120,9 +122,9 @@ _HOMES = {
         "database.url": "parse_url",
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem FailPermanently GwSqlaError "
-            "InvalidJobError InvalidPayloadError JobNotAddedError LockLostError LoopError SchemaBehindError "
-            "SchemaError SchemaInUseError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError "
-            "TaskDefinitionError"
+            "InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
+            "SchemaBehindError SchemaError SchemaInUseError SchemaMissingError SchemaTooNewError SchemaTooOldError "
+            "SessionError TaskDefinitionError"
         ),
         "execution.job_context": "JobContext",
         "execution.task_registry": "TaskRegistry",

@@ -6,6 +6,7 @@
     ├── TaskDefinitionError       a handler or task that cannot be declared like this
     ├── InvalidJobError           an argument of a job; also a ValueError
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
+    ├── JobFailedError            a job that failed without an exception of its handler's
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
     ├── LoopError                 database work on trio without an asyncio loop
@@ -36,6 +37,7 @@ __all__ = [
     "GwSqlaError",
     "InvalidJobError",
     "InvalidPayloadError",
+    "JobFailedError",
     "JobNotAddedError",
     "LockLostError",
     "LoopError",
@@ -101,6 +103,10 @@ class InvalidPayloadError(InvalidJobError):
 
     def __init__(self, problem: str) -> None:
         super().__init__("payload", problem)
+
+
+class JobFailedError(GwSqlaError):
+    """A job failed, and no exception of its handler says why: no task of its name, a batch item in a process."""
 
 
 class JobNotAddedError(GwSqlaError):

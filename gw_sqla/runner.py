@@ -22,6 +22,7 @@ from gw_sqla.hooks import Observer, Observers
 from gw_sqla.jobs.task import Task
 from gw_sqla.schema.check import check_schema
 from gw_sqla.settings import RunnerSettings
+from gw_sqla.worker.failures import Failures
 from gw_sqla.worker.worker_pool import RunCounts, WorkerPool
 
 __all__ = ["Runner"]
@@ -56,7 +57,7 @@ class Runner:
         self._tasks = tasks
         self._settings = settings or RunnerSettings()
         check_items(self._cron_items(), tasks)
-        self._observers = Observers(observers)
+        self._observers = tuple(observers)
         self._pool: WorkerPool | None = None
         self._background: TaskGroup | None = None
 
@@ -73,15 +74,23 @@ class Runner:
         database cannot be reached at the start; later faults are waited out. Raises SchemaTooNewError
         after a graceful stop when a peer begins a breaking migration.
         """
-        await self._run(task_status, with_signals=task_status is TASK_STATUS_IGNORED)
+        await self._run(task_status, self._observers, with_signals=task_status is TASK_STATUS_IGNORED)
 
-    async def run_once(self) -> RunCounts:
+    async def run_once(self, *, raise_errors: bool = False) -> RunCounts:
         """Run what is ready, and what that makes ready, then return the counts.
 
         Jobs whose run_at lies ahead, retries included, stay. Cron items are left to workers that stay. Stops,
         cancellations and errors as in `run`.
+
+        With ``raise_errors``, for tests: when all has been run and written, raise what the handler of the failed job
+        raised, as it was; where several jobs failed, an ExceptionGroup. A job that failed without an exception is
+        a JobFailedError.
         """
-        return await self._run(TASK_STATUS_IGNORED, with_signals=True, once=True)
+        failures = Failures()
+        observers = [*self._observers, failures] if raise_errors else self._observers
+        counts = await self._run(TASK_STATUS_IGNORED, observers, with_signals=True, once=True)
+        failures.raise_if_any()
+        return counts
 
     def stop(self, *, at_once: bool = False) -> None:
         """Begin a graceful stop. Does nothing where none runs.
@@ -134,13 +143,20 @@ class Runner:
         declared = self._tasks.cron_items if isinstance(self._tasks, TaskRegistry) else ()
         return [*declared, *self._settings.crontab]
 
-    async def _run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool = False) -> RunCounts:
+    async def _run(
+        self,
+        task_status: TaskStatus[None],
+        observers: Sequence[Observer],
+        *,
+        with_signals: bool,
+        once: bool = False,
+    ) -> RunCounts:
         if self._pool is not None:
             raise ConfigurationError("this runner runs already: make another Runner for a second pool")
         items = self._cron_items()
         check_items(items, self._tasks)
         self._pool = pool = WorkerPool(
-            self._engine, self._tasks, self._settings, self._observers, items
+            self._engine, self._tasks, self._settings, Observers(observers), items
         )  # to be stopped
         try:
             async with database_loop():

@@ -79,7 +79,7 @@ async def supervise(arguments: Sequence[str], count: int, *, once: bool) -> tupl
         watching.start_soon(supervisor.watch_signals, name="gw_sqla signals")
         await supervisor.run()
         watching.cancel_scope.cancel()
-    return RunCounts(supervisor.completed, supervisor.failed), supervisor.error
+    return supervisor.counts, supervisor.error
 
 
 class _Supervisor:
@@ -90,8 +90,7 @@ class _Supervisor:
         self._stopping = anyio.Event()
         self._lifelines: set[socket.socket] = set()
         self._fault: _End | None = None
-        self.completed = 0
-        self.failed = 0
+        self.counts = RunCounts(0, 0)
 
     @property
     def error(self) -> WorkerProcessError | None:
@@ -134,8 +133,8 @@ class _Supervisor:
 
     def _judge(self, end: _End) -> None:
         """Take in what the end of a process means for the whole."""
-        self.completed += end.word.get("completed", 0)
-        self.failed += end.word.get("failed", 0)
+        word = end.word
+        self.counts += RunCounts(word.get("completed", 0), word.get("failed", 0), word.get("failed_tasks", {}))
         if end.word.get("permanent") and not self._stopping.is_set():
             self._fault = end
             self._order_stop()

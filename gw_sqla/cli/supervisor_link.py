@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
@@ -35,6 +36,7 @@ VARIABLE = "GW_SQLA_LIFELINE"
 """The environment variable that tells a worker process the number of its end of the socket."""
 
 _LONGEST_TEXT = 4_000
+_MOST_TASKS = 100
 """Characters of an error that are passed on: the message must fit into the socket's buffer."""
 
 
@@ -69,7 +71,8 @@ class Lifeline:
 
     def report(self, counts: RunCounts) -> None:
         """Tell the supervisor what was run."""
-        self._say(completed=counts.completed, failed=counts.failed)
+        tasks = dict(Counter(counts.failed_tasks).most_common(_MOST_TASKS))
+        self._say(completed=counts.completed, failed=counts.failed, failed_tasks=tasks)
 
     def _say(self, **word: Any) -> None:
         with suppress(OSError):  # nobody is there to be told

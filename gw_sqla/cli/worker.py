@@ -227,7 +227,7 @@ async def _prepare(url: URL, schema: str, migrate_first: bool) -> None:
 
 
 def _print_counts(counts: RunCounts) -> None:
-    click.echo(f"completed {counts.completed}, failed {counts.failed}")
+    click.echo(counts)
 
 
 def _start_log(level: str, *, several: bool) -> None:

@@ -19,14 +19,15 @@ import anyio
 
 from gw_sqla.errors import FailPermanently, InvalidPayloadError
 from gw_sqla.execution.batch_results import batch_outcome, failed_items
-from gw_sqla.execution.error_text import class_name, error_text, storable_text, traceback_text
+from gw_sqla.execution.error_text import class_name, error_text, storable_text
+from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.handler_call import TaskTimeoutError, bind
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import HandlerFailedError, Processes
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
-from gw_sqla.jobs.run import RUNNING, Run
+from gw_sqla.jobs.run import LOST, RUNNING, Run
 from gw_sqla.jobs.task import Task
 
 __all__ = ["Executor"]
@@ -63,7 +64,9 @@ class Executor:
         job = run.job
         found = self._calls.get(job.task_identifier)
         if found is None:
-            return Failed(job=job, message=f"no task {job.task_identifier!r} is declared in this worker")
+            unknown = Failed(job=job, message=f"no task {job.task_identifier!r} is declared in this worker")
+            log_failure(unknown)
+            return unknown
         task, call = found
         self._observers.started(job)
         outcome: Outcome
@@ -76,12 +79,16 @@ class Executor:
                     return CompletedByHandler(job)
                 raise
             message = f"{type(error).__name__}: raised by the handler, nothing cancelled it"
-            outcome = self._failed(task, job, message, error)
+            outcome = _failed(task, job, message, error)
         except KeyboardInterrupt:
             raise  # the user's Ctrl-C, delivered inside a handler: the worker stops
         except BaseException as error:
             outcome = self._of_any_error(task, job, error)
-        return outcome if run.state is RUNNING else await self._settled(task, run, outcome)
+        if run.state is not RUNNING:
+            outcome = await self._settled(task, run, outcome)
+        if isinstance(outcome, Failed) and run.state is not LOST:
+            log_failure(outcome)
+        return outcome
 
     async def _settled(self, task: Task[Any], run: Run, outcome: Outcome) -> Outcome:
         """Return what became of a job that was completed in a transaction of its handler's."""
@@ -90,47 +97,52 @@ class Executor:
             return outcome
         if await self._completions.is_committed(run):
             if isinstance(outcome, Failed):
-                log.warning("job %d: its own transaction completed it before, so it stays completed", job.id)
+                log.warning(
+                    "job %d (%s) failed, but its own transaction completed it before, so it stays completed: %s",
+                    job.id,
+                    job.task_identifier,
+                    outcome.message,
+                )
             return CompletedByHandler(job)
         if isinstance(outcome, Failed):
             return outcome
-        return self._failed(task, job, "the transaction that completed the job was rolled back")
+        return _failed(task, job, "the transaction that completed the job was rolled back")
 
     def _of_batch(self, task: Task[Any], job: ClaimedJob, results: Any) -> Outcome:
+        error: BaseException | None = None
+        failed = results
         if task.run_in != "process":
-            results = failed_items(results, len(json.loads(job.payload_text)))
-        outcome = batch_outcome(job, results)
+            failed = failed_items(results, len(json.loads(job.payload_text)))
+            if failed:
+                error = BaseExceptionGroup("items of a batch", [results[item.place] for item in failed])
+        outcome = batch_outcome(job, failed)
         if not isinstance(outcome, Failed):
             return outcome
-        return replace(
-            self._failed(task, job, outcome.message), permanently=outcome.permanently, payload_text=outcome.payload_text
-        )
+        return replace(outcome, retry_after=_wait(task, job), exception=error)
 
     def _of_any_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed:
         try:
             return self._of_error(task, job, error)
         except BaseException as broken:  # an exception class of the user's that cannot even be asked what it is
-            return Failed(job=job, message=f"{class_name(error)}: (it cannot be looked at: {class_name(broken)})")
+            message = f"{class_name(error)}: (it cannot be looked at: {class_name(broken)})"
+            return Failed(job=job, message=message, exception=error)
 
     def _of_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed:
         match error:
             case TaskTimeoutError():
-                return self._failed(task, job, f"TimeoutError: the task's timeout of {task.timeout} has passed")
+                return _failed(task, job, f"TimeoutError: {error}", error)
             case FailPermanently():
-                return replace(self._failed(task, job, error_text(error)), permanently=True)
+                return replace(_failed(task, job, error_text(error), error), permanently=True)
             case InvalidPayloadError():
-                return self._failed(task, job, storable_text(str(error)))
+                return _failed(task, job, storable_text(str(error)), error)
             case HandlerFailedError():
-                log.debug("job %d failed in its process: %s", job.id, error.traceback)
-                return replace(self._failed(task, job, error.message), permanently=error.permanently)
+                return replace(_failed(task, job, error.message, error), permanently=error.permanently)
             case _:
-                return self._failed(task, job, error_text(error), error)
+                return _failed(task, job, error_text(error), error)
 
-    def _failed(self, task: Task[Any], job: ClaimedJob, message: str, error: BaseException | None = None) -> Failed:
-        log.warning("job %d (%s, attempt %d) failed: %s", job.id, job.task_identifier, job.attempts, message)
-        if error is not None and log.isEnabledFor(logging.DEBUG):
-            log.debug("job %d failed:\n%s", job.id, traceback_text(error))
-        return Failed(job=job, message=message, retry_after=_wait(task, job))
+
+def _failed(task: Task[Any], job: ClaimedJob, message: str, error: BaseException | None = None) -> Failed:
+    return Failed(job=job, message=message, retry_after=_wait(task, job), exception=error)
 
 
 def _wait(task: Task[Any], job: ClaimedJob) -> timedelta | None:

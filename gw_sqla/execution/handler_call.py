@@ -36,8 +36,11 @@ _ASK = select(literal(1))
 _ABORTED = "25P02"
 
 
-class TaskTimeoutError(Exception):
+class TaskTimeoutError(TimeoutError):
     """The task's own timeout, told apart from a TimeoutError of the handler."""
+
+    def __init__(self, timeout: timedelta | None) -> None:
+        super().__init__(f"the task's timeout of {timeout} has passed")
 
 
 def bind(task: Task[Any], workplace: Workplace, threads: anyio.CapacityLimiter, processes: Processes) -> Call:
@@ -163,7 +166,7 @@ def _bounded(call: Call, timeout: timedelta, *, commits: bool) -> Call:
         with anyio.move_on_after(timeout.total_seconds()) as scope:
             result = await call(run)
         if scope.cancelled_caught or (scope.cancel_called and not commits):  # also where the handler ignored it
-            raise TaskTimeoutError
+            raise TaskTimeoutError(timeout)
         return result
 
     return bounded
@@ -194,6 +197,6 @@ def _in_process(task: Task[Any], load: Callable[[str], Any], processes: Processe
         try:
             return await processes.call(task, run.job.payload_text)
         except TimeoutError as error:
-            raise TaskTimeoutError from error
+            raise TaskTimeoutError(task.timeout) from error
 
     return call

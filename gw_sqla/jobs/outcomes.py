@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
@@ -27,7 +27,9 @@ class Failed:
     """The handler failed: the job waits for another attempt, or has failed permanently.
 
     ``retry_after`` replaces the contract's backoff; ``payload_text`` replaces the payload (the
-    failed items of a batch job).
+    failed items of a batch job). ``exception`` is what the handler raised, None where nothing was (a shutdown, a task
+    that this worker does not know); of a batch an ExceptionGroup; of a handler in a process an exception whose
+    text is the original's type and message.
     """
 
     job: ClaimedJob
@@ -35,6 +37,7 @@ class Failed:
     permanently: bool = False
     retry_after: timedelta | None = None
     payload_text: str | None = None
+    exception: BaseException | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_final(self) -> bool:

@@ -52,6 +52,7 @@ class Finisher:
         self._scope = anyio.CancelScope(shield=True)
         self.completed = 0
         self.failed = 0
+        self.failed_tasks: Counter[str] = Counter()
 
     @property
     def backlog(self) -> int:
@@ -125,7 +126,9 @@ class Finisher:
         outcomes = [run.outcome for run in settled.written]
         kinds = Counter(map(type, outcomes))
         self.completed += kinds[Completed] + kinds[CompletedByHandler]
-        self.failed += kinds[Failed]
+        if kinds[Failed]:
+            self.failed += kinds[Failed]
+            self.failed_tasks.update(outcome.job.task_identifier for outcome in outcomes if isinstance(outcome, Failed))
         self._known.forget(settled.written)
         self._observers.written(outcomes)
         if settled.lost:

@@ -25,6 +25,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
+from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.jobs.outcomes import Failed, Outcome, Returned
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.worker.known_runs import KnownRuns
@@ -235,5 +236,6 @@ def _cut_off(run: Run) -> Outcome:
     """Return what became of a run that was cancelled."""
     if run.state is LOST:
         return Failed(job=run.job, message=LOST_MESSAGE)
-    log.warning("job %d (%s) was cancelled: %s", run.job.id, run.job.task_identifier, SHUTDOWN_MESSAGE)
-    return Failed(job=run.job, message=SHUTDOWN_MESSAGE)
+    failed = Failed(job=run.job, message=SHUTDOWN_MESSAGE)
+    log_failure(failed)
+    return failed

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -36,10 +37,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """How many runs of jobs ended how; a job that failed and was retried counts in both."""
+    """How many runs of jobs ended how; a job that failed and was retried counts in both.
+
+    ``failed_tasks``: the failed runs of each task; two counts compare without it.
+    """
 
     completed: int
     failed: int
+    failed_tasks: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    def __add__(self, other: RunCounts) -> RunCounts:
+        """Return the counts of both."""
+        tasks = Counter(self.failed_tasks) + Counter(other.failed_tasks)
+        return RunCounts(self.completed + other.completed, self.failed + other.failed, tasks)
+
+    def __str__(self) -> str:
+        tasks = ", ".join(f"{task}: {count}" for task, count in sorted(self.failed_tasks.items()))
+        return f"completed {self.completed}, failed {self.failed}" + (f" ({tasks})" if tasks else "")
 
 
 class WorkerPool:
@@ -81,7 +95,7 @@ class WorkerPool:
             raise SchemaTooNewError(
                 self._settings.schema, "a breaking migration of the worker schema has begun; upgrade gw_sqla"
             )
-        return RunCounts(parts.finisher.completed, parts.finisher.failed)
+        return RunCounts(parts.finisher.completed, parts.finisher.failed, parts.finisher.failed_tasks)
 
     async def _stay(self, task_status: TaskStatus[None]) -> None:
         slots = self._settings.concurrency

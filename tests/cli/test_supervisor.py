@@ -44,7 +44,7 @@ def test_once_runs_jobs_in_both_and_sums_the_counts(clean_database: str, tmp_pat
     add(clean_database, "meet", 2, folder=str(tmp_path), processes=2)
     add(clean_database, "fail")
     done = run(*options(clean_database, "--once", "--backend", backend))
-    assert (done.returncode, done.stdout) == (0, "completed 2, failed 1\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "completed 2, failed 1 (fail: 1)\n"), done.stderr
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -106,8 +106,11 @@ def test_a_process_that_dies_is_not_replaced_once_nor_forgotten(clean_database: 
     add(clean_database, "die")
     add(clean_database, "fail")
     done = run(*options(clean_database, "--once", "--log-level", "error"))
-    assert done.stdout == "completed 0, failed 1\n"
-    assert "was killed by signal 9 (Killed)" in error_line(done, 1)
+    assert done.stdout == "completed 0, failed 1 (fail: 1)\n"
+    assert done.returncode == 1
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("Error: ")
+    assert "was killed by signal 9 (Killed)" in last
 
 
 def test_a_process_that_dies_while_all_stop_is_not_forgotten(clean_database: str) -> None:

@@ -28,7 +28,7 @@ def test_once_runs_what_is_ready_and_prints_the_counts(clean_database: str, back
         add(clean_database, "greet", f'{{"name": "{name}"}}')
     add(clean_database, "fail")
     done = run("worker", "--app", APP, "--once", "--backend", backend, "--database-url", clean_database)
-    assert (done.returncode, done.stdout) == (0, "completed 2, failed 1\n")
+    assert (done.returncode, done.stdout) == (0, "completed 2, failed 1 (fail: 1)\n")
     assert f"Ada is greeted on {backend}" in done.stderr
     assert f"Bob is greeted on {backend}" in done.stderr
     assert "Traceback" not in done.stderr
