@@ -191,14 +191,14 @@ async def test_silence_bounds_what_ends_a_handler(
     how: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The clean-up of its session, and everything else that a stop waits for, has some seconds, here half of one."""
+    """The clean-up of its session, and everything else that a stop waits for, has some seconds, here a fifth of one."""
     for name in (
         "gw_sqla.database.sqlalchemy_adapter.CLEAN_UP_SECONDS",
         "gw_sqla.database.worker_connection._CLOSE_SECONDS",
         "gw_sqla.worker.claimer._END_SECONDS",
         "gw_sqla.worker.heartbeat._DEREGISTER_SECONDS",
     ):
-        monkeypatch.setattr(name, 0.5)
+        monkeypatch.setattr(name, 0.2)
     ended = anyio.Event()
 
     @tasks.task("hold", timeout=timedelta(milliseconds=500) if how == "timeout" else None)
@@ -216,7 +216,7 @@ async def test_silence_bounds_what_ends_a_handler(
     async def note() -> None: ...
 
     settings = RunnerSettings(
-        concurrency=1, prefetch=1, grace_period=timedelta(milliseconds=500), flush_timeout=timedelta(milliseconds=500)
+        concurrency=1, prefetch=1, grace_period=timedelta(milliseconds=200), flush_timeout=timedelta(milliseconds=200)
     )
     job = await add_job(hold)
     await add_job(note)
