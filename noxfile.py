@@ -45,8 +45,6 @@ INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drive
     "tests/unit_of_work",
     "tests/worker",
 ]
-MIDDLE_SUITES = ["tests/database", "tests/execution", "tests/worker"]
-"""For 3.13, whose neighbours on both sides run all of those: where the event loops are met most closely."""
 QUICK_SUITES = [
     "tests/database",
     "tests/jobs",
@@ -204,8 +202,7 @@ def tests(session: nox.Session) -> None:
 def tests_newer(session: nox.Session) -> None:
     """What the interpreter can matter to; ``nox -s tests_newer-3.13 -- tests`` runs all tests on one."""
     install(session, "test")
-    suites = MIDDLE_SUITES if session.python == "3.13" else INTERPRETER_SUITES
-    run_tests(session, "-m", "not interop", *([] if session.posargs else suites))
+    run_tests(session, "-m", "not interop", *([] if session.posargs else INTERPRETER_SUITES))
 
 
 @nox.session(python=OLDER_PYTHON)
