@@ -170,10 +170,22 @@ class JobRepository(OnCommit):
     ) -> list[JobRow]:
         """Change when and how jobs run; None keeps what is there; ``attempts=0`` revives a failed job.
 
-        Jobs that a worker has (for under 4 hours) stay as they are. Returns the jobs that were
-        changed. No notification is sent: workers see the change at their next poll.
+        A job that has failed permanently, and is given attempts, runs now unless ``run_at`` is given: Graphile Worker
+        leaves it the time that its last backoff had set. Jobs that a worker has (for under 4 hours) stay as they are.
+        Returns the jobs that were changed. No notification is sent: workers see the change at their next poll.
         """
         return await self._run(session, changing.reschedule_jobs, job_ids, run_at, priority, attempts, max_attempts)
+
+    async def retry_jobs(
+        self, session: AnyAsyncSession, job_ids: Iterable[int], *, run_at: datetime | None = None
+    ) -> list[JobRow]:
+        """Let jobs run again, those that have failed permanently too, with all their attempts.
+
+        ``run_at`` is when, with a time zone; None is now.
+        ``last_error`` stays until they run. Jobs that a worker has (for under 4 hours) stay as they are. Returns the
+        jobs that were changed. No notification is sent: workers see the change at their next poll.
+        """
+        return await self._run(session, changing.retry_jobs, job_ids, run_at)
 
     async def force_unlock_workers(self, session: AnyAsyncSession, worker_ids: Iterable[str]) -> None:
         """Clear the locks of these worker pools, on jobs and queues: only for pools known to be dead.

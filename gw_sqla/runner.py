@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.task_check import check_items
+from gw_sqla.database.autocommit import connects_in_autocommit
 from gw_sqla.database.event_loops import database_loop, dispose_with_loop
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.hooks import Observer, Observers
-from gw_sqla.jobs.task import Task
+from gw_sqla.jobs.task import Source, Task
 from gw_sqla.schema.check import check_schema
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.failures import Failures
@@ -138,6 +139,14 @@ class Runner:
         finally:
             self._background = None
 
+    async def _require_transactions(self) -> None:
+        in_transactions = [name for name, task in self._tasks.items() if task.takes(Source.SESSION)]
+        if in_transactions and await connects_in_autocommit(self._engine):
+            raise ConfigurationError(
+                f"engine: is in AUTOCOMMIT, so the session of task {in_transactions[0]!r} would have no transaction to "
+                "commit or roll back: leave isolation_level='AUTOCOMMIT' out"
+            )
+
     def _cron_items(self) -> list[CronItem]:
         """What the registry declares, and what the settings add."""
         declared = self._tasks.cron_items if isinstance(self._tasks, TaskRegistry) else ()
@@ -162,6 +171,7 @@ class Runner:
             async with database_loop():
                 dispose_with_loop(self._engine)  # its pooled connections belong to the loop
                 await check_schema(self._engine, schema=self._settings.schema)
+                await self._require_transactions()
                 return await pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
         finally:
             self._pool = None

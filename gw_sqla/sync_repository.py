@@ -123,6 +123,11 @@ class SyncJobRepository(OnCommit):
     ) -> list[JobRow]:
         return self._run(session, changing.reschedule_jobs, job_ids, run_at, priority, attempts, max_attempts)
 
+    def retry_jobs(
+        self, session: AnySession, job_ids: Iterable[int], *, run_at: datetime | None = None
+    ) -> list[JobRow]:
+        return self._run(session, changing.retry_jobs, job_ids, run_at)
+
     def force_unlock_workers(self, session: AnySession, worker_ids: Iterable[str]) -> None:
         self._run(session, changing.force_unlock_workers, worker_ids)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeAlias, Unpack
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from gw_sqla.calls.asking import ask, ask_for_jobs, command
+from gw_sqla.calls.asking import ask, ask_for_jobs, command, require_transaction
 from gw_sqla.calls.round_trips import Chunk, chunks
 from gw_sqla.errors import GwSqlaError, SchemaError
 from gw_sqla.jobs.argument_checks import check_bool, check_job_key_mode
@@ -50,10 +51,11 @@ def add_job(
     """Add one job."""
     spec = spec_of(task, payload, options)
     parameters = spec_to_parameters(spec, check_job_key_mode(job_key_mode, spec.job_key))
+    require_transaction(session, schema)
     for _ in range(_MOST_ROUNDS):
         jobs = ask_for_jobs(session, schema, schema_functions.add_job(schema), parameters)
         if jobs:
-            return jobs[0]
+            return _named(jobs[0], spec)
     raise _left_out(schema, 1, 1)
 
 
@@ -95,10 +97,13 @@ def add_jobs_counting(
 
 def add_jobs_deduplicating(session: Session, schema: str, specs: Iterable[JobSpec]) -> list[JobRow]:
     """Add keyed jobs in the mode unsafe_dedupe; the rows in the order of their keys."""
+    require_transaction(session, schema)
     added: list[JobRow] = []
     for chunk in chunks(sorted(specs, key=lambda spec: spec.job_key or "")):
         statement = schema_functions.add_jobs_deduplicating(schema)
-        added += ask_for_jobs(session, schema, statement, {"specs": chunk.text})
+        by_key = {spec.job_key: spec for spec in chunk.specs}
+        rows = ask_for_jobs(session, schema, statement, {"specs": chunk.text})
+        added += [_named(row, by_key[row.key]) for row in rows]
     return added
 
 
@@ -108,6 +113,7 @@ def _in_round_trips(
     """Call ``add``, which returns how many it has added, for each round trip; return how many specs there were."""
     trips = chunks(specs)
     chunk = next(trips, None)
+    require_transaction(session, schema)
     is_protected = chunk is not None and not (chunk.is_last and on_progress is None)
     if is_protected:
         command(session, schema, _SAVEPOINT)
@@ -143,7 +149,7 @@ def _add(session: Session, schema: str, chunk: Chunk, job_key_preserve_run_at: b
         plain += [row for row in rows if row.key is None]
     unkeyed = iter(sorted(plain, key=lambda row: row.id))
     found = [next(unkeyed, None) if spec.job_key is None else keyed.get(spec.job_key) for spec in chunk.specs]
-    return [row for row in found if row is not None]
+    return [_named(row, spec) for row, spec in zip(found, chunk.specs, strict=True) if row is not None]
 
 
 def _add_unseen(session: Session, schema: str, chunk: Chunk, job_key_preserve_run_at: bool) -> int:
@@ -168,6 +174,11 @@ def _rounds(chunk: Chunk, added: Container[str]) -> Iterator[str]:
         if not left:
             return
         yield specs_to_json(left)
+
+
+def _named(row: JobRow, spec: JobSpec) -> JobRow:
+    """Return the row with the name of its task, which the statement that has just made it known does not see."""
+    return row if row.task_identifier is not None else replace(row, task_identifier=spec.task_identifier)
 
 
 def _left_out(schema: str, count: int, specs: int) -> SchemaError:

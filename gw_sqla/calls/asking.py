@@ -16,10 +16,26 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 
 from gw_sqla.calls.session_errors import errors_explained
+from gw_sqla.database.autocommit import is_autocommit
+from gw_sqla.errors import SessionError
 from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.models import Job, schema_option
 
-__all__ = ["ask", "ask_for_jobs", "command"]
+__all__ = ["ask", "ask_for_jobs", "command", "require_transaction"]
+
+_BOUND = {"mapper": inspect(Job)}
+"""For sessions of several engines: that of our models."""
+
+
+def require_transaction(session: Session, schema: str) -> None:
+    """Raise SessionError where the session's connection commits each statement by itself."""
+    with errors_explained(session, schema):
+        connection = session.connection(bind_arguments=_BOUND)
+    if is_autocommit(connection):
+        raise SessionError(
+            "the session's connection is in AUTOCOMMIT, so the job would be there at once, and stay when your "
+            "transaction is rolled back: use a session of an engine without isolation_level='AUTOCOMMIT'"
+        )
 
 
 def ask(
@@ -47,5 +63,5 @@ def _execute(session: Session, schema: str, statement: Executable, parameters: d
         statement,
         parameters,
         execution_options={**schema_option(schema), "autoflush": False},
-        bind_arguments={"mapper": inspect(Job)},  # for sessions of several engines
+        bind_arguments=_BOUND,
     )

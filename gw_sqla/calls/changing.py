@@ -13,7 +13,14 @@ from gw_sqla.jobs.argument_checks import check_ids, check_run_at, check_smallint
 from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.statements import schema_functions
 
-__all__ = ["complete_jobs", "force_unlock_workers", "permanently_fail_jobs", "remove_job", "reschedule_jobs"]
+__all__ = [
+    "complete_jobs",
+    "force_unlock_workers",
+    "permanently_fail_jobs",
+    "remove_job",
+    "reschedule_jobs",
+    "retry_jobs",
+]
 
 
 def remove_job(session: Session, schema: str, job_key: str) -> JobRow | None:
@@ -55,9 +62,24 @@ def reschedule_jobs(
     parameters = {
         "job_ids": check_ids(job_ids),
         "run_at": run_at,
+        "run_now": False,
         "priority": priority,
         "attempts": attempts,
         "max_attempts": max_attempts,
+    }
+    return ask_for_jobs(session, schema, schema_functions.reschedule_jobs(schema), parameters)
+
+
+def retry_jobs(session: Session, schema: str, job_ids: Iterable[int], run_at: datetime | None) -> list[JobRow]:
+    """Let jobs run again, with all their attempts."""
+    check_run_at(run_at)
+    parameters = {
+        "job_ids": check_ids(job_ids),
+        "run_at": run_at,
+        "run_now": run_at is None,
+        "priority": None,
+        "attempts": 0,
+        "max_attempts": None,
     }
     return ask_for_jobs(session, schema, schema_functions.reschedule_jobs(schema), parameters)
 

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from gw_sqla.cli.startup_imports import import_to_stay
 from gw_sqla.crontab import CronItem, read_crontab
-from gw_sqla.errors import ConfigurationError
+from gw_sqla.errors import ConfigurationError, TaskDefinitionError
 from gw_sqla.execution.task_registry import TaskRegistry
 
-__all__ = ["load_app", "load_crontab"]
+__all__ = ["load_apps", "load_crontab"]
 
 _CRONTAB = "crontab"
 
 
-def load_app(text: str) -> TaskRegistry:
+def load_apps(texts: Sequence[str]) -> TaskRegistry:
+    """Return the registry that is named, or one that includes all that are; raises ConfigurationError."""
+    registries = [_load_app(text) for text in texts]
+    if len(registries) == 1:
+        return registries[0]
+    all_tasks = TaskRegistry()
+    for text, registry in zip(texts, registries, strict=True):
+        try:
+            all_tasks.include(registry)
+        except TaskDefinitionError as error:
+            raise ConfigurationError(f"--app {text}: {error}".replace("include: ", "")) from error
+    return all_tasks
+
+
+def _load_app(text: str) -> TaskRegistry:
     """Import the module, with the current directory on the path, and return its registry.
 
     Raises ConfigurationError, which says whether the text, the module, something inside the module or the

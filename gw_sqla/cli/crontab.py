@@ -12,7 +12,7 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.application import load_app, load_crontab
+from gw_sqla.cli.application import load_apps, load_crontab
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, option, schema_option
 from gw_sqla.crontab import CronItem, agenda, read_crontab, scan_crontab
@@ -99,16 +99,22 @@ def upcoming(file: str, *, count: int, start: datetime, as_json: bool) -> None:
 @database_url_option()
 @schema_option
 @crontab_option
-@option("--app", metavar="MODULE:ATTRIBUTE", help="Where the TaskRegistry is, for the items that it declares.")
+@option(
+    "--app",
+    "apps",
+    multiple=True,
+    metavar="MODULE:ATTRIBUTE",
+    help="Where the TaskRegistry is, for the items that it declares; can be repeated.",
+)
 @_json_option
 @debug_option
-def known(database_url: URL, schema: str, *, crontab: str | None, app: str | None, as_json: bool) -> None:
+def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[str, ...], as_json: bool) -> None:
     """Show what the database knows of cron items.
 
     For each identifier: since when it has been known, the minute of its last job, and, if it is in the crontab or the
     application, its next.
     """
-    declared = () if app is None else load_app(app).cron_items
+    declared = () if not apps else load_apps(apps).cron_items
     items = {item.identifier: item for item in (*load_crontab(crontab), *declared)}
     now = SystemClock().now()
     rows = [_known(entry, items, now) for entry in anyio.run(_all_known, database_url, schema)]

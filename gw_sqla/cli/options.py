@@ -86,9 +86,12 @@ schema_option = option(
 
 app_option = option(
     "--app",
+    "apps",
     required=True,
+    multiple=True,
     metavar="MODULE:ATTRIBUTE",
-    help="Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too.",
+    help="Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too. Can be repeated "
+    "(in the variable: separated by spaces): the worker then has the tasks of all.",
 )
 
 

@@ -15,7 +15,7 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.application import load_app, load_crontab
+from gw_sqla.cli.application import load_apps, load_crontab
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import (
     EXIT_CODES,
@@ -123,7 +123,7 @@ def _duration(name: str, default: timedelta, text: str) -> Callable[[F], F]:
 @click.pass_obj
 def command(
     invocation: Invocation,
-    app: str,
+    apps: tuple[str, ...],
     database_url: URL,
     schema: str,
     *,
@@ -176,7 +176,7 @@ def command(
         if processes > 1 and lifeline is None:
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migrate_first=migrate_first)
             return
-        work = partial(_work, database_url, load_app(app), settings, once=once, migrate_first=migrate_first)
+        work = partial(_work, database_url, load_apps(apps), settings, once=once, migrate_first=migrate_first)
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )

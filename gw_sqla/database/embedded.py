@@ -6,10 +6,12 @@ takes a URL.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,8 +26,8 @@ __all__ = ["embedded_postgres"]
 def embedded_postgres() -> Iterator[URL]:
     """Start a new PostgreSQL in a temporary directory; yield the URL of its database ``postgres``.
 
-    The server is stopped and its data deleted at the end of the block. Raises ConfigurationError
-    when the extra is not installed.
+    The server is stopped and its data deleted at the end of the block, also where the program is killed in it: a
+    process beside it sees to that. Raises ConfigurationError when the extra is not installed.
     """
     try:
         with warnings.catch_warnings():
@@ -35,9 +37,24 @@ def embedded_postgres() -> Iterator[URL]:
         raise ConfigurationError("an embedded PostgreSQL needs the extra: pip install 'gw-sqla[embedded]'") from error
     with (
         tempfile.TemporaryDirectory(prefix="gw_sqla-", ignore_cleanup_errors=True) as directory,
+        _watched(directory),
         get_server(Path(directory) / "data", cleanup_mode="stop") as server,
     ):
         yield _url(server.get_uri())
+
+
+@contextmanager
+def _watched(directory: str) -> Iterator[None]:
+    """Have the server in the directory ended, and all deleted, when this program is gone before the block ends."""
+    program = Path(__file__).with_name("embedded_watch.py")
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-E", "-S", str(program), directory], stdin=subprocess.PIPE, start_new_session=True
+    ) as watch:
+        try:
+            yield
+        finally:
+            with suppress(BrokenPipeError):  # somebody has killed it
+                watch.communicate(b".")
 
 
 def _url(uri: str) -> URL:

@@ -7,33 +7,24 @@ costs a scope, a connection or a task.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-from sqlalchemy import literal, select
-from sqlalchemy.exc import DBAPIError
 
 from gw_sqla.database.session import AsyncSession
 from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.execution.error_text import error_text
+from gw_sqla.execution.handler_transaction import Call, Gather, in_transaction
 from gw_sqla.execution.job_context import JobContext, Workplace
 from gw_sqla.execution.process_pool import Processes
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Argument, Source, Task
 
 __all__ = ["Call", "TaskTimeoutError", "bind"]
-
-Call = Callable[[Run], Awaitable[Any]]
-
-_COMMIT_TIMEOUT = timedelta(seconds=60)
-"""How long a commit may hold up a cancellation: it is shielded, so that its answer is known."""
-
-_ASK = select(literal(1))
-_ABORTED = "25P02"
 
 
 class TaskTimeoutError(TimeoutError):
@@ -50,8 +41,10 @@ def bind(task: Task[Any], workplace: Workplace, threads: anyio.CapacityLimiter, 
         return _in_process(task, load, processes)
     if task.run_in == "thread":
         return _in_thread(task, load, workplace, threads)
-    make = _with_session if task.takes(Source.SESSION) else _plain
-    call = make(task, load, workplace)
+    if task.takes(Source.SESSION):
+        call = in_transaction(task, _gatherer(task.arguments, load, workplace), workplace)
+    else:
+        call = _plain(task, load, workplace)
     return call if task.timeout is None else _bounded(call, task.timeout, commits=task.takes(Source.SESSION))
 
 
@@ -90,9 +83,7 @@ def _plain(task: Task[Any], load: Callable[[str], Any], workplace: Workplace) ->
     return call
 
 
-def _gatherer(
-    arguments: Sequence[Argument], load: Callable[[str], Any], workplace: Workplace
-) -> Callable[[Run, AsyncSession | None], tuple[list[Any], dict[str, Any]]]:
+def _gatherer(arguments: Sequence[Argument], load: Callable[[str], Any], workplace: Workplace) -> Gather:
     def value(argument: Argument, run: Run, session: AsyncSession | None) -> Any:
         match argument.source:
             case Source.PAYLOAD:
@@ -112,50 +103,6 @@ def _gatherer(
         return positional, {argument.name: value(argument, run, session) for argument in by_keyword}
 
     return gather
-
-
-def _with_session(task: Task[Any], load: Callable[[str], Any], workplace: Workplace) -> Call:
-    """The handler in a session's transaction, which is committed when it returns and rolled back when it raises.
-
-    PostgreSQL answers the commit of a transaction that an error has aborted with a rollback and no
-    error. A handler may have caught that error; hence a statement before the commit, which then fails.
-    """
-    gather = _gatherer(task.arguments, load, workplace)
-
-    async def call(run: Run) -> Any:
-        async with workplace.sessions() as session:
-            transaction = session.sync_session.begin()  # talks to no database yet
-            positional, named = gather(run, session)
-            result = await task.handler(*positional, **named)
-            if session.sync_session.get_transaction() is not transaction:
-                raise RuntimeError(
-                    "the handler ended the transaction of its session (commit, rollback or close), which is the "
-                    "worker's to end: for a transaction of its own it has ctx.session()"
-                )
-            await anyio.lowlevel.checkpoint_if_cancelled()  # a timeout that the handler ignored
-            with anyio.fail_after(_COMMIT_TIMEOUT.total_seconds(), shield=True):
-                await _commit(task, run, session, workplace)
-        return result
-
-    return call
-
-
-async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: Workplace) -> None:
-    try:
-        if task.transactional:
-            await workplace.completions.complete(run, session)
-        else:
-            await session.execute(_ASK)
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _ABORTED:
-            raise
-        raise RuntimeError(
-            "the handler caught an error of the database that has aborted its transaction; nothing can be committed: "
-            "put what may fail into a savepoint, session.begin_nested()"
-        ) from error
-    await session.commit()
-    if task.transactional:
-        run.committed()
 
 
 def _bounded(call: Call, timeout: timedelta, *, commits: bool) -> Call:

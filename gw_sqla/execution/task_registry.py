@@ -115,6 +115,27 @@ class TaskRegistry(Mapping[str, Task[Any]]):
 
         return declare
 
+    def include(self, other: TaskRegistry) -> None:
+        """Take over the tasks, resources and cron items that another registry has now: for tasks in several modules.
+
+        What the other registry declares later is not in this one. Raises TaskDefinitionError, and takes nothing, where
+        both have a task or cron item of the same identifier, or a resource of the same type, that are not one.
+        """
+        if not isinstance(other, TaskRegistry):
+            raise TaskDefinitionError(f"include: must be a TaskRegistry, not {other!r}")
+        ours = {item.identifier: item for item in self._cron_items}
+        theirs = {item.identifier: item for item in other._cron_items}
+        for what, here, there in (
+            ("task", self._tasks, other._tasks),
+            ("cron item", ours, theirs),
+            ("resource", self._resources, other._resources),
+        ):
+            if twice := [name for name in here.keys() & there.keys() if here[name] is not there[name]]:
+                raise TaskDefinitionError(f"include: {what} {twice[0]!r} is declared in both registries")
+        self._tasks |= other._tasks
+        self._cron_items = list((ours | theirs).values())
+        self._resources |= other._resources
+
     def resource(self, make: F) -> F:
         """Declare what handlers are given by its type; return the function as it was.
 

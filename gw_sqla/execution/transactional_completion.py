@@ -1,8 +1,9 @@
 """Completions: jobs that their handlers' own transactions complete.
 
-The job's row is deleted, and its queue unlocked, in the handler's transaction, by the statement with which the
-finisher does it, under the same guard: only while this pool holds the lock. So the handler's writes and the end of
-the job are one commit, and a worker whose lock was lost cannot commit the writes either.
+The job's row is deleted, and its queue unlocked, in the handler's transaction, under the guard of the finisher's
+statement: only while this pool holds the lock. So the handler's writes and the end of the job are one commit, and
+a worker whose lock was lost cannot commit the writes either. A function of ours in the schema does it, since only
+a function has plan settings of its own: the plan must read no other job (SERIALIZABLE), whatever the session says.
 
 What became of such a transaction is known when the worker itself committed it. Where the handler did, or
 where the answer to the commit was lost, the database is asked: the row is there, or it is not. The question waits
@@ -11,13 +12,17 @@ for a transaction that is still deciding (``for update``), so that its answer is
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
+from sqlalchemy.orm import Session
 
+from gw_sqla.database.autocommit import is_autocommit
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.errors import InvalidJobError, LockLostError
+from gw_sqla.errors import InvalidJobError, LockLostError, SessionError
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import outcomes
@@ -26,6 +31,14 @@ __all__ = ["Completions"]
 
 _ASKING_TIMEOUT = 5.0
 """Seconds for which the question may hold up a cancelled job."""
+
+
+def _complete(session: Session, schema: str, parameters: dict[str, Any]) -> bool:
+    if is_autocommit(session.connection()):
+        raise SessionError(
+            "the session's connection is in AUTOCOMMIT: it has no transaction in which the job could be completed"
+        )
+    return bool(session.scalar(outcomes.complete_by_handler(schema), parameters))
 
 
 class Completions:
@@ -42,13 +55,12 @@ class Completions:
             raise InvalidJobError("session", f"must be an AsyncSession, not {type(session).__name__}")
         job = run.job
         parameters = {
-            "ids": [job.id],
-            "attempts": [job.attempts],
-            "keyed": [job.key is not None],
+            "id": job.id,
+            "attempt": job.attempts,
+            "keyed": job.key is not None,
             "pool_id": self._pool_id,
         }
-        rows = await call_asyncio(session.execute, outcomes.complete(self._schema), parameters)
-        if not rows.all():
+        if not await call_asyncio(session.run_sync, _complete, self._schema, parameters):
             raise LockLostError(job.id)
         run.completing()
 

@@ -14,8 +14,9 @@ __all__ = ["JobDetails", "JobRow"]
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as the schema's functions return it; its fields are the columns of ``_private_jobs``, in order.
+    """A job as the schema's functions return it: the columns of ``_private_jobs``, in order, and its task's name.
 
+    ``task_identifier`` is None where a peer's clean-up removed the task's row under the job.
     ``payload_text`` is the JSON as stored, parsed when ``payload`` is asked for: a payload that Python
     cannot parse (nested too deeply, say) does not stand in the way of looking at its job or removing it.
     """
@@ -36,6 +37,7 @@ class JobRow:
     locked_by: str | None
     revision: int
     flags: dict[str, bool] | None
+    task_identifier: str | None
 
     @property
     def payload(self) -> Any:
@@ -45,11 +47,7 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True)
 class JobDetails(JobRow):
-    """A job as it was read, with the names of its task and queue and its state.
+    """A job as it was read, with the name of its queue and its state."""
 
-    ``task_identifier`` is None where a peer's clean-up removed the task's row under the job.
-    """
-
-    task_identifier: str | None
     queue_name: str | None
     state: JobState

@@ -26,10 +26,14 @@ def _state() -> ColumnElement[str]:
 
 def _details() -> Select[*tuple[Any, ...]]:
     run_at = func.least(func.greatest(Job.run_at, literal_column(FIRST_DAY)), literal_column(LAST_DAY), type_=TIMESTAMP)
-    expressions: dict[str, Any] = {"payload_text": cast(Job.payload, Text), "run_at": run_at}
+    expressions: dict[str, Any] = {
+        "payload_text": cast(Job.payload, Text),
+        "run_at": run_at,
+        "task_identifier": Task.identifier,
+    }
     columns = [(expressions[name] if name in expressions else getattr(Job, name)).label(name) for name in JOB_COLUMNS]
     return (
-        select(*columns, Task.identifier.label("task_identifier"), JobQueue.queue_name, _state().label("state"))
+        select(*columns, JobQueue.queue_name, _state().label("state"))
         .outerjoin(Task, Task.id == Job.task_id)
         .outerjoin(JobQueue, JobQueue.id == Job.job_queue_id)
     )

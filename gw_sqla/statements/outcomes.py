@@ -25,6 +25,7 @@ from gw_sqla.statements.quoting import BIGINTS, BOOLEANS, SMALLINTS, TEXTS, stat
 __all__ = [
     "complete",
     "complete_alike",
+    "complete_by_handler",
     "fail",
     "find_retirements",
     "find_settled",
@@ -110,6 +111,19 @@ def complete(schema: str, *, around_locks: bool = False) -> TextualSelect:
     """Delete the jobs."""
     deletion = f"delete from __schema__._private_jobs j using runs r where {_FENCED}"
     return _write(schema, deletion, around_locks=around_locks, lock="update")
+
+
+@lru_cache
+def complete_by_handler(schema: str) -> TextualSelect:
+    """Delete one job in a transaction of its handler's; ``completed`` tells whether it was the run's."""
+    return statement(
+        "select __schema__.sqla_complete_job(:id, :attempt, :keyed, :pool_id) as completed",
+        schema,
+        id=BigInteger,
+        attempt=SmallInteger,
+        keyed=Boolean,
+        pool_id=Text,
+    ).columns(completed=Boolean)
 
 
 @lru_cache

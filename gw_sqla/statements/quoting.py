@@ -54,8 +54,9 @@ JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
     "locked_by": Text(),
     "revision": Integer(),
     "flags": JSONB(),
+    "task_identifier": Text(),
 }
-"""The columns of `gw_sqla.jobs.stored_job.JobRow`, with their types."""
+"""The fields of `gw_sqla.jobs.stored_job.JobRow`, with their types."""
 
 
 def quoted(name: str) -> str:
@@ -69,9 +70,9 @@ def literal(text: str) -> str:
     return " E" + literal.replace("\\", "\\\\") if "\\" in text else literal
 
 
-def dollar_tag(body: str) -> str:
+def dollar_tag(body: str, name: str = "body") -> str:
     """Return a dollar quote that does not occur in the body, so that it can stand around it."""
-    tag = "$body$"
+    tag = f"${name}$"
     while tag in body:
         tag = f"{tag[:-1]}_$"
     return tag

@@ -2,6 +2,9 @@
 
 add_jobs takes its specs as one JSON text, which the server turns into job_spec values by name: any
 number of jobs is one parameter and one round trip, and no driver needs to know the composite type.
+
+A task that the function inserts is not seen by the statement that calls it: ``task_identifier`` is null then, and the
+caller, who gave it, fills it in.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ __all__ = [
 _EXPRESSIONS = {
     "payload_text": "cast(j.payload as text) as payload_text",
     "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
+    "task_identifier": (
+        "(select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier"
+    ),
 }
 _COLUMNS = ",\n  ".join(_EXPRESSIONS.get(name, f"j.{name}") for name in JOB_COLUMNS)
 
@@ -114,13 +120,40 @@ def permanently_fail_jobs(schema: str) -> TextualSelect:
 
 @lru_cache
 def reschedule_jobs(schema: str) -> TextualSelect:
-    """``reschedule_jobs``: the rows that were touched; a null argument keeps what is there."""
+    """``reschedule_jobs``: the rows that were touched; a null argument keeps what is there.
+
+    But where ``run_now``, or for a job that has failed permanently and is given attempts, a null ``run_at`` is now.
+    """
+    arguments = ":priority, :attempts, :max_attempts"
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.reschedule_jobs"
-        "(:job_ids, :run_at, :priority, :attempts, :max_attempts) j",
+        f"""with named as (
+  select
+    coalesce(array_agg(n.id) filter (where n.is_failed), '{{}}') as failed,
+    coalesce(array_agg(n.id) filter (where not n.is_failed), '{{}}') as others
+  from (
+    select j.id, j.attempts >= j.max_attempts as is_failed
+    from __schema__._private_jobs j
+    where j.id = any (:job_ids)
+  ) n
+)
+select
+  {_COLUMNS}
+from named
+cross join lateral (
+  select f.*
+  from __schema__.reschedule_jobs(
+    named.failed,
+    coalesce(:run_at, case when :run_now or coalesce(:attempts, :max_attempts) is not null then now() end),
+    {arguments}
+  ) f
+  union all
+  select o.*
+  from __schema__.reschedule_jobs(named.others, coalesce(:run_at, case when :run_now then now() end), {arguments}) o
+) j""",
         schema,
         job_ids=BIGINTS,
         run_at=TIMESTAMP,
+        run_now=Boolean,
         priority=Integer,
         attempts=Integer,
         max_attempts=Integer,

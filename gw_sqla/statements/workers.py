@@ -17,7 +17,17 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.quoting import BIGINTS, TEXTS, statement
 
-__all__ = ["beat", "beat_beside_rust", "deregister", "find_dead", "held", "recover", "register", "unlock_stale"]
+__all__ = [
+    "beat",
+    "beat_beside_rust",
+    "deregister",
+    "find_dead",
+    "find_unknown_tasks",
+    "held",
+    "recover",
+    "register",
+    "unlock_stale",
+]
 
 _DEAD = "w.last_heartbeat_at + w.heartbeat_threshold < now()"
 
@@ -196,6 +206,35 @@ order by d.pool_id""",
         job_ids=BIGINTS,
         delay=Interval,
     ).columns(what=Text, job_ids=BIGINTS, final_ids=BIGINTS)
+
+
+@lru_cache
+def find_unknown_tasks(schema: str) -> TextualSelect:
+    """Select the tasks that no living pool knows, and how many jobs of each have been ready for longer than ``waited``.
+
+    Of all ready jobs the 10,000 whose turn is next are looked at: those that nobody takes gather there.
+    """
+    return statement(
+        """with known as (
+  select jsonb_array_elements_text(w.metadata -> 'tasks') as identifier
+  from __schema__._private_sqla_workers w
+  where w.last_heartbeat_at + w.heartbeat_threshold >= now() and jsonb_typeof(w.metadata -> 'tasks') = 'array'
+), next as (
+  select j.task_id
+  from __schema__._private_jobs j
+  where j.is_available and j.run_at <= now() - :waited
+  order by j.priority, j.run_at
+  limit 10000
+)
+select t.identifier, cast(count(*) as int) as jobs
+from next n
+join __schema__._private_tasks t on t.id = n.task_id
+where t.identifier not in (select identifier from known)
+group by t.identifier
+order by jobs desc, t.identifier""",
+        schema,
+        waited=Interval,
+    ).columns(identifier=Text, jobs=Integer)
 
 
 @lru_cache

@@ -177,7 +177,7 @@ def _flush_ends(session: Session, gathered: _Gathered) -> None:
         _send(session, gathered, flush=False)
 
 
-@event.listens_for(Session, "after_commit")
+@event.listens_for(Session, "after_commit", insert=True)  # before those of others, which may raise
 def _after_commit(session: Session) -> None:
     gathered: _Gathered | None = session.info.get(_KEY)
     if gathered is None:

@@ -14,7 +14,13 @@ __all__ = ["PendingJob", "Wanted"]
 
 
 class PendingJob:
-    """A job that is added when its session commits; returned by ``add_job_on_commit``."""
+    """A job that is added when its session commits; returned by ``add_job_on_commit``.
+
+    It goes by the session's commit, also where a listener of ``after_commit`` then raises. A session that has joined a
+    transaction from outside (``Session(connection)``, as tests do) has committed when it says so, though the job is
+    there for others only when the transaction around it is committed: a rollback of that one takes the job away, and
+    this still says that it was added.
+    """
 
     __slots__ = ("_dropped", "_row")
 

@@ -40,6 +40,8 @@ async def take_in_once(parts: Parts, stop: StopRequest) -> None:
         intake.start_soon(parts.recovery.run, name="gw_sqla recovery")
         await parts.claimer.drain()
         intake.cancel_scope.cancel()
+    if not stop.requested.is_set():
+        await parts.recovery.say_what_is_left()
     stop.request()
 
 

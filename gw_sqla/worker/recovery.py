@@ -8,7 +8,8 @@ A recovered job has spent the attempt that its worker died in. So a job that kil
 permanently at last, and its last_error says why, instead of killing workers for ever.
 
 Owners that never registered (Graphile Worker for Node.js and for Rust) get the contract's 4 hours. As
-the peers do, that is looked at every 8 to 10 minutes, the first time within one: it reads all jobs.
+the peers do, that is looked at every 8 to 10 minutes, the first time within one: it reads all jobs. As often it is said
+which jobs nobody takes because no living worker knows their task: a module that was not imported, most often.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ __all__ = ["Recovery"]
 log = logging.getLogger(__name__)
 
 _ANSWER_WITHIN = timedelta(seconds=45)
+_OVERDUE = timedelta(minutes=1)
+"""For so long jobs of a task that no worker knows may wait: a worker that knows it may be starting."""
+_MOST_TASKS = 20
 
 
 class Recovery:
@@ -41,14 +45,14 @@ class Recovery:
         interval: timedelta,
         delay: timedelta,
         on_unlocked: Callable[[], None],
-        stale_within: float = 60,
+        look_within: float = 60,
     ) -> None:
         self._registration = registration
         self._interval = interval.total_seconds()
         self._delay = delay
         self._on_unlocked = on_unlocked
         self._outage = Outage("the recovery of dead workers")
-        self._next_look_at_stale = monotonic() + _jitter(0, stale_within)
+        self._next_look = monotonic() + _jitter(0, look_within)
 
     async def run(self) -> None:
         """Sweep until cancelled; a sweep that fails is tried again."""
@@ -61,8 +65,10 @@ class Recovery:
         try:
             with anyio.fail_after(_ANSWER_WITHIN.total_seconds()):
                 await self._recover_the_dead()
-                if monotonic() >= self._next_look_at_stale:
+                if monotonic() >= self._next_look:
+                    self._next_look = monotonic() + _jitter(8 * 60, 10 * 60)
                     await self._unlock_stale()
+                    await self._say_unknown_tasks(_OVERDUE)
         except DATABASE_FAULTS as fault:  # a TimeoutError too
             await self._outage.wait(fault)
             return False
@@ -70,6 +76,26 @@ class Recovery:
             await self._registration.end_sweep()
         self._outage.over()
         return True
+
+    async def say_what_is_left(self) -> None:
+        """Log which jobs are ready of tasks that no living worker knows; a fault of the database costs only that."""
+        try:
+            with anyio.fail_after(_ANSWER_WITHIN.total_seconds()):
+                await self._say_unknown_tasks(timedelta(0))
+        except DATABASE_FAULTS as fault:
+            log.debug("looking for jobs of unknown tasks: %s", fault)
+        finally:
+            await self._registration.end_sweep()
+
+    async def _say_unknown_tasks(self, waited: timedelta) -> None:
+        unknown = await self._registration.unknown_tasks(waited)
+        if unknown:
+            tasks = [f"{task} ({jobs})" for task, jobs in unknown.items()]
+            log.warning(
+                "jobs are ready whose tasks no living worker knows: %s; is the module that declares them imported, and "
+                "its registry this worker's? (workers for Node.js and Rust do not say what they know)",
+                ", ".join(tasks[:_MOST_TASKS]) + (", ..." if len(tasks) > _MOST_TASKS else ""),
+            )
 
     async def _recover_the_dead(self) -> None:
         recovered = await self._registration.recover(self._delay)
@@ -87,7 +113,6 @@ class Recovery:
 
     async def _unlock_stale(self) -> None:
         unlocked = await self._registration.unlock_stale()
-        self._next_look_at_stale = monotonic() + _jitter(8 * 60, 10 * 60)
         if unlocked.owners:
             log.warning(
                 "%d jobs and %d queues were locked for over 4 hours and are unlocked; their owners: %s",

@@ -155,6 +155,11 @@ class Registration:
         [row] = await self._sweeping.fetch(statement, {})
         return Unlocked(row["owners"], row["jobs"], row["queues"])
 
+    async def unknown_tasks(self, waited: timedelta) -> dict[str, int]:
+        """Return the tasks that no living pool knows and how many of their jobs have been ready for so long."""
+        rows = await self._sweeping.fetch(workers.find_unknown_tasks(self._schema), {"waited": waited})
+        return {row["identifier"]: row["jobs"] for row in rows}
+
     async def end_sweep(self) -> None:
         """Close the connection of the sweeps until the next; shielded, and not longer than some seconds."""
         await self._sweeping.close()

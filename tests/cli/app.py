@@ -97,3 +97,12 @@ async def die() -> None:
 async def event_loop(ctx: JobContext) -> None:
     """Log whose event loop this is; on asyncio."""
     ctx.logger.info("the event loop is of %s", type(asyncio.get_running_loop()).__module__)
+
+
+more_tasks = TaskRegistry()
+
+
+@more_tasks.task("wave")
+async def wave(ctx: JobContext) -> None:
+    """Log what the test looks for."""
+    ctx.logger.info("somebody waves")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import RunCounts, RunnerSettings
 from gw_sqla.cli import worker
 from tests.cli.app import tasks
-from tests.cli.command import APP, fetch, python, run, run_here, started
+from tests.cli.command import APP, error_line, fetch, python, run, run_here, started
 
 ADD = "select graphile_worker.add_job($1, $2::text::json)"
 JOBS = "select attempts, last_error, locked_by from graphile_worker.jobs order by id"
@@ -33,6 +33,22 @@ def test_once_runs_what_is_ready_and_prints_the_counts(clean_database: str, back
     assert f"Bob is greeted on {backend}" in done.stderr
     assert "Traceback" not in done.stderr
     assert fetch(clean_database, JOBS) == [{"attempts": 1, "last_error": "ValueError: as asked", "locked_by": None}]
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_several_applications(clean_database: str, by_variable: bool) -> None:
+    add(clean_database, "greet", '{"name": "Ada"}')
+    add(clean_database, "wave")
+    apps = [APP, "tests.cli.app:more_tasks"]
+    options = [] if by_variable else [part for app in apps for part in ("--app", app)]
+    env = {"GW_SQLA_APP": " ".join(apps)} if by_variable else {}
+    done = run("worker", "--once", "--database-url", clean_database, *options, env=env)
+    assert (done.returncode, done.stdout) == (0, "completed 2, failed 0\n"), done.stderr
+
+
+def test_applications_with_the_same_task() -> None:
+    done = run_here("schema", "--app", APP, "--app", "tests.cli.app_again:tasks")
+    assert error_line(done, 2) == "Error: --app tests.cli.app_again:tasks: task 'greet' is declared in both registries"
 
 
 def test_every_option_can_come_from_the_environment(clean_database: str) -> None:

@@ -56,7 +56,7 @@ class AfterTheCommit(Observer):
 
 def watch(engine: AsyncEngine) -> None:
     def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "delete from" in statement:
+        if "sqla_complete_job" in statement:
             reached("at the completion")
 
     event.listen(engine.sync_engine, "before_cursor_execute", executed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -163,3 +164,55 @@ def test_what_a_handler_takes(handler: Any, is_async: bool, payload: bool, conte
     sources = [argument.source for argument in task.arguments]
     taken = (task.run_in == "loop", task.takes_payload, Source.CONTEXT in sources, sources[:1] == [Source.CONTEXT])
     assert taken == (is_async, payload, context, context_first)
+
+
+class Client:
+    """A resource."""
+
+
+def registry(*names: str, cron: str = "", resource: bool = False) -> TaskRegistry:
+    tasks = TaskRegistry()
+    for name in names:
+        task = tasks.task(name)(nothing)
+        if cron:
+            tasks.cron("0 4 * * *", id=cron)(task)
+    if resource:
+
+        @tasks.resource
+        def client() -> Client:
+            return Client()
+
+    return tasks
+
+
+def test_include() -> None:
+    """Tasks, cron items and resources; a task of the one may ask for a resource of the other."""
+    shop, mails = registry("charge", cron="daily charge"), registry("mail", cron="daily mail", resource=True)
+    shop.include(mails)
+    assert list(shop) == ["charge", "mail"]
+    assert [item.identifier for item in shop.cron_items] == ["daily charge", "daily mail"]
+
+    @shop.task("ask")
+    async def ask(client: Client) -> None: ...
+
+    assert not ask.takes_payload
+    shop.include(mails)  # the same again is no other
+    assert len(shop.cron_items) == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "problem"),
+    [
+        (registry("charge"), "task 'charge' is declared in both registries"),
+        (registry("other", cron="daily charge"), "cron item 'daily charge' is declared in both registries"),
+        (registry("other", resource=True), f"resource {Client!r} is declared in both registries"),
+        (None, "must be a TaskRegistry, not None"),
+        ({"mail": nothing}, "must be a TaskRegistry, not {"),
+    ],
+)
+def test_include_is_all_or_nothing(other: Any, problem: str) -> None:
+    shop = registry("charge", cron="daily charge", resource=True)
+    before = dict(shop), shop.cron_items
+    with pytest.raises(TaskDefinitionError, match="^include: " + re.escape(problem)):
+        shop.include(other)
+    assert (dict(shop), shop.cron_items) == before

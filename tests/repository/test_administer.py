@@ -103,6 +103,42 @@ async def test_a_failed_job_is_revived(
     assert (await look.jobs())[job.id]["is_available"] is True
 
 
+@pytest.mark.parametrize(
+    ("options", "soon"),
+    [
+        ({"attempts": 0}, True),
+        ({"max_attempts": 30}, True),
+        ({"attempts": 0, "run_at": LATER}, False),
+        ({"priority": 3}, False),
+    ],
+)
+async def test_a_revived_job_runs_now(
+    sessions: Sessions, repo: JobRepository, look: Look, ids: dict[str, int], options: dict[str, Any], soon: bool
+) -> None:
+    """Its last backoff may have been hours long. One that only waits for its time goes on waiting."""
+    waiting = ids["stale"]
+    await do(sessions, repo, "reschedule_jobs", [*ids.values()], run_at=LATER)
+    await do(sessions, repo, "permanently_fail_jobs", [ids["free"]])
+    jobs = await do(sessions, repo, "reschedule_jobs", [ids["free"], waiting], **options)
+    now = await look.value("select now()")
+    assert {job.id: job.run_at <= now for job in jobs} == {ids["free"]: soon, waiting: False}
+
+
+@pytest.mark.parametrize("run_at", [None, LATER])
+async def test_retry(
+    sessions: Sessions, repo: JobRepository, look: Look, ids: dict[str, int], run_at: datetime | None
+) -> None:
+    await do(sessions, repo, "reschedule_jobs", [*ids.values()], run_at=LATER, attempts=3)
+    await do(sessions, repo, "permanently_fail_jobs", [ids["free"]])
+    before = await look.jobs()
+    jobs = await do(sessions, repo, "retry_jobs", [*ids.values(), UNKNOWN], run_at=run_at)
+    assert touched(jobs, ids) == {"free", "stale"}
+    now = await look.value("select now()")
+    assert {(job.attempts, job.run_at <= now) for job in jobs} == {(0, run_at is None)}
+    assert all(job.task_identifier == "a" for job in jobs)
+    assert (await look.jobs())[ids["held"]] == before[ids["held"]]
+
+
 @pytest.mark.parametrize("method", ["complete_jobs", "permanently_fail_jobs", "reschedule_jobs"])
 async def test_no_ids(sessions: Sessions, repo: JobRepository, look: Look, ids: dict[str, int], method: str) -> None:
     before = await look.jobs()

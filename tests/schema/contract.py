@@ -205,6 +205,9 @@ OURS = Catalog(
             "WHERE (is_available AND (job_queue_id IS NULL))"
         ),
     },
+    functions={
+        "sqla_complete_job": Function("job_id bigint, attempt smallint, keyed boolean, pool_id text", "boolean"),
+    },
     row_security={_VERSION, _WORKERS},
 )
 """What gw_sqla adds to the contract."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -310,3 +311,23 @@ async def test_rolled_back_jobs_are_not_announced(db: asyncpg.Connection, heard:
     await add(db)
     await transaction.rollback()
     assert await heard.all() == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_rows_come_in_the_order_of_the_specs(db: asyncpg.Connection, seed: int) -> None:
+    """Graphile Worker's client matches them by index. Keyed and not, new, replaced, and taken from a running job."""
+    chance = random.Random(seed)
+    keys = [f"k{number}" for number in range(20)]
+    for key in chance.sample(keys, 12):
+        old = await add(db, job_key=key)
+        if chance.random() < 0.5:
+            await lock(db, old)
+    asked = [*keys, *([None] * 20)]
+    chance.shuffle(asked)
+    specs = [
+        spec(chance.choice("abc"), job_key=key, payload=json.dumps({"number": number}))
+        for number, key in enumerate(asked)
+    ]
+    rows = await add_many(db, *specs)
+    assert [json.loads(row["payload"]) for row in rows] == [{"number": number} for number in range(40)]
+    assert [row["key"] for row in rows] == asked

@@ -36,7 +36,10 @@ def anyio_backend() -> str:
 
 
 ADOPTED = MigrationReport("graphile_worker", "adopted", None, HEAD)
-BODIES = "select p.oid::int, xmin::text, prosrc from pg_proc p where pronamespace = 'graphile_worker'::regnamespace"
+BODIES = """
+select p.oid::int, xmin::text, prosrc from pg_proc p
+where pronamespace = 'graphile_worker'::regnamespace and proname not like 'sqla%'
+"""
 ROWS = "select xmin::text, * from graphile_worker._private_jobs"
 
 

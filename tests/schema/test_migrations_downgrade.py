@@ -74,6 +74,42 @@ async def test_step_by_step(migrated_engine: AsyncEngine, migrated_database: str
     assert (await migrate(migrated_engine)).action == "upgraded"
 
 
+ADD_JOBS = "select prosrc from pg_proc where oid = 'graphile_worker.add_jobs'::regproc"
+
+
+async def test_add_jobs_is_replaced_and_put_back(migrated_engine: AsyncEngine, migrated_database: str) -> None:
+    newest = await call_asyncio(value, migrated_database, ADD_JOBS)
+    await downgrade(migrated_engine, revision="0004")
+    former = await call_asyncio(value, migrated_database, ADD_JOBS)
+    assert "in the order of the specs" in str(newest).lower()
+    assert "in the order of the specs" not in str(former).lower()
+    await migrate(migrated_engine)
+    assert await call_asyncio(value, migrated_database, ADD_JOBS) == newest
+
+
+@pytest.mark.parametrize("upwards", [False, True])
+async def test_add_jobs_that_a_peer_has_replaced_stays(
+    migrated_engine: AsyncEngine, migrated_database: str, upwards: bool
+) -> None:
+    """Graphile Worker 0.18 replaces it, with migration 20."""
+    if upwards:
+        await downgrade(migrated_engine, revision="0004")
+    await call_asyncio(
+        execute,
+        migrated_database,
+        "insert into graphile_worker.migrations values (20, now(), false);"
+        "create or replace function graphile_worker.add_jobs(specs graphile_worker.job_spec[], "
+        "job_key_preserve_run_at boolean default false) returns setof graphile_worker._private_jobs "
+        "language sql as $$ select * from graphile_worker._private_jobs $$",
+    )
+    theirs = await call_asyncio(value, migrated_database, ADD_JOBS)
+    if upwards:
+        await migrate(migrated_engine)
+    else:
+        await downgrade(migrated_engine, revision="0004")
+    assert await call_asyncio(value, migrated_database, ADD_JOBS) == theirs
+
+
 @pytest.mark.parametrize("exists", [False, True])
 async def test_of_nothing_does_nothing(empty_engine: AsyncEngine, empty_database: str, exists: bool) -> None:
     if exists:

@@ -180,7 +180,7 @@ async def test_stale_locks_are_looked_for_every_now_and_then(
     await take_all(sessions, "pool-node", held_for=timedelta(hours=5))
     unlocked = anyio.Event()
     sweeper = a_register(engine)
-    recovery = Recovery(sweeper, interval=timedelta(0), delay=timedelta(0), on_unlocked=unlocked.set, stale_within=0)
+    recovery = Recovery(sweeper, interval=timedelta(0), delay=timedelta(0), on_unlocked=unlocked.set, look_within=0)
     async with anyio.create_task_group() as sweeping:
         sweeping.start_soon(recovery.run)
         with anyio.fail_after(20):

@@ -16,5 +16,6 @@ select
   j.locked_at,
   j.locked_by,
   j.revision,
-  j.flags
+  j.flags,
+  (select t.identifier from "graphile_worker"._private_tasks t where t.id = j.task_id) as task_identifier
 from "graphile_worker".add_jobs(coalesce((select array_agg(s) from json_populate_recordset(cast(null as "graphile_worker".job_spec), cast($1::VARCHAR as json)) s), '{}'), $2::BOOLEAN) j

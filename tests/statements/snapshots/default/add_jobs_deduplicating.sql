@@ -15,6 +15,7 @@ select
   j.locked_at,
   j.locked_by,
   j.revision,
-  j.flags
+  j.flags,
+  (select t.identifier from "graphile_worker"._private_tasks t where t.id = j.task_id) as task_identifier
 from json_populate_recordset(cast(null as "graphile_worker".job_spec), cast($1::VARCHAR as json)) s
 cross join lateral "graphile_worker".add_job(s.identifier, s.payload, s.queue_name, s.run_at, s.max_attempts, s.job_key, s.priority, s.flags, 'unsafe_dedupe') j

@@ -15,5 +15,6 @@ select
   j.locked_at,
   j.locked_by,
   j.revision,
-  j.flags
+  j.flags,
+  (select t.identifier from "graphile_worker"._private_tasks t where t.id = j.task_id) as task_identifier
 from "graphile_worker".remove_job($1::VARCHAR) j where j.id is not null

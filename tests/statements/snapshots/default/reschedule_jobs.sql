@@ -1,8 +1,19 @@
 -- $1 job_ids
 -- $2 run_at
--- $3 priority
+-- $3 run_now
 -- $4 attempts
 -- $5 max_attempts
+-- $6 priority
+with named as (
+  select
+    coalesce(array_agg(n.id) filter (where n.is_failed), '{}') as failed,
+    coalesce(array_agg(n.id) filter (where not n.is_failed), '{}') as others
+  from (
+    select j.id, j.attempts >= j.max_attempts as is_failed
+    from "graphile_worker"._private_jobs j
+    where j.id = any ($1::BIGINT[])
+  ) n
+)
 select
   j.id,
   j.task_id,
@@ -19,5 +30,17 @@ select
   j.locked_at,
   j.locked_by,
   j.revision,
-  j.flags
-from "graphile_worker".reschedule_jobs($1::BIGINT[], $2::TIMESTAMP WITH TIME ZONE, $3::INTEGER, $4::INTEGER, $5::INTEGER) j
+  j.flags,
+  (select t.identifier from "graphile_worker"._private_tasks t where t.id = j.task_id) as task_identifier
+from named
+cross join lateral (
+  select f.*
+  from "graphile_worker".reschedule_jobs(
+    named.failed,
+    coalesce($2::TIMESTAMP WITH TIME ZONE, case when $3::BOOLEAN or coalesce($4::INTEGER, $5::INTEGER) is not null then now() end),
+    $6::INTEGER, $4::INTEGER, $5::INTEGER
+  ) f
+  union all
+  select o.*
+  from "graphile_worker".reschedule_jobs(named.others, coalesce($2::TIMESTAMP WITH TIME ZONE, case when $3::BOOLEAN then now() end), $6::INTEGER, $4::INTEGER, $5::INTEGER) o
+) j

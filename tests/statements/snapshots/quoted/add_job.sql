@@ -23,5 +23,6 @@ select
   j.locked_at,
   j.locked_by,
   j.revision,
-  j.flags
+  j.flags,
+  (select t.identifier from "we""ird: 50% Schema"._private_tasks t where t.id = j.task_id) as task_identifier
 from "we""ird: 50% Schema".add_job($1::VARCHAR, cast($2::VARCHAR as json), $3::VARCHAR, $4::TIMESTAMP WITH TIME ZONE, $5::INTEGER, $6::VARCHAR, $7::INTEGER, $8::TEXT[], $9::VARCHAR) j

@@ -16,5 +16,6 @@ select
   j.locked_at,
   j.locked_by,
   j.revision,
-  j.flags
+  j.flags,
+  (select t.identifier from "we""ird: 50% Schema"._private_tasks t where t.id = j.task_id) as task_identifier
 from "we""ird: 50% Schema".permanently_fail_jobs($1::BIGINT[], $2::VARCHAR) j
