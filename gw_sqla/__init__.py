@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         JobNotAddedError,
         LockLostError,
         LoopError,
+        ResourceError,
         SchemaBehindError,
         SchemaError,
         SchemaInUseError,
@@ -88,6 +89,7 @@ __all__ = [
     "Observer",
     "Outcome",
     "PendingJob",
+    "ResourceError",
     "Returned",
     "RunCounts",
     "Runner",
@@ -123,8 +125,8 @@ _HOMES = {
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem FailPermanently GwSqlaError "
             "InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
-            "SchemaBehindError SchemaError SchemaInUseError SchemaMissingError SchemaTooNewError SchemaTooOldError "
-            "SessionError TaskDefinitionError"
+            "ResourceError SchemaBehindError SchemaError SchemaInUseError SchemaMissingError SchemaTooNewError "
+            "SchemaTooOldError SessionError TaskDefinitionError"
         ),
         "execution.job_context": "JobContext",
         "execution.task_registry": "TaskRegistry",

@@ -9,6 +9,7 @@
     ├── JobFailedError            a job that failed without an exception of its handler's
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
+    ├── ResourceError             what makes a resource for handlers raised; the cause says what
     ├── LoopError                 database work on trio without an asyncio loop
     ├── SessionError              a session that cannot do it: closed, read only, aborted, of another database
     ├── AccessError               the database role lacks rights (SQLSTATE 42501, row level security)
@@ -41,6 +42,7 @@ __all__ = [
     "JobNotAddedError",
     "LockLostError",
     "LoopError",
+    "ResourceError",
     "SchemaBehindError",
     "SchemaError",
     "SchemaInUseError",
@@ -125,6 +127,10 @@ class LockLostError(GwSqlaError):
             "roll the transaction back"
         )
         self.job_id = job_id
+
+
+class ResourceError(GwSqlaError):
+    """A resource for handlers could not be made, or failed while it was there; the cause is what it raised."""
 
 
 class LoopError(GwSqlaError):

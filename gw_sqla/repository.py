@@ -20,8 +20,9 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.calls import adding, changing, reading
 from gw_sqla.calls.adding import Progress
-from gw_sqla.database.event_loops import call_asyncio
-from gw_sqla.errors import InvalidJobError
+from gw_sqla.database.event_loops import call_asyncio, on_trio
+from gw_sqla.database.session import AsyncSession as SessionOfBothLoops
+from gw_sqla.errors import InvalidJobError, SessionError
 from gw_sqla.jobs.job_spec import AddOptions, JobSpec
 from gw_sqla.jobs.stored_job import JobDetails, JobRow
 from gw_sqla.jobs.task import Task
@@ -233,6 +234,11 @@ class JobRepository(OnCommit):
         if not isinstance(session, AsyncSession):
             kind = type(session).__name__
             raise InvalidJobError("session", f"must be an AsyncSession, not {kind} (for Session: SyncJobRepository)")
+        if on_trio() and not isinstance(session, SessionOfBothLoops):
+            raise SessionError(
+                "SQLAlchemy's own AsyncSession speaks asyncio only, and this program runs on trio: use "
+                "gw_sqla.AsyncSession, which gw_sqla.async_sessionmaker makes"
+            )
         return await call_asyncio(
             AsyncSession.run_sync, session, lambda plain: call(plain, self.schema, *args, **options)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.task_check import check_items
 from gw_sqla.database.autocommit import connects_in_autocommit
 from gw_sqla.database.event_loops import database_loop, dispose_with_loop
+from gw_sqla.database.pool_size import most_connections
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.hooks import Observer, Observers
@@ -27,6 +29,8 @@ from gw_sqla.worker.failures import Failures
 from gw_sqla.worker.worker_pool import RunCounts, WorkerPool
 
 __all__ = ["Runner"]
+
+log = logging.getLogger(__name__)
 
 
 class Runner:
@@ -52,6 +56,11 @@ class Runner:
     ) -> None:
         if not isinstance(engine, AsyncEngine) or engine.dialect.driver != "asyncpg":
             raise ConfigurationError("engine: must be create_async_engine('postgresql+asyncpg://...')")
+        if not isinstance(tasks, Mapping):
+            what = "the class" if tasks is TaskRegistry else f"a {type(tasks).__name__}"
+            raise ConfigurationError(f"tasks: must be a TaskRegistry, TaskRegistry(), not {what}")
+        if settings is not None and not isinstance(settings, RunnerSettings):
+            raise ConfigurationError(f"settings: must be RunnerSettings(...), not a {type(settings).__name__}")
         if not tasks:
             raise ConfigurationError("tasks: the registry is empty, so the worker would never run a job")
         self._engine = engine
@@ -139,12 +148,24 @@ class Runner:
         finally:
             self._background = None
 
-    async def _require_transactions(self) -> None:
-        in_transactions = [name for name, task in self._tasks.items() if task.takes(Source.SESSION)]
-        if in_transactions and await connects_in_autocommit(self._engine):
+    async def _look_at_engine(self) -> None:
+        """Refuse an engine that cannot give the handlers their sessions; warn of one that makes them wait."""
+        with_session = [name for name, task in self._tasks.items() if task.takes(Source.SESSION)]
+        if not with_session:
+            return
+        if await connects_in_autocommit(self._engine):
             raise ConfigurationError(
-                f"engine: is in AUTOCOMMIT, so the session of task {in_transactions[0]!r} would have no transaction to "
+                f"engine: is in AUTOCOMMIT, so the session of task {with_session[0]!r} would have no transaction to "
                 "commit or roll back: leave isolation_level='AUTOCOMMIT' out"
+            )
+        slots, most = self._settings.concurrency, most_connections(self._engine)
+        if most is not None and most < slots:
+            log.warning(
+                "the engine's pool has %d connections for %d slots, so handlers that take sessions wait for each "
+                "other: create_async_engine(..., pool_size=%d)",
+                most,
+                slots,
+                slots,
             )
 
     def _cron_items(self) -> list[CronItem]:
@@ -171,7 +192,7 @@ class Runner:
             async with database_loop():
                 dispose_with_loop(self._engine)  # its pooled connections belong to the loop
                 await check_schema(self._engine, schema=self._settings.schema)
-                await self._require_transactions()
+                await self._look_at_engine()
                 return await pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
         finally:
             self._pool = None

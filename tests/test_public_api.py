@@ -18,9 +18,9 @@ NAMES = """
 AccessError AsyncAttrs AsyncSession ClaimedJob Completed ConfigurationError CronItem CrontabError CrontabProblem
 FailPermanently Failed GwSqlaError InvalidJobError InvalidPayloadError JSON JobContext JobDetails JobKeyMode
 JobFailedError JobNotAddedError JobRepository JobRow JobSpec JobState LockLostError LoopError ModelJobs Observer Outcome
-PendingJob Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError SchemaInUseError SchemaMissingError
-SchemaTooNewError SchemaTooOldError SessionError SyncJobRepository Task TaskDefinitionError TaskRegistry
-async_sessionmaker call_asyncio database_loop migrate parse_crontab parse_url read_crontab render_crontab
+PendingJob ResourceError Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError SchemaInUseError
+SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError SyncJobRepository Task TaskDefinitionError
+TaskRegistry async_sessionmaker call_asyncio database_loop migrate parse_crontab parse_url read_crontab render_crontab
 """
 PUBLIC = NAMES.split()
 

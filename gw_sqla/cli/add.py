@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.options import database_url_option, debug_option, option, schema_option
+from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.errors import AccessError, InvalidPayloadError, SchemaBehindError
 from gw_sqla.jobs.stored_job import JobRow
@@ -55,21 +55,25 @@ def _parse_time(_ctx: click.Context, _parameter: click.Parameter, value: str | N
 @click.argument("task_identifier", metavar="TASK")
 @database_url_option()
 @schema_option
-@option("--payload", callback=_parse_payload, metavar="JSON", help="The payload, or - to read it from standard input.")
-@option("--queue-name", metavar="NAME", help="The serial queue to put the job in.")
-@option(
+@click.option(
+    "--payload", callback=_parse_payload, metavar="JSON", help="The payload, or - to read it from standard input."
+)
+@click.option("--queue-name", metavar="NAME", help="The serial queue to put the job in.")
+@click.option(
     "--run-at", callback=_parse_time, metavar="TIME", help="When to run it, with a time zone: 2030-01-31T08:00:00Z."
 )
-@option("--max-attempts", type=int, metavar="N", help="How many attempts it gets; the schema's default is 25.")
-@option("--job-key", metavar="KEY", help="A key that no other job has.")
-@option("--job-key-mode", type=click.Choice([mode.value for mode in JobKeyMode]), help="If a job has the key already.")
-@option("--priority", type=int, metavar="N", help="Lower runs sooner; the schema's default is 0.")
-@option(
+@click.option("--max-attempts", type=int, metavar="N", help="How many attempts it gets; the schema's default is 25.")
+@click.option("--job-key", metavar="KEY", help="A key that no other job has.")
+@click.option(
+    "--job-key-mode", type=click.Choice([mode.value for mode in JobKeyMode]), help="If a job has the key already."
+)
+@click.option("--priority", type=int, metavar="N", help="Lower runs sooner; the schema's default is 0.")
+@click.option(
     "--flag",
     "flags",
     multiple=True,
     metavar="FLAG",
-    help="A flag that workers can forbid; can be repeated (in the variable: separated by spaces).",
+    help="A flag that workers can forbid; can be repeated.",
 )
 @debug_option
 def command(
@@ -83,7 +87,8 @@ def command(
 ) -> None:
     """Add a job and print its id.
 
-    TASK is the identifier of a task of any worker, also one in Node.js or Rust.
+    TASK is the identifier of a task of any worker, also one in Node.js or Rust. What the job is like comes from the
+    command line alone: a variable would be left in the shell for the next one.
     """
     anyio.run(
         partial(

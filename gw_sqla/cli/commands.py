@@ -5,6 +5,8 @@ A new command: write its module, whose ``command`` is a click command, and name 
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import click
 
 from gw_sqla.cli.options import EXIT_CODES, debug_option
@@ -20,6 +22,18 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, and suggest a command for one that was mistyped."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = get_close_matches(args[0], _COMMANDS, 1)
+            if not near or "Did you mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]}?", ctx) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
@@ -40,7 +54,7 @@ class _Commands(click.Group):
 def group(ctx: click.Context) -> None:
     """PostgreSQL job queue for SQLAlchemy, in the Graphile Worker schema.
 
-    Every option can be given by an environment variable too; the help of a command names it.
+    Most options can be given by an environment variable too; the help of a command names it.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)

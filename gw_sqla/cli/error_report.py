@@ -9,7 +9,7 @@ import asyncpg
 import click
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from gw_sqla.errors import AccessError, GwSqlaError, SchemaError, SchemaTooNewError
+from gw_sqla.errors import AccessError, GwSqlaError, ResourceError, SchemaError, SchemaTooNewError, SessionError
 
 __all__ = ["UnreachableError", "WorkerProcessError", "describe", "is_permanent", "one_line", "report", "show_traceback"]
 
@@ -69,7 +69,7 @@ def describe(error: BaseException) -> tuple[str, int]:
             return "interrupted", _INTERRUPTED
         case SchemaTooNewError() | WorkerProcessError():
             return str(error), error.exit_code
-        case SchemaError() | AccessError() | UnreachableError():
+        case SchemaError() | AccessError() | SessionError() | ResourceError() | UnreachableError():
             return str(error), _FAULT
         case GwSqlaError():
             return str(error), _USAGE

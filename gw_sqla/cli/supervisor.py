@@ -107,8 +107,10 @@ class _Supervisor:
     async def watch_signals(self) -> None:
         with anyio.open_signal_receiver(*STOP_SIGNALS) as received:
             async for number in received:
-                again = " again" if self._stopping.is_set() else ""
-                log.warning("%s%s: passed on to %d worker processes", number.name, again, len(self._lifelines))
+                is_again = self._stopping.is_set()
+                level = logging.WARNING if is_again else logging.INFO
+                again = " again" if is_again else ""
+                log.log(level, "%s%s: passed on to %d worker processes", number.name, again, len(self._lifelines))
                 self._order_stop()
 
     def _order_stop(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import anyio.to_thread
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
@@ -52,13 +53,17 @@ class KnownCrontabs:
 
     async def schedule(self, minute: datetime, items: Sequence[CronItem], *, backfilled: bool) -> list[str]:
         """Add the items' jobs for a minute; return the identifiers of those that no other worker had added."""
-        jobs = [_job(item, minute, backfilled) for item in items]
-        parameters = {"items": json.dumps(jobs), "tick": minute}
+        text = await anyio.to_thread.run_sync(_jobs_text, items, minute, backfilled)  # there may be thousands
+        parameters = {"items": text, "tick": minute}
         return [row[0] for row in await self._connection.fetch(crontab.schedule(self._schema), parameters)]
 
     async def rest(self) -> None:
         """Close the connection until the next statement; raises what closing raises."""
         await self._connection.rest()
+
+
+def _jobs_text(items: Sequence[CronItem], minute: datetime, backfilled: bool) -> str:
+    return json.dumps([_job(item, minute, backfilled) for item in items])
 
 
 def _job(item: CronItem, minute: datetime, backfilled: bool) -> dict[str, Any]:

@@ -48,7 +48,11 @@ def _watched(directory: str) -> Iterator[None]:
     """Have the server in the directory ended, and all deleted, when this program is gone before the block ends."""
     program = Path(__file__).with_name("embedded_watch.py")
     with subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-E", "-S", str(program), directory], stdin=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-E", "-S", str(program), directory],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     ) as watch:
         try:
             yield

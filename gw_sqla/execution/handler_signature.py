@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from gw_sqla.database.session import AsyncSession
 from gw_sqla.errors import TaskDefinitionError
 from gw_sqla.execution.job_context import JobContext
-from gw_sqla.jobs.task import Argument, Resource, Source
+from gw_sqla.jobs.task import Argument, Resource, Source, Task
 
 __all__ = ["Signature", "is_async", "read_hints", "read_signature"]
 
@@ -48,6 +48,11 @@ def read_signature(handler: Callable[..., Any], resources: Mapping[Any, Resource
     """
     asynchronous = is_async(handler)
     parameters = list(inspect.signature(handler).parameters.values())
+    if parameters and parameters[0].name in ("self", "cls"):
+        raise TaskDefinitionError(
+            f"its handler is a method, whose {parameters[0].name!r} nothing provides: declare a function, or the "
+            "method of an object, tasks.task(...)(mailer.send)"
+        )
     hints = read_hints(handler)
     required = [parameter for parameter in parameters if parameter.default is Parameter.empty]
     given = {parameter.name: _given(hints.get(parameter.name), resources) for parameter in required}
@@ -74,12 +79,21 @@ def read_signature(handler: Callable[..., Any], resources: Mapping[Any, Resource
 
 def is_async(handler: Callable[..., Any]) -> bool:
     """Tell whether calling the handler gives an awaitable; refuses what calling would not run."""
+    if isinstance(handler, Task):
+        raise TaskDefinitionError(f"its handler is a task already, {handler!r}: decorate the function itself")
     if not callable(handler) or isinstance(handler, type):
         raise TaskDefinitionError(f"its handler must be a function, not {handler!r}")
-    functions = (handler, inspect.unwrap(handler), getattr(handler, "__call__", None))  # noqa: B004 - it is callable
+    called = (handler, getattr(handler, "__call__", None))  # noqa: B004 - it is callable
+    functions = (*called, inspect.unwrap(handler))
     if any(inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function) for function in functions):
         raise TaskDefinitionError("its handler is a generator, which a call alone does not run")
-    return any(inspect.iscoroutinefunction(function) for function in functions)
+    is_async = any(inspect.iscoroutinefunction(function) for function in called)
+    if not is_async and inspect.iscoroutinefunction(functions[-1]):
+        raise TaskDefinitionError(
+            "its handler is async, but wrapped by a function that is not: make the wrapper async def, and await in it "
+            "(or leave functools.wraps out, where it runs the coroutine itself: then it runs in a thread)"
+        )
+    return is_async
 
 
 def read_hints(handler: Callable[..., Any]) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from inspect import Parameter
+from types import TracebackType
 from typing import Any, get_args, get_origin
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gw_sqla.errors import TaskDefinitionError
+from gw_sqla.errors import ResourceError, TaskDefinitionError
+from gw_sqla.execution.error_text import error_text
 from gw_sqla.execution.handler_signature import read_hints
 from gw_sqla.execution.job_context import JobContext
 from gw_sqla.jobs.task import Argument, Resource, Task
@@ -80,7 +82,7 @@ def _provided(name: str, annotation: Any, *, is_generator: bool) -> Any:
 async def open_resources(tasks: Iterable[Task[Any]]) -> AsyncIterator[dict[Resource, Any]]:
     """Make what the tasks ask for; close it in the opposite order at the end of the block.
 
-    What a resource raises passes through, with a note that names it; those made before are closed.
+    What a resource raises is the cause of a ResourceError, which names it; those made before are closed.
     """
     made: dict[Resource, Any] = {}
     async with AsyncExitStack() as stack:
@@ -94,17 +96,46 @@ async def _make_all(arguments: Iterable[Argument], made: dict[Resource, Any], st
         resource = argument.source
         if isinstance(resource, Resource) and resource not in made:
             await _make_all(resource.arguments, made, stack)
-            try:
-                made[resource] = await _make(resource, made, stack)
-            except BaseException as error:
-                error.add_note(f"while {resource} was made for handlers")
+            made[resource] = await stack.enter_async_context(_Opened(resource, made))
+
+
+class _Opened:
+    """A resource while it is there; what it raises itself, and nothing else, becomes a ResourceError."""
+
+    def __init__(self, resource: Resource, made: Mapping[Resource, Any]) -> None:
+        self._resource = resource
+        arguments = [(argument, made[argument.source]) for argument in resource.arguments]  # type: ignore[index] # resources only
+        self._positional = [value for argument, value in arguments if not argument.by_keyword]
+        self._named = {argument.name: value for argument, value in arguments if argument.by_keyword}
+        self._manager: AbstractAsyncContextManager[Any] | None = None
+
+    async def __aenter__(self) -> Any:
+        make = self._resource.make
+        try:
+            if inspect.isasyncgenfunction(make):
+                self._manager = asynccontextmanager(make)(*self._positional, **self._named)
+                return await self._manager.__aenter__()
+            value = make(*self._positional, **self._named)
+            return await value if inspect.isawaitable(value) else value
+        except Exception as error:
+            raise ResourceError(f"{self._resource} could not be made: {error_text(error)}") from error
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        if self._manager is None:
+            return None
+        try:
+            return await self._manager.__aexit__(kind, error, traceback)
+        except Exception as raised:
+            own = _only(raised)
+            if own is error:  # it passes on what came, wrapped by a task group of its own
                 raise
+            raise ResourceError(f"{self._resource} failed: {error_text(own)}") from own
 
 
-async def _make(resource: Resource, made: Mapping[Resource, Any], stack: AsyncExitStack) -> Any:
-    positional = [made[a.source] for a in resource.arguments if isinstance(a.source, Resource) and not a.by_keyword]
-    named = {a.name: made[a.source] for a in resource.arguments if isinstance(a.source, Resource) and a.by_keyword}
-    if inspect.isasyncgenfunction(resource.make):
-        return await stack.enter_async_context(asynccontextmanager(resource.make)(*positional, **named))
-    value = resource.make(*positional, **named)
-    return await value if inspect.isawaitable(value) else value
+def _only(error: BaseException) -> BaseException:
+    """Return the error, or what alone is in a group, however deep."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -143,8 +143,8 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         for. It is an async generator function that yields once (``-> AsyncIterator[Client]``), where something
         is to be closed, or a function, async or not, that returns it. Its parameters are resources
         declared above it. Each run of a Runner makes those that its tasks ask for, before it claims jobs,
-        and closes them when the last job has ended; errors in that leave the runner. A cancellation of the
-        runner reaches them as it reaches any code.
+        and closes them when the last job has ended; what a resource raises then leaves the runner as the cause of a
+        ResourceError. A cancellation of the runner reaches them as it reaches any code.
 
         Raises TaskDefinitionError.
         """

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, TypedDict
 
+from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_flags, check_run_at, check_smallint, check_text
 from gw_sqla.types import JobKeyMode
 
-__all__ = ["AddOptions", "JobOptions", "JobSpec"]
+__all__ = ["AddOptions", "JobOptions", "JobSpec", "check_options"]
 
 
 class JobOptions(TypedDict, total=False):
@@ -28,6 +30,17 @@ class AddOptions(JobOptions, total=False):
     """The keywords of ``add_job``: those of a job, and what happens to a job that has its key already."""
 
     job_key_mode: JobKeyMode | None
+
+
+_OPTIONS = frozenset(JobOptions.__annotations__)
+
+
+def check_options(options: Iterable[str]) -> None:
+    """Raise InvalidJobError for a keyword that no job has, as a type checker does."""
+    for name in options:
+        if name not in _OPTIONS:
+            near = get_close_matches(name, _OPTIONS, 1, cutoff=0.5)
+            raise InvalidJobError(name, "is no option of a job" + (f"; did you mean {near[0]}?" if near else ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
 from gw_sqla.errors import InvalidPayloadError
-from gw_sqla.jobs.job_spec import JobOptions, JobSpec
+from gw_sqla.jobs.job_spec import JobOptions, JobSpec, check_options
 from gw_sqla.jobs.payload import PayloadType
 
 __all__ = ["Argument", "Resource", "RunIn", "Source", "Task", "identifier_of", "spec_of"]
@@ -98,6 +98,7 @@ class Task(Generic[P]):
 
         The options are those of `gw_sqla.JobSpec`. Raises InvalidPayloadError or InvalidJobError.
         """
+        check_options(options)
         plain = None
         if self.takes_payload:
             plain = self.payload_type.dump(payload)  # type: ignore[arg-type] # None is checked there
@@ -117,4 +118,5 @@ def spec_of(task: Task[Any] | str, payload: Any, options: JobOptions) -> JobSpec
     """Return the job to add; for a declared task with its payload checked."""
     if isinstance(task, Task):
         return task.spec(payload, **options)
+    check_options(options)
     return JobSpec(task_identifier=task, payload=payload, **options)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_job_key_mode, check_schema_name
-from gw_sqla.jobs.job_spec import AddOptions, JobOptions, JobSpec
+from gw_sqla.jobs.job_spec import AddOptions, JobOptions, JobSpec, check_options
 from gw_sqla.jobs.payload import to_json
 from gw_sqla.jobs.task import Task, identifier_of, spec_of
 from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
@@ -83,6 +83,7 @@ def _wanted(
     **options: Unpack[JobOptions],
 ) -> Wanted:
     mode = check_job_key_mode(job_key_mode, options.get("job_key"))
+    check_options(options)
     if callable(payload):
         JobSpec(task_identifier=identifier_of(task), **options)  # what is wrong with them is told now
         return Wanted(schema, lambda: spec_of(task, payload(), options), mode)

@@ -12,18 +12,22 @@ them leads. It keeps one thing, the first minute that is not done yet, and goes 
 - The clock was put back: say so and go on from now, at the top. What was added before is not added again, as
   ``last_execution`` only moves forward.
 - Woken early: look at the clock and sleep again.
+
+What is due when is found in a thread: for thousands of items that takes seconds, at the start and after each fault.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import anyio
+import anyio.to_thread
 
 from gw_sqla.crontab import CronItem, agenda, backfill, minute_from
 from gw_sqla.crontab.clock import Clock
+from gw_sqla.crontab.due_minutes import Due
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 
@@ -43,6 +47,7 @@ class CronScheduler:
         self._clock = clock
         self._catch_up = catch_up
         self._outage = Outage("scheduling the crontab")
+        self._thread = anyio.CapacityLimiter(1)
         self._start_from(clock.now())
 
     async def run(self) -> None:
@@ -67,14 +72,18 @@ class CronScheduler:
         now = self._clock.now()
         known = await self._known.make_known([item.identifier for item in self._items], now)
         added = 0
-        for minute, items in backfill(self._items, known, now, self._next):
+        missed = backfill(self._items, known, now, self._next)
+        while due := await self._next_of(missed):
+            minute, items = due
             added += len(await self._known.schedule(minute, items, backfilled=True))
         if added:
             log.info("crontab: %d missed jobs were added by backfill", added)
 
     async def _follow(self) -> None:
         """Add the jobs of each due minute, in order; return when the way there must begin anew."""
-        for minute, items in agenda(self._items, self._next):
+        dues = agenda(self._items, self._next)
+        while due := await self._next_of(dues):
+            minute, items = due
             if not await self._is_due(minute):
                 return
             added = await self._known.schedule(minute, items, backfilled=False)
@@ -82,6 +91,9 @@ class CronScheduler:
             self._next = minute + _MINUTE
         await self._relax()
         await anyio.sleep_forever()  # no item fires ever again
+
+    async def _next_of(self, dues: Iterator[Due]) -> Due | None:
+        return await anyio.to_thread.run_sync(next, dues, None, abandon_on_cancel=True, limiter=self._thread)
 
     async def _is_due(self, minute: datetime) -> bool:
         """Wait until the minute has come; False, with a new start, if the clock has jumped too far for that."""

@@ -34,7 +34,7 @@ async def heed_signals(stop: StopRequest, grace_period: timedelta, *, task_statu
                 log.warning("%s again; a third ends the process", number.name)
                 stop.request(at_once=True)
                 break
-            log.warning("%s: stopping, running jobs have %s", number.name, grace_period)
+            log.info("%s: stopping, running jobs have %s", number.name, grace_period)
             stop.request()
     end_at_the_next()
 

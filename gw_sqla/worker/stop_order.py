@@ -81,7 +81,8 @@ async def _give_grace(stop: StopRequest, working: TaskGroup, settings: RunnerSet
         log.info("the worker stops")
     with anyio.move_on_after(settings.grace_period.total_seconds()):
         await stop.grace_is_over.wait()
-    log.warning("running jobs are cancelled now: %s", _names(parts.known.running()) or "there are none")
+    if running := parts.known.running():
+        log.warning("running jobs are cancelled now: %s", _names(running))
     working.cancel_scope.cancel()
     with anyio.CancelScope(shield=True):
         while not parts.slots.ended.is_set():

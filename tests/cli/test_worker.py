@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import time
 from datetime import timedelta
@@ -44,6 +45,26 @@ def test_several_applications(clean_database: str, by_variable: bool) -> None:
     env = {"GW_SQLA_APP": " ".join(apps)} if by_variable else {}
     done = run("worker", "--once", "--database-url", clean_database, *options, env=env)
     assert (done.returncode, done.stdout) == (0, "completed 2, failed 0\n"), done.stderr
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_resource_that_cannot_be_made_ends_the_worker(clean_database: str, processes: str, backend: str) -> None:
+    """It is named, the database is not blamed, and nothing starts again and again."""
+    options = ["--processes", processes, "--backend", backend, "--database-url", clean_database, "--log-level", "error"]
+    done = run("worker", "--app", "tests.cli.app_resource:tasks", *options)
+    says = "Error: Resource(mailer) could not be made: ConnectionRefusedError: [Errno 111] no mail server there"
+    assert error_line(done, 1) == says
+
+
+def test_a_normal_stop_is_no_warning(clean_database: str) -> None:
+    with started("worker", "--app", APP, "--database-url", clean_database) as running:
+        running.wait_for("tasks in")
+        running.process.terminate()
+        code, log = running.end()
+    assert code == 0, log
+    assert "SIGTERM: stopping" in log
+    assert "WARNING" not in log
 
 
 def test_applications_with_the_same_task() -> None:
@@ -89,6 +110,7 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
         *("worker", "--once", "--app", APP, "--database-url", "postgresql://nobody@127.0.0.1:1/d", "--schema", "s"),
         *("--concurrency", "3", "--prefetch", "9", "--poll-interval", "0.5", "--grace-period", "7"),
         *("--heartbeat-interval", "1", "--heartbeat-threshold", "4", "--sweep-interval", "2", "--recovery-delay", "3"),
+        *("--prefetch-ttl", "8", "--flush-timeout", "6", "--crontab-catch-up", "5", "--blocking-threshold", "0"),
         *("--transaction-pooler", "--use-local-time", "--forbidden-flag", "a"),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "completed 1, failed 2\n", "")
@@ -102,11 +124,27 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
         heartbeat_threshold=timedelta(seconds=4),
         sweep_interval=timedelta(seconds=2),
         recovery_delay=timedelta(seconds=3),
+        prefetch_ttl=timedelta(seconds=8),
+        flush_timeout=timedelta(seconds=6),
+        crontab_catch_up=timedelta(seconds=5),
+        blocking_threshold=None,
         transaction_pooler=True,
         use_local_time=True,
         forbidden_flags=("a",),
     )
     assert seen == [(5, tasks, settings)]
+
+
+def test_every_setting_is_an_option_in_a_section_of_the_help() -> None:
+    assert {field.name for field in dataclasses.fields(RunnerSettings)} <= {
+        param.name for param in worker.command.params
+    }
+    shown = run_here("worker", "--help").stdout
+    for param in worker.command.params:
+        assert shown.count(f"  {param.opts[0]} ") == 1
+    titles = [line for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert titles[:2] == ["What it runs:", "Database:"]
+    assert titles[-2:] == ["What it says:", "Help:"]
 
 
 def test_forbidden_flags_are_repeated_options(clean_database: str) -> None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import AsyncSession, JobContext, RunCounts, Runner, RunnerSettings, TaskRegistry
+from gw_sqla import AsyncSession, JobContext, ResourceError, RunCounts, Runner, RunnerSettings, TaskRegistry
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
 
@@ -139,9 +139,10 @@ async def test_what_a_resource_raises_ends_the_start_and_is_named(
         raise AssertionError("never called")
 
     await add_job(fetch, "a")
-    with pytest.RaisesGroup(pytest.RaisesExc(LookupError, match="no such host")) as caught:
+    says = r"^Resource\(broken\) could not be made: LookupError: no such host$"
+    with pytest.RaisesGroup(pytest.RaisesExc(ResourceError, match=says)) as caught:
         await Runner(engine, tasks).run_once()
-    assert caught.value.exceptions[0].__notes__ == ["while Resource(broken) was made for handlers"]
+    assert isinstance(caught.value.exceptions[0].__cause__, LookupError)
     assert "client closed" not in events, "its task group was cancelled"
 
 
@@ -164,7 +165,8 @@ async def test_a_resource_that_fails_stops_the_worker(
     async def use(*, feed: Feed) -> None: ...
 
     await add_job(use)
-    with anyio.fail_after(30), pytest.raises(ConnectionError):  # noqa: PT012 - that it is not wrapped, too
+    says = r"^Resource\(feed\) failed: ConnectionError: the feed is gone$"
+    with anyio.fail_after(30), pytest.raises(ResourceError, match=says):  # noqa: PT012 - that it is not in a group, too
         async with Runner(engine, tasks, RunnerSettings(grace_period=timedelta(0)), observers=[recorder]):
             await recorder.until(lambda: recorder.completed)
             fail.set()

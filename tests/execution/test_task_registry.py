@@ -58,6 +58,19 @@ async def unknown(payload: Unknown) -> None: ...  # type: ignore[name-defined] #
 async def unusable(payload: Callable[[], TaskRegistry]) -> None: ...
 
 
+class Mailer:
+    """What people decorate methods of."""
+
+    async def send(self, payload: int) -> None: ...
+
+    async def make(cls, payload: int) -> None: ...  # noqa: N805
+
+
+@functools.wraps(plain)
+def passed_on(payload: int) -> Any:
+    return plain(payload)
+
+
 @pytest.mark.parametrize(
     ("handler", "says"),
     [
@@ -72,6 +85,10 @@ async def unusable(payload: Callable[[], TaskRegistry]) -> None: ...
         (default_payload_beside_context, "'payload' has a default, and would never be given the payload"),
         (default_context, "'ctx' has a default, and would never be given the JobContext"),
         (keyword_context, "'ctx' has a default, and would never be given the JobContext"),
+        (Mailer.send, "is a method, whose 'self' nothing provides"),
+        (Mailer.make, "is a method, whose 'cls' nothing provides"),
+        (TaskRegistry().task("other")(plain), r"is a task already, Task\('other'\): decorate the function itself"),
+        (passed_on, "is async, but wrapped by a function that is not: make the wrapper async def"),
         (unknown, "cannot be resolved: name 'Unknown' is not defined"),
     ],
 )
@@ -216,3 +233,15 @@ def test_include_is_all_or_nothing(other: Any, problem: str) -> None:
     with pytest.raises(TaskDefinitionError, match="^include: " + re.escape(problem)):
         shop.include(other)
     assert (dict(shop), shop.cron_items) == before
+
+
+def test_the_method_of_an_object_is_a_handler() -> None:
+    assert TaskRegistry().task("send")(Mailer().send).takes_payload
+
+
+def test_an_async_wrapper_is_async() -> None:
+    @functools.wraps(sync)
+    async def wrapper(payload: int) -> None:
+        sync(payload)
+
+    assert TaskRegistry().task("wrapped")(wrapper).run_in == "loop"

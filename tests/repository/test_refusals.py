@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from gw_sqla import AsyncSession, ConfigurationError, InvalidJobError, JobRepository, JobSpec, async_sessionmaker
+from gw_sqla import (
+    AsyncSession,
+    ConfigurationError,
+    InvalidJobError,
+    JobRepository,
+    JobSpec,
+    TaskRegistry,
+    async_sessionmaker,
+)
 from gw_sqla.types import DEFAULT_SCHEMA
 from tests.repository.look import Look
 
@@ -231,3 +240,35 @@ async def test_what_no_job_can_have(
             await getattr(repo, method)(session, **{argument: value})
         assert not session.in_transaction(), "the database was not asked"
     assert raised.value.argument == argument
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("queue", "queue: is no option of a job; did you mean queue_name?"),
+        ("attempts", "attempts: is no option of a job; did you mean max_attempts?"),
+        ("xyz", "xyz: is no option of a job"),
+    ],
+)
+@pytest.mark.parametrize("declared", [False, True])
+async def test_options_that_no_job_has(
+    sessions: Sessions, repo: JobRepository, name: str, says: str, declared: bool
+) -> None:
+    @TaskRegistry().task("a")
+    async def task() -> None: ...
+
+    adding: list[Any] = [repo.add_job, sync_add(repo)]
+    async with sessions() as session:
+        for add in adding:
+            with pytest.raises(InvalidJobError, match=f"^{re.escape(says)}$") as caught:
+                await add(session, task if declared else "a", **{name: 1})
+            assert caught.value.argument == name
+
+
+def sync_add(repo: JobRepository) -> Any:
+    """Return ``add_job_on_commit`` in the shape of ``add_job``."""
+
+    async def add(*arguments: Any, **options: Any) -> None:
+        repo.add_job_on_commit(*arguments, **options)
+
+    return add

@@ -274,6 +274,12 @@ async def test_engine_and_registry_are_checked(engine: AsyncEngine, tasks: TaskR
 
     with pytest.raises(ConfigurationError, match="engine: must be create_async_engine"):
         Runner(engine.sync_engine, tasks)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"^tasks: must be a TaskRegistry, TaskRegistry\(\), not the class$"):
+        Runner(engine, TaskRegistry)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"^tasks: must be a TaskRegistry, TaskRegistry\(\), not a list$"):
+        Runner(engine, [note])  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"^settings: must be RunnerSettings\(...\), not a dict$"):
+        Runner(engine, tasks, {"concurrency": 1})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import NullPool, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import AsyncSession, Runner, RunnerSettings, TaskRegistry, call_asyncio
@@ -232,3 +232,28 @@ async def test_a_function_that_is_cancelled_leaves_no_connection(engine: AsyncEn
     with anyio.fail_after(20):
         while await call_asyncio(open_connections, database) > 0:  # noqa: ASYNC110 - a server says nothing
             await anyio.sleep(0.01)
+
+
+async def test_a_pool_that_is_smaller_than_the_slots_is_said(
+    engine: AsyncEngine, tasks: TaskRegistry, database: str, log: Log
+) -> None:
+    """Where handlers take sessions."""
+    settings = RunnerSettings(concurrency=4)
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    says = "the engine's pool has 3 connections for 4 slots"
+    async with worker_engine(database, pool_size=2, max_overflow=1) as small:
+        await Runner(small, tasks, settings).run_once()
+        assert not log.with_text(says)
+
+        @tasks.task("write")
+        async def write(session: AsyncSession) -> None: ...
+
+        await Runner(small, tasks, settings).run_once()
+        assert len(log.with_text(says)) == 1
+    for options in ({"pool_size": 2, "max_overflow": 2}, {"poolclass": NullPool}, {"pool_size": 1, "max_overflow": -1}):
+        async with worker_engine(database, **options) as enough:
+            await Runner(enough, tasks, settings).run_once()
+    assert len(log.with_text(says)) == 1

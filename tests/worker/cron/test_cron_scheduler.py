@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -231,3 +232,30 @@ async def test_items_that_never_fire_leave_it_waiting(engine: AsyncEngine, fetch
             while not await fetch("select from graphile_worker._private_known_crontabs"):
                 await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("fill", [timedelta(0), HOUR])
+async def test_what_is_due_is_found_beside_the_event_loop(
+    engine: AsyncEngine, jobs: Jobs, make_known: MakeKnown, monkeypatch: pytest.MonkeyPatch, fill: timedelta
+) -> None:
+    """For thousands of items it takes seconds: here it goes on until the event loop has let it."""
+    asked, let_go = threading.Event(), threading.Event()
+    fires = CronItem.fires
+
+    def slowly(item: CronItem, start: datetime) -> Iterator[datetime]:
+        asked.set()
+        assert let_go.wait(20), "the event loop is blocked"
+        yield from fires(item, start)
+
+    monkeypatch.setattr(CronItem, "fires", slowly)
+    await make_known("a", since=NOON - HOUR, last=NOON - MINUTE)
+    clock = ManualClock(NOON)
+    async with anyio.create_task_group() as group:
+        known = KnownCrontabs(engine, DEFAULT_SCHEMA)
+        group.start_soon(CronScheduler(known, [CronItem("a", "* * * * *", fill=fill)], clock, catch_up=HOUR).run)
+        while not asked.is_set():  # noqa: ASYNC110 - by a thread
+            await anyio.sleep(0.01)
+        let_go.set()
+        await clock.until_asleep(1)
+        group.cancel_scope.cancel()
+    assert await jobs() == [("a", "2030-05-17T12:00", False)]
