@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         LockLostError,
         LoopError,
         ResourceError,
+        RetryAfter,
         SchemaBehindError,
         SchemaError,
         SchemaInUseError,
@@ -90,6 +91,7 @@ __all__ = [
     "Outcome",
     "PendingJob",
     "ResourceError",
+    "RetryAfter",
     "Returned",
     "RunCounts",
     "Runner",
@@ -125,8 +127,8 @@ _HOMES = {
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem FailPermanently GwSqlaError "
             "InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
-            "ResourceError SchemaBehindError SchemaError SchemaInUseError SchemaMissingError SchemaTooNewError "
-            "SchemaTooOldError SessionError TaskDefinitionError"
+            "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaMissingError "
+            "SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
         ),
         "execution.job_context": "JobContext",
         "execution.task_registry": "TaskRegistry",

@@ -20,7 +20,8 @@
         ├── SchemaTooNewError     a breaking migration that this version does not know
         └── SchemaInUseError      a downgrade while jobs exist
 
-`FailPermanently` stands beside the tree: handlers raise it to end a job without another attempt.
+`FailPermanently` and `RetryAfter` stand beside the tree: handlers raise them to end a job without another attempt, and
+to say when the next one may come.
 Errors of the database itself pass through as SQLAlchemy raises them.
 """
 
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 __all__ = [
     "AccessError",
@@ -43,6 +45,7 @@ __all__ = [
     "LockLostError",
     "LoopError",
     "ResourceError",
+    "RetryAfter",
     "SchemaBehindError",
     "SchemaError",
     "SchemaInUseError",
@@ -184,3 +187,17 @@ class FailPermanently(Exception):  # noqa: N818 - a handler's decision, not a fa
 
     Its text becomes the job's ``last_error``. The row stays, with no attempts left.
     """
+
+
+class RetryAfter(Exception):  # noqa: N818 - a handler's decision, not a fault of the program
+    """Raised by a handler that was told when to come again (HTTP 429, say): the job fails, and is tried again then.
+
+    Parameters: ``delay``, in place of the task's backoff; ``message``, for ``last_error``. The attempt is spent;
+    after the last one the job has failed permanently. Raises ValueError for a delay that cannot be waited.
+    """
+
+    def __init__(self, delay: timedelta, message: str = "") -> None:
+        if not isinstance(delay, timedelta) or delay < timedelta(0):
+            raise ValueError(f"delay: must be a timedelta that is not negative, is {delay!r}")
+        super().__init__(message or f"in {delay}")
+        self.delay = delay

@@ -20,7 +20,7 @@ from sqlalchemy.orm import ColumnProperty, QueryableAttribute, object_session
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.jobs.argument_checks import check_job_key_mode
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
-from gw_sqla.jobs.task import Task, identifier_of, spec_of
+from gw_sqla.jobs.task import Task, identifier_of, may_have_key, spec_of
 from gw_sqla.types import JobKeyMode
 from gw_sqla.unit_of_work.gathering import gather
 from gw_sqla.unit_of_work.on_commit import OnCommit
@@ -140,7 +140,7 @@ class _Rule:
             return None  # inserted or changed, then deleted in the same transaction: there is nothing to tell of
         options = self.options(target) if callable(self.options) else self.options
         spec = spec_of(self.task, self.payload(target), options)
-        check_job_key_mode(self.mode, spec.job_key)
+        check_job_key_mode(self.mode, has_key=spec.job_key is not None)
         return spec
 
 
@@ -155,7 +155,8 @@ def _rule(
     _names(model, [])
     given: OptionsOf[M] = JobOptions() if options is None else options
     if not callable(given):
-        check_job_key_mode(mode, JobSpec(task_identifier=identifier_of(task), **given).job_key)
+        JobSpec(task_identifier=identifier_of(task), **given)  # what is wrong with them is told now
+        check_job_key_mode(mode, has_key=may_have_key(task, given))
     if payload is None:
         return _Rule(schema, task, lambda _: None, given, mode)
     if callable(payload):

@@ -50,7 +50,7 @@ def add_job(
 ) -> JobRow:
     """Add one job."""
     spec = spec_of(task, payload, options)
-    parameters = spec_to_parameters(spec, check_job_key_mode(job_key_mode, spec.job_key))
+    parameters = spec_to_parameters(spec, check_job_key_mode(job_key_mode, has_key=spec.job_key is not None))
     require_transaction(session, schema)
     for _ in range(_MOST_ROUNDS):
         jobs = ask_for_jobs(session, schema, schema_functions.add_job(schema), parameters)

@@ -80,7 +80,7 @@ class CronItem:
         try:
             for name in (entry.name for entry in fields(self) if entry.init):
                 object.__setattr__(self, name, check_option(name, getattr(self, name)))
-            check_job_key_mode(self.job_key_mode, self.job_key)
+            check_job_key_mode(self.job_key_mode, has_key=self.job_key is not None)
         except InvalidJobError as error:
             raise ConfigurationError(f"cron item {self.id or self.task!r}: {error}") from error
         object.__setattr__(self, "_calendar", _calendar(self.schedule, self.tz))

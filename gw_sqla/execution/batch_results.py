@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from gw_sqla.errors import FailPermanently
+from gw_sqla.errors import FailPermanently, RetryAfter
 from gw_sqla.execution.error_text import error_text, storable_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome
 
-__all__ = ["FailedItem", "batch_outcome", "failed_items"]
+__all__ = ["FailedItem", "batch_outcome", "failed_items", "retry_after"]
 
 
 class FailedItem(NamedTuple):
-    """An item that its handler has failed: its place in the payload, and why."""
+    """An item that its handler has failed: its place in the payload, why, and in how many seconds it may come again."""
 
     place: int
     message: str
     permanently: bool
+    retry_after: float | None = None
 
 
 def failed_items(results: Any, count: int) -> list[FailedItem]:
@@ -30,10 +32,15 @@ def failed_items(results: Any, count: int) -> list[FailedItem]:
         returned = len(results) if isinstance(results, Sequence) else f"a {type(results).__name__}"
         raise ValueError(f"a batch handler must return one result for each of {count} items, returned {returned}")
     return [
-        FailedItem(place, error_text(result), isinstance(result, FailPermanently))
+        FailedItem(place, error_text(result), isinstance(result, FailPermanently), retry_after(result))
         for place, result in enumerate(results)
         if isinstance(result, BaseException)
     ]
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Return the seconds after which a handler was told to come again; None where it was not."""
+    return error.delay.total_seconds() if isinstance(error, RetryAfter) else None
 
 
 def batch_outcome(job: ClaimedJob, failed: Sequence[FailedItem]) -> Outcome:
@@ -41,9 +48,11 @@ def batch_outcome(job: ClaimedJob, failed: Sequence[FailedItem]) -> Outcome:
     if not failed:
         return Completed(job)
     items = job.payload
+    told = [item.retry_after for item in failed if item.retry_after is not None]
     return Failed(
         job=job,
         message=storable_text(f"{len(failed)} of {len(items)} items failed, the first with {failed[0].message}"),
         permanently=all(item.permanently for item in failed),
+        retry_after=timedelta(seconds=max(told)) if told else None,
         payload_text=json.dumps([items[item.place] for item in failed], allow_nan=False),
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 import anyio
 
-from gw_sqla.errors import FailPermanently, InvalidPayloadError
+from gw_sqla.errors import FailPermanently, InvalidPayloadError, RetryAfter
 from gw_sqla.execution.batch_results import batch_outcome, failed_items
 from gw_sqla.execution.error_text import class_name, error_text, storable_text
 from gw_sqla.execution.failure_log import log_failure
@@ -118,7 +118,9 @@ class Executor:
         outcome = batch_outcome(job, failed)
         if not isinstance(outcome, Failed):
             return outcome
-        return replace(outcome, retry_after=_wait(task, job), exception=error)
+        told = outcome.retry_after
+        wait = _wait(task, job, error) if told is None else _bounded(told)
+        return replace(outcome, retry_after=wait, exception=error)
 
     def _of_any_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed:
         try:
@@ -131,26 +133,34 @@ class Executor:
         match error:
             case TaskTimeoutError():
                 return _failed(task, job, f"TimeoutError: {error}", error)
+            case RetryAfter():
+                return replace(_failed(task, job, error_text(error), error), retry_after=_bounded(error.delay))
             case FailPermanently():
                 return replace(_failed(task, job, error_text(error), error), permanently=True)
             case InvalidPayloadError():
                 return _failed(task, job, storable_text(str(error)), error)
             case HandlerFailedError():
-                return replace(_failed(task, job, error.message, error), permanently=error.permanently)
+                failed = _failed(task, job, error.message, error)
+                if error.retry_after is not None:
+                    failed = replace(failed, retry_after=_bounded(timedelta(seconds=error.retry_after)))
+                return replace(failed, permanently=error.permanently)
             case _:
                 return _failed(task, job, error_text(error), error)
 
 
 def _failed(task: Task[Any], job: ClaimedJob, message: str, error: BaseException | None = None) -> Failed:
-    return Failed(job=job, message=message, retry_after=_wait(task, job), exception=error)
+    return Failed(job=job, message=message, retry_after=_wait(task, job, error), exception=error)
 
 
-def _wait(task: Task[Any], job: ClaimedJob) -> timedelta | None:
+def _wait(task: Task[Any], job: ClaimedJob, error: BaseException | None) -> timedelta | None:
     if task.backoff is None:
         return None
     try:
-        wait = task.backoff(job.attempts)
-        return max(timedelta(0), min(wait, _LONGEST_WAIT))
+        return _bounded(task.backoff(job.attempts, error))
     except Exception:  # the user's function; the contract's backoff takes its place
         log.exception("the backoff of task %s failed; Graphile Worker's is used", task.identifier)
         return None
+
+
+def _bounded(wait: timedelta) -> timedelta:
+    return max(timedelta(0), min(wait, _LONGEST_WAIT))

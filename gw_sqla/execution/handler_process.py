@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any, BinaryIO
 
 from gw_sqla.errors import FailPermanently, InvalidPayloadError
-from gw_sqla.execution.batch_results import failed_items
+from gw_sqla.execution.batch_results import failed_items, retry_after
 from gw_sqla.execution.error_text import error_text, traceback_text
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.task import Task
@@ -51,7 +51,12 @@ def main() -> None:
         except BaseException as error:  # whatever the handler or its module raises is the job's
             text = str(error) if isinstance(error, InvalidPayloadError) else error_text(error)
             permanently = isinstance(error, FailPermanently)
-            answer = {"error": text, "permanently": permanently, "traceback": traceback_text(error)}
+            answer = {
+                "error": text,
+                "permanently": permanently,
+                "retry_after": retry_after(error),
+                "traceback": traceback_text(error),
+            }
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 

@@ -52,10 +52,13 @@ _CLOSING_TIMEOUT = 1.0
 class HandlerFailedError(Exception):
     """A handler has failed in its process, or its process has died; ``message`` is the text for last_error."""
 
-    def __init__(self, message: str, *, permanently: bool = False, traceback: str = "") -> None:
+    def __init__(
+        self, message: str, *, permanently: bool = False, retry_after: float | None = None, traceback: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.permanently = permanently
+        self.retry_after = retry_after
         self.traceback = traceback
 
 
@@ -171,9 +174,8 @@ class _Child:
             raise HandlerFailedError(await self._how_it_ended()) from error
         assert isinstance(answer, dict)
         if "error" in answer:
-            raise HandlerFailedError(
-                storable_text(answer["error"]), permanently=answer["permanently"], traceback=answer["traceback"]
-            )
+            answer["message"] = storable_text(answer.pop("error"))
+            raise HandlerFailedError(**answer)
         return answer
 
     async def kill(self) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from inspect import Parameter
+from typing import Any, TypeAlias, cast
 
+from gw_sqla.crontab import CronOptions
 from gw_sqla.errors import InvalidJobError, TaskDefinitionError
 from gw_sqla.jobs.argument_checks import check_text
 from gw_sqla.jobs.task import Source, Task
+from gw_sqla.jobs.task_defaults import TaskDefaults
 
-__all__ = ["check_options", "refuse_combination"]
+__all__ = ["Backoff", "check_options", "cron_options", "of_attempts_and_error", "refuse_combination", "task_defaults"]
+
+Backoff: TypeAlias = Callable[[int], timedelta] | Callable[[int, BaseException | None], timedelta]
+"""From the attempts made, and from the error too if it takes it, to the wait until the next."""
 
 
 def check_options(
@@ -35,6 +43,39 @@ def check_options(
         raise TaskDefinitionError(
             f"task {identifier!r}: backoff must be a function, from the attempts made to a timedelta, not {backoff!r}"
         )
+
+
+def of_attempts_and_error(backoff: Backoff | None) -> Callable[[int, BaseException | None], timedelta] | None:
+    """Return the backoff as a function of both, whether it takes the error or not."""
+    if backoff is None:
+        return None
+    try:
+        parameters = list(inspect.signature(backoff).parameters.values())
+    except (TypeError, ValueError):  # of a builtin, which tells nothing: the attempts alone, as ever
+        parameters = []
+    needed = [
+        parameter
+        for parameter in parameters
+        if parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.default is Parameter.empty
+    ]
+    if len(needed) >= 2:
+        return cast("Callable[[int, BaseException | None], timedelta]", backoff)
+    of_attempts = cast("Callable[[int], timedelta]", backoff)
+    return lambda attempts, _error: of_attempts(attempts)
+
+
+def task_defaults(identifier: str, **defaults: Any) -> TaskDefaults:
+    """Return what the task's jobs are like; raises TaskDefinitionError."""
+    try:
+        return TaskDefaults(**defaults)
+    except InvalidJobError as error:
+        raise TaskDefinitionError(f"task {identifier!r}: {error}") from error
+
+
+def cron_options(defaults: TaskDefaults) -> CronOptions:
+    """Return what the task's cron items have, unless they say otherwise."""
+    return cast("CronOptions", defaults.fixed)
 
 
 def refuse_combination(task: Task[Any]) -> None:

@@ -8,7 +8,7 @@ parameters need a default, and keep it. What cannot work is refused when the tas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, Unpack
@@ -22,9 +22,17 @@ from gw_sqla.execution.handler_signature import read_signature
 from gw_sqla.execution.handler_types import DeclareTask
 from gw_sqla.execution.process_pool import refuse_impossible
 from gw_sqla.execution.resources import read_resource
-from gw_sqla.execution.task_options import check_options, refuse_combination
+from gw_sqla.execution.task_options import (
+    Backoff,
+    check_options,
+    cron_options,
+    of_attempts_and_error,
+    refuse_combination,
+    task_defaults,
+)
 from gw_sqla.jobs.payload import PayloadType
 from gw_sqla.jobs.task import Resource, Source, Task
+from gw_sqla.jobs.task_defaults import OfPayload
 
 __all__ = ["TaskRegistry"]
 
@@ -51,9 +59,14 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         *,
         batch: bool = False,
         timeout: timedelta | None = None,
-        backoff: Callable[[int], timedelta] | None = None,
+        backoff: Backoff | None = None,
         transactional: bool = False,
         run_in: Literal["thread", "process"] | None = None,
+        max_attempts: int | None = None,
+        priority: int | None = None,
+        queue_name: OfPayload = None,
+        job_key: OfPayload = None,
+        flags: Sequence[str] | None = None,
     ) -> DeclareTask:
         """Declare the decorated function, async or sync, as the handler of a task.
 
@@ -62,21 +75,39 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         an item whose result is an exception is tried again, with the others that failed.
         ``timeout``: how long one attempt may take; it is then cancelled and failed. None is no limit.
         Not for threads, which cannot be stopped.
-        ``backoff``: from the number of attempts made to the wait until the next; None is Graphile
-        Worker's exp(min(attempts, 10)) seconds.
+        ``backoff``: from the number of attempts made, and from what was raised if it takes two arguments, to the wait
+        until the next; None is Graphile Worker's exp(min(attempts, 10)) seconds.
         ``transactional``: the transaction of the AsyncSession that the handler takes also completes the job, so that
         what it writes there is written exactly once.
         ``run_in``: where a sync handler runs, in a thread (the default) or in a process.
+        ``max_attempts``, ``priority``, ``queue_name``, ``job_key``, ``flags``: what jobs have that are added through
+        this Task, by any method, unless the call says otherwise (None too); as in `gw_sqla.JobSpec`. ``queue_name``
+        and ``job_key`` may be functions of the payload. Cron items of `cron` have those that are no functions.
 
         Raises TaskDefinitionError.
         """
 
         check_options(identifier, batch, timeout, backoff, transactional, run_in)
+        defaults = task_defaults(
+            identifier,
+            max_attempts=max_attempts,
+            priority=priority,
+            queue_name=queue_name,
+            job_key=job_key,
+            flags=flags,
+        )
 
         def declare(handler: Callable[..., Any]) -> Task[Any]:
             try:
                 task = self._task(identifier, handler, run_in)
-                task = replace(task, batch=batch, timeout=timeout, backoff=backoff, transactional=transactional)
+                task = replace(
+                    task,
+                    batch=batch,
+                    timeout=timeout,
+                    backoff=of_attempts_and_error(backoff),
+                    transactional=transactional,
+                    defaults=defaults,
+                )
                 refuse_combination(task)
             except TaskDefinitionError as error:
                 raise TaskDefinitionError(f"task {identifier!r}: {error}") from error
@@ -92,7 +123,7 @@ class TaskRegistry(Mapping[str, Task[Any]]):
 
         The parameters are those of `gw_sqla.CronItem`: ``schedule``, five fields such as ``0 4 * * *``, in UTC
         unless ``tz`` says otherwise; ``payload``, ``fill``, ``id`` and so on. Can be repeated, with another ``id``
-        each.
+        each. What the task fixes for its jobs (``max_attempts``, say) holds for these too.
         The handler is given the payload with ``_cron`` in it; a type that does not know ``_cron`` fits all the same.
         Raises TaskDefinitionError, also for a payload that does not fit the task and an identifier that occurs twice.
         """
@@ -101,7 +132,7 @@ class TaskRegistry(Mapping[str, Task[Any]]):
             if not isinstance(task, Task):
                 raise TaskDefinitionError("@tasks.cron decorates a task: write it above @tasks.task(...)")
             try:
-                item = CronItem(task.identifier, schedule, **options)
+                item = CronItem(task.identifier, schedule, **(cron_options(task.defaults) | options))
                 check_fit(item, task)
             except ConfigurationError as error:
                 raise TaskDefinitionError(f"task {task.identifier!r}: {error}") from error

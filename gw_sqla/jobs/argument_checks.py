@@ -120,11 +120,11 @@ def check_member(members: type[E], argument: str, value: E | str) -> E:
         raise InvalidJobError(argument, f"must be one of {', '.join(members)}, is {value!r}") from error
 
 
-def check_job_key_mode(job_key_mode: JobKeyMode | str | None, job_key: object) -> JobKeyMode | None:
+def check_job_key_mode(job_key_mode: JobKeyMode | str | None, *, has_key: bool) -> JobKeyMode | None:
     """Return the mode as a member; raises InvalidJobError, also for one that is given without a key."""
     if job_key_mode is None:
         return None
     mode = check_member(JobKeyMode, "job_key_mode", job_key_mode)
-    if job_key is None:
+    if not has_key:
         raise InvalidJobError("job_key_mode", "has no effect without job_key: give both or neither")
     return mode

@@ -77,10 +77,10 @@ class PayloadType(Generic[P]):
         self.annotation = annotation
         self._is_any = annotation is Any
 
-    def dump(self, value: P) -> Any:
-        """Validate the value and return it as plain JSON that fits the type; raises InvalidPayloadError."""
+    def dump(self, value: P) -> tuple[P, Any]:
+        """Validate the value and return it, and as plain JSON that fits the type; raises InvalidPayloadError."""
         if self._is_any:
-            return value
+            return value, value
         try:
             valid = self._adapter.validate_python(value)
             plain = self._adapter.dump_python(valid, mode="json", by_alias=True, warnings=False)
@@ -104,7 +104,7 @@ class PayloadType(Generic[P]):
             self.load(text)  # a model may have been changed, or leave out what it needs itself
         except InvalidPayloadError as error:
             raise InvalidPayloadError(f"{error.problem} (after it was turned into JSON)") from error
-        return plain
+        return valid, plain
 
     def load(self, text: str) -> P:
         """Return the value of JSON text as stored.

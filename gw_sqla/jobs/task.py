@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Generic, Literal, TypeVar, Unpack
@@ -15,8 +15,9 @@ from typing import Any, Generic, Literal, TypeVar, Unpack
 from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec, check_options
 from gw_sqla.jobs.payload import PayloadType
+from gw_sqla.jobs.task_defaults import TaskDefaults
 
-__all__ = ["Argument", "Resource", "RunIn", "Source", "Task", "identifier_of", "spec_of"]
+__all__ = ["Argument", "Resource", "RunIn", "Source", "Task", "identifier_of", "may_have_key", "spec_of"]
 
 P = TypeVar("P")
 
@@ -71,7 +72,8 @@ class Task(Generic[P]):
     batch: bool = False
     transactional: bool = False
     timeout: timedelta | None = None
-    backoff: Callable[[int], timedelta] | None = None
+    backoff: Callable[[int, BaseException | None], timedelta] | None = None
+    defaults: TaskDefaults = field(default_factory=TaskDefaults)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the handler itself."""
@@ -96,22 +98,30 @@ class Task(Generic[P]):
     def spec(self, payload: P | None = None, **options: Unpack[JobOptions]) -> JobSpec:
         """Return the job to add, its payload validated against the task's type.
 
-        The options are those of `gw_sqla.JobSpec`. Raises InvalidPayloadError or InvalidJobError.
+        The options are those of `gw_sqla.JobSpec`; those that are not given have the task's defaults. Raises
+        InvalidPayloadError or InvalidJobError.
         """
         check_options(options)
-        plain = None
+        valid = plain = None
         if self.takes_payload:
-            plain = self.payload_type.dump(payload)  # type: ignore[arg-type] # None is checked there
+            valid, plain = self.payload_type.dump(payload)  # type: ignore[arg-type] # None is checked there
             if self.batch and not isinstance(plain, list):
                 raise InvalidPayloadError(f"of the batch task {self.identifier!r} must be a list")
         elif payload is not None:
             raise InvalidPayloadError(f"is given, but the handler of {self!r} takes none")
+        options = self.defaults.options(valid, options, self)
         return JobSpec(task_identifier=self.identifier, payload=plain, **options)
 
 
 def identifier_of(task: Task[Any] | str) -> str:
     """Return the task's identifier."""
     return task.identifier if isinstance(task, Task) else task
+
+
+def may_have_key(task: Task[Any] | str, options: JobOptions) -> bool:
+    """Tell whether a job of the task with these options may have a key, which its payload may decide."""
+    default = task.defaults.job_key if isinstance(task, Task) else None
+    return options.get("job_key", default) is not None
 
 
 def spec_of(task: Task[Any] | str, payload: Any, options: JobOptions) -> JobSpec:

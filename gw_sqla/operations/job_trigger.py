@@ -103,7 +103,7 @@ class JobTrigger:
             sql("when", self.when)
         values = {name: getattr(self, name) for name in _TYPES}
         JobSpec(task_identifier=self.task, **{k: v for k, v in values.items() if not isinstance(v, TextClause)})
-        check_job_key_mode(self.job_key_mode, self.job_key)
+        check_job_key_mode(self.job_key_mode, has_key=self.job_key is not None)
         self._arguments()
 
     def _check_events(self) -> None:

@@ -14,7 +14,7 @@ from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_job_key_mode, check_schema_name
 from gw_sqla.jobs.job_spec import AddOptions, JobOptions, JobSpec, check_options
 from gw_sqla.jobs.payload import to_json
-from gw_sqla.jobs.task import Task, identifier_of, spec_of
+from gw_sqla.jobs.task import Task, identifier_of, may_have_key, spec_of
 from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
 from gw_sqla.unit_of_work.gathering import gather
 from gw_sqla.unit_of_work.pending_job import PendingJob, Wanted
@@ -82,7 +82,7 @@ def _wanted(
     job_key_mode: JobKeyMode | None = None,
     **options: Unpack[JobOptions],
 ) -> Wanted:
-    mode = check_job_key_mode(job_key_mode, options.get("job_key"))
+    mode = check_job_key_mode(job_key_mode, has_key=may_have_key(task, options))
     check_options(options)
     if callable(payload):
         JobSpec(task_identifier=identifier_of(task), **options)  # what is wrong with them is told now

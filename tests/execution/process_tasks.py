@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gw_sqla import FailPermanently, TaskRegistry
+from gw_sqla import FailPermanently, RetryAfter, TaskRegistry
 
 tasks = TaskRegistry()
 
@@ -79,6 +79,16 @@ def fork_and_hang(payload: Path) -> None:
             time.sleep(0.01)
         os._exit(0)
     hang(payload)
+
+
+@tasks.task("come_again", run_in="process", backoff=lambda _: timedelta(0))
+def come_again() -> None:
+    raise RetryAfter(timedelta(minutes=10))
+
+
+@tasks.task("come_again_in_part", run_in="process", batch=True, backoff=lambda _: timedelta(0))
+def come_again_in_part(payload: list[int]) -> list[Exception | None]:
+    return [RetryAfter(timedelta(minutes=10)), None]
 
 
 @tasks.task("recurse", run_in="process", backoff=later)

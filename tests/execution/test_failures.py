@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import FailPermanently, JobFailedError, Runner, RunnerSettings, TaskRegistry
+from gw_sqla import FailPermanently, JobFailedError, JobState, RetryAfter, Runner, RunnerSettings, TaskRegistry
 from gw_sqla.execution.process_pool import HandlerFailedError
 from tests.execution import process_tasks
+from tests.execution.conftest import Jobs
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
 
@@ -147,3 +149,83 @@ async def test_counts_name_the_tasks(engine: AsyncEngine, tasks: TaskRegistry, a
     assert counts.failed_tasks == {"charge": 2}
     assert str(counts) == "completed 0, failed 2 (charge: 2)"
     assert str(counts + counts) == "completed 0, failed 4 (charge: 4)"
+
+
+@pytest.mark.parametrize("where", ["loop", "thread", "process", "batch in loop", "batch process"])
+async def test_a_handler_that_is_told_when_to_come_again(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, jobs: Jobs, where: str
+) -> None:
+    """In place of the backoff; of a batch the longest that its items were told."""
+    delay = timedelta(minutes=10)
+
+    @tasks.task("loop", backoff=lambda _: timedelta(0))
+    async def in_loop() -> None:
+        raise RetryAfter(delay, "429 Too Many Requests")
+
+    @tasks.task("thread")
+    def in_thread() -> None:
+        raise RetryAfter(delay)
+
+    @tasks.task("batch in loop", batch=True)
+    async def in_batch(payload: list[int]) -> list[Exception | None]:
+        return [RetryAfter(timedelta(seconds=1)), None, RetryAfter(delay), ValueError("untold")]
+
+    registry = {**tasks, **process_tasks.tasks}
+    if where == "process":
+        await add_job(process_tasks.come_again)
+    elif where == "batch process":
+        await add_job(process_tasks.come_again_in_part, [1, 2])
+    else:
+        await add_job(registry[where], [1, 2, 3, 4] if where == "batch in loop" else None)
+    await Runner(engine, registry).run_once()
+    [job] = await jobs()
+    assert timedelta(minutes=9) < job.run_at - job.created_at < timedelta(minutes=11)
+    assert job.attempts == 1
+    assert "RetryAfter: " in str(job.last_error)
+
+
+async def test_the_last_attempt_is_the_last(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, jobs: Jobs
+) -> None:
+    @tasks.task("told")
+    async def told() -> None:
+        raise RetryAfter(timedelta(hours=1))
+
+    await add_job(told, max_attempts=1)
+    await Runner(engine, tasks).run_once()
+    [job] = await jobs()
+    assert (job.state, job.last_error) == (JobState.FAILED, "RetryAfter: in 1:00:00")
+
+
+@pytest.mark.parametrize("delay", [timedelta(seconds=-1), 5, None])
+def test_a_delay_that_cannot_be_waited(delay: Any) -> None:
+    with pytest.raises(ValueError, match=r"^delay: must be a timedelta that is not negative, is "):
+        RetryAfter(delay)
+
+
+async def test_a_backoff_may_see_what_was_raised(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, jobs: Jobs
+) -> None:
+    seen: list[object] = []
+
+    def backoff(attempts: int, error: BaseException | None) -> timedelta:
+        seen.append((attempts, type(error)))
+        return timedelta(hours=2)
+
+    def of_attempts(attempts: int, factor: int = 2) -> timedelta:
+        seen.append((attempts, factor))
+        return timedelta(hours=2)
+
+    @tasks.task("seen", backoff=backoff)
+    async def is_seen() -> None:
+        raise NoSuchOrderError
+
+    @tasks.task("counted", backoff=of_attempts)
+    async def is_counted() -> None:
+        raise NoSuchOrderError
+
+    await add_job(is_seen)
+    await add_job(is_counted)
+    await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
+    assert seen == [(1, NoSuchOrderError), (1, 2)]
+    assert all(job.run_at - job.created_at > timedelta(hours=1) for job in await jobs())

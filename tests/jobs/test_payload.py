@@ -50,15 +50,15 @@ def test_plain_json_comes_back(value: Any) -> None:
 def test_a_model_comes_back(name: str, count: int) -> None:
     kind = PayloadType[Strict](Strict)
     value = Strict(name=name, count=count)
-    assert kind.load(to_json(kind.dump(value))) == value
+    assert kind.load(to_json(kind.dump(value)[1])) == value
 
 
 @given(st.integers(-(2**60), 2**60), st.integers(-(2**60), 2**60))
 def test_a_dataclass_and_a_typed_dict_come_back(x: int, y: int) -> None:
     points = PayloadType[list[Point]](list[Point])
-    assert points.load(to_json(points.dump([Point(x, y)]))) == [Point(x, y)]
+    assert points.load(to_json(points.dump([Point(x, y)])[1])) == [Point(x, y)]
     orders = PayloadType[Order](Order)
-    assert orders.load(to_json(orders.dump({"number": x}))) == {"number": x}
+    assert orders.load(to_json(orders.dump({"number": x})[1])) == {"number": x}
 
 
 @given(st.text(alphabet="\\\0u0", max_size=12))
@@ -127,7 +127,7 @@ def test_nan_is_not_stored_as_null(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, "null", [None, 1.5]])
 def test_null_in_a_field_is_fine(value: Any) -> None:
-    assert PayloadType[Anything](Anything).dump(Anything(value=value)) == {"value": value}
+    assert PayloadType[Anything](Anything).dump(Anything(value=value))[1] == {"value": value}
 
 
 @pytest.mark.parametrize("value", [SecretStr("hush"), [{"a": SecretBytes(b"hush")}], Secret[str]("hush")])
@@ -141,8 +141,8 @@ def test_a_secret_with_a_serializer_is_stored() -> None:
     payload_type = PayloadType[SecretStr](
         Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
     )
-    assert payload_type.dump(SecretStr("hush")) == "hush"
-    assert PayloadType[str](str).dump("**********") == "**********"
+    assert payload_type.dump(SecretStr("hush"))[1] == "hush"
+    assert PayloadType[str](str).dump("**********")[1] == "**********"
 
 
 def test_a_batch_task_takes_lists_only() -> None:
