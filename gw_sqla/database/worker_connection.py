@@ -27,7 +27,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from functools import lru_cache
+from time import monotonic
 from typing import Any, TypeVar
 
 import anyio
@@ -38,6 +40,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
+from gw_sqla.database.lost_backends import end_backends, own_backend
 from gw_sqla.database.outage import DATABASE_FAULTS, ConnectError, is_refusal, waited_for_lock
 
 __all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
@@ -58,6 +61,9 @@ STATEMENT_SECONDS = 60.0
 for ever otherwise."""
 
 _CLOSE_SECONDS = 2
+
+_LOOKS_FOR_LOST = 20
+_LOOK_SECONDS = 0.05
 
 _READ_COMMITTED = "set default_transaction_isolation = 'read committed'"
 
@@ -85,6 +91,7 @@ class WorkerConnection:
         *,
         pooled: bool = False,
         isolation_level: IsolationLevel = "AUTOCOMMIT",
+        ends_backends: bool = False,
     ) -> None:
         self._engine = engine
         self._isolation_level: IsolationLevel = isolation_level
@@ -92,6 +99,10 @@ class WorkerConnection:
         self._settings = settings.replace("set ", "set local ") if pooled else settings
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
+        self._ends_backends = ends_backends
+        self._backend: tuple[int, datetime] | None = None
+        self._lost_backends: list[tuple[int, datetime]] = []
+        self._lost_until = 0.0
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return the driver's rows.
@@ -126,6 +137,30 @@ class WorkerConnection:
         """Close the connection until the next statement; raises what closing raises."""
         await call_asyncio(self._close)
 
+    async def lost_have_ended(self) -> bool:
+        """Tell whether no backend of an earlier connection can still be at work; those that are there are told to end.
+
+        A network that fails tells the server nothing: it may finish a statement, or even receive it, long after this
+        side has given up. Only for ``ends_backends``; raises and cancels as `fetch`. Through a pooler nobody knows
+        the backend: then for as long as an answer may take nothing is known to have ended.
+        """
+        if self._pooled:
+            return monotonic() >= self._lost_until
+        for _ in range(_LOOKS_FOR_LOST):
+            if not self._lost_backends:
+                return True
+            pids, starts = zip(*self._lost_backends, strict=True)
+            try:
+                left = await self.fetch(end_backends(), {"pids": list(pids), "starts": list(starts)})
+            except asyncpg.InsufficientPrivilegeError as refusal:
+                log.debug("a lost backend cannot be ended: %s", refusal)
+                return False
+            if not left:
+                self._lost_backends.clear()
+                return True
+            await anyio.sleep(_LOOK_SECONDS)
+        return False
+
     async def driver(self) -> Any:
         """Return the driver's connection, opened if there is none. In asyncio; raises and cancels as `fetch`."""
         async with self._closed_on_error():
@@ -157,16 +192,23 @@ class WorkerConnection:
                 yield
         except asyncpg.PostgresError as error:
             if self._driver is None or self._driver.is_closed() or not (is_refusal(error) or waited_for_lock(error)):
-                await self._close()
+                await self._lose()
             raise
         except TimeoutError:
             if self._driver is not None:
                 self._driver.terminate()  # whoever does not answer does not say goodbye either
-            await self._close()
+            await self._lose()
             raise
         except BaseException:
-            await self._close()
+            await self._lose()
             raise
+
+    async def _lose(self) -> None:
+        """Close the connection, whose backend may be at work still."""
+        if self._backend is not None:
+            self._lost_backends.append(self._backend)
+        self._lost_until = monotonic() + STATEMENT_SECONDS
+        await self._close()
 
     async def _cut_off(self) -> None:
         if self._driver is not None:
@@ -178,7 +220,7 @@ class WorkerConnection:
         SQLAlchemy gives up one whose function (`run_sync`) is cancelled and, as it is detached, leaves it open.
         """
         connection, driver = self._connection, self._driver
-        self._connection = self._driver = None
+        self._connection = self._driver = self._backend = None
         if connection is None:
             return
         with suppress(TimeoutError):
@@ -209,6 +251,8 @@ class WorkerConnection:
         self._connection.sync_connection.detach()
         if not self._pooled:
             await self._driver.execute(f"{_READ_COMMITTED};\n{self._settings}")
+            if self._ends_backends:
+                self._backend = tuple(await self._driver.fetchrow(_compiled(own_backend())[0]))
         return self._driver
 
     def _without_pool(self) -> AsyncEngine:

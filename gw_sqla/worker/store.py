@@ -62,7 +62,7 @@ class Store:
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's."""
-        self._claiming = WorkerConnection(engine, pooled=pooled)
+        self._claiming = WorkerConnection(engine, pooled=pooled, ends_backends=True)
         writing_settings = f"{SESSION_SETTINGS};\nset lock_timeout = '{LOCK_TIMEOUT}ms'"
         self._writing = WorkerConnection(engine, writing_settings, pooled=pooled)
         self._clock = clock
@@ -148,7 +148,11 @@ class Store:
         return await self._write(statement, runs, {"keys": [run.job.key for run in runs]})
 
     async def let_go(self, runs: Collection[Run]) -> bool:
-        """Unlock what this pool has locked, but these runs' jobs and queues; False where some of it cannot be."""
+        """Unlock what this pool has locked, but these runs' jobs and queues; False where some of it cannot be.
+
+        False, too, where a claim that was given up may still lock more.
+        """
+        all_claims_ended = await self._claiming.lost_have_ended()
         heeding = await self._heeds_retirements(self._claiming)
         statement = outcomes.let_go_of_jobs(self._schema, heeding_retirements=heeding)
         named = self._named([run for run in runs if run.state is not LOST])
@@ -164,7 +168,7 @@ class Store:
         names = [run.job.queue_name for run in runs if run.job.queue_name is not None]
         parameters = {"queue_names": names, "pool_id": self._pool_id}
         queues = await self._claiming.fetch(outcomes.let_go_of_queues(self._schema), parameters)
-        return not is_refused and not any(row["busy"] for row in (*jobs, *queues))
+        return all_claims_ended and not is_refused and not any(row["busy"] for row in (*jobs, *queues))
 
     async def _heeds_retirements(self, connection: WorkerConnection) -> bool:
         """Tell whether Graphile Worker RS keeps marks of jobs whose attempts are not to be given back."""

@@ -16,7 +16,6 @@ from gw_sqla import (
     JobContext,
     JobKeyMode,
     JobRepository,
-    JobSpec,
     Runner,
     TaskDefinitionError,
     TaskRegistry,
@@ -56,8 +55,7 @@ async def by_add_job(session: AsyncSession, *arguments: Any, **options: Any) -> 
 
 
 async def by_add_jobs(session: AsyncSession, task: Any, payload: Any, **options: Any) -> None:
-    spec = JobSpec(task_identifier=task, payload=payload, **options) if isinstance(task, str) else None
-    await JobRepository().add_jobs(session, [spec or task.spec(payload, **options)])
+    await JobRepository().add_jobs(session, [task.spec(payload, **options)])
 
 
 async def on_commit(session: AsyncSession, *arguments: Any, **options: Any) -> None:
@@ -112,10 +110,10 @@ async def test_in_a_handler_and_in_cron_items(
     assert [outcome.job.key for outcome in recorder.completed] == [None, "charge 8"]
     item, other = TaskRegistry(), TaskRegistry()
     task = item.task("a", max_attempts=3, queue_name=lambda _: "q", job_key="k")(charge.handler)
-    item.cron("0 4 * * *")(task)
+    item.cron("0 4 * * *", payload={"customer": 1})(task)
     [declared] = item.cron_items
     assert (declared.max_attempts, declared.queue_name, declared.job_key) == (3, None, "k")
-    other.cron("0 4 * * *", max_attempts=9)(task)
+    other.cron("0 4 * * *", payload={"customer": 1}, max_attempts=9)(task)
     assert other.cron_items[0].max_attempts == 9
 
 

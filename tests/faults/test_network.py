@@ -50,6 +50,17 @@ async def ran(tasks: TaskRegistry, sessions: Sessions, repo: JobRepository) -> l
     return ran
 
 
+CLAIMS_WAIT = [
+    """create function wait_for_4711() returns trigger language plpgsql as $$ begin
+  perform pg_advisory_xact_lock_shared(4711); return new; end $$""",
+    """create trigger wait_for_4711 before update on graphile_worker._private_jobs for each row
+when (old.locked_by is null and new.locked_by is not null) execute function wait_for_4711()""",
+]
+CLAIM_THAT_WAITS = "select min(pid) from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
+OTHERS_AT_WORK = """select exists (select from pg_stat_activity
+where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid())"""
+
+
 async def assert_nothing_is_left(sessions: Sessions, repo: JobRepository) -> None:
     async with sessions() as session:
         assert await repo.count_jobs_by_state(session) == dict.fromkeys(JobState, 0)
@@ -77,6 +88,57 @@ async def test_connections_that_end_again_and_again(
                 proxy.half_close(to="client" if fault.endswith("worker") else "server")
         await recorder.until(lambda: len(set(ran)) == JOBS, seconds=60)
     await assert_nothing_is_left(sessions, repo)
+    assert recorder.lost == []
+
+
+@pytest.mark.parametrize("then", ["go on", "stop"])
+async def test_a_claim_that_the_server_ends_after_its_connection(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    add_job: AddJob,
+    proxy: Proxy,
+    log: Log,
+    then: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The worker has another by then, and has let go of what it knows: nothing may be locked in its name afterwards."""
+    monkeypatch.setattr("gw_sqla.worker.claimer._END_SECONDS", 0.5 if then == "stop" else 5)
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    async with sessions.begin() as session:
+        for sql in CLAIMS_WAIT:
+            await session.execute(text(sql))
+    try:
+        async with sessions.begin() as held:
+            await held.execute(text("select pg_advisory_xact_lock(4711)"))
+            await add_job(note)
+            async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]) as runner:
+                with anyio.fail_after(20):
+                    while not (claim := await held.scalar(text(CLAIM_THAT_WAITS))):  # noqa: ASYNC110 - of the server
+                        await anyio.sleep(0.01)
+                if then == "stop":
+                    runner.stop()
+                proxy.cut()
+                if then == "go on":
+                    with anyio.fail_after(20):  # the next claim has come, or waits itself
+                        while not log.with_text("claiming jobs works again"):
+                            if await held.scalar(text(CLAIM_THAT_WAITS)) not in (claim, None):
+                                break
+                    await held.rollback()
+                    await recorder.until(lambda: recorder.completed)
+        async with sessions() as session:
+            with anyio.fail_after(20):
+                while await session.scalar(text(OTHERS_AT_WORK)):  # noqa: ASYNC110 - of the server
+                    await anyio.sleep(0.01)
+            locked = "select count(*) from graphile_worker._private_jobs where locked_by is not null"
+            assert await session.scalar(text(locked)) == 0
+    finally:
+        async with sessions.begin() as session:
+            await session.execute(text("drop function wait_for_4711 cascade"))
     assert recorder.lost == []
 
 

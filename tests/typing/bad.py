@@ -84,3 +84,8 @@ def declare(rules: ModelJobs) -> None:
 def run(engine: AsyncEngine) -> None:
     Runner(engine, send_email)  # error: not a registry
     RunnerSettings(poll_interval=2)  # error: not a timedelta
+
+
+tasks.task("late", max_attempts="5")  # error: a text
+tasks.task("late", queue_name=7)  # error: neither a text nor a function
+tasks.task("late", backoff=lambda: None)  # error: takes nothing

@@ -192,3 +192,29 @@ def given() -> None:
     assert_type(ping, Task[None])
     assert_type(ping_in_session, Task[None])
     assert_type(crunch, Task[list[int]])
+
+
+class Bill(BaseModel):
+    customer: int
+
+
+def by_error(attempts: int, error: BaseException | None) -> timedelta:
+    return timedelta(seconds=attempts)
+
+
+@tasks.task(
+    "bill",
+    max_attempts=5,
+    queue_name=lambda payload: f"customer {payload.customer}",
+    job_key="bill",
+    flags=["money"],
+    backoff=by_error,
+)
+async def bill(payload: Bill) -> None: ...
+
+
+@tasks.task("bill again", backoff=lambda attempts: timedelta(seconds=attempts))
+async def bill_again(payload: Bill) -> None: ...
+
+
+assert_type(bill, Task[Bill])

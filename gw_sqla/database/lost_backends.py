@@ -1,0 +1,34 @@
+"""A session's own backend, and the end of those whose sessions are lost: they may be at work on what was asked."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import Boolean, DateTime, Integer, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.selectable import TextualSelect
+
+__all__ = ["end_backends", "own_backend"]
+
+_TIMESTAMP = DateTime(timezone=True)
+
+
+@lru_cache
+def own_backend() -> TextualSelect:
+    """Select the process id of the session's backend and when it began: a pid alone may be another's later."""
+    return text("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()").columns(
+        pid=Integer, backend_start=_TIMESTAMP
+    )
+
+
+@lru_cache
+def end_backends() -> TextualSelect:
+    """Tell each of these backends to end; one row for each that is still there, which another look may not find."""
+    statement = text(
+        """select pg_terminate_backend(a.pid) as told
+from unnest(:pids, :starts) as lost (pid, backend_start)
+join pg_stat_activity a on a.pid = lost.pid and a.backend_start = lost.backend_start"""
+    )
+    return statement.bindparams(
+        bindparam("pids", type_=ARRAY(Integer)), bindparam("starts", type_=ARRAY(_TIMESTAMP))
+    ).columns(told=Boolean)
