@@ -10,7 +10,7 @@ import logging
 from math import exp
 
 from gw_sqla.errors import InvalidPayloadError
-from gw_sqla.execution.error_text import traceback_text
+from gw_sqla.execution.error_text import class_name, traceback_text
 from gw_sqla.execution.process_pool import HandlerFailedError
 from gw_sqla.jobs.outcomes import Failed
 
@@ -45,10 +45,13 @@ def _duration(seconds: float) -> str:
 
 
 def _traceback(error: BaseException | None) -> str:
-    match error:
-        case None | InvalidPayloadError():  # no frame of it is the user's
-            return ""
-        case HandlerFailedError():
-            return f"\n{error.traceback}" if error.traceback else ""
-        case _:
-            return f"\n{traceback_text(error)}"
+    try:
+        match error:
+            case None | InvalidPayloadError():  # no frame of it is the user's
+                return ""
+            case HandlerFailedError():
+                return f"\n{error.traceback}" if error.traceback else ""
+            case _:
+                return f"\n{traceback_text(error)}"
+    except BaseException as broken:  # an exception class of the user's that cannot even be asked what it is
+        return f"\n(its traceback cannot be made: {class_name(broken)})"

@@ -18,9 +18,10 @@ class Failures(Observer):
     def job_failed(self, outcome: Failed) -> None:
         """Keep the error."""
         job = outcome.job
-        self._errors.append(
-            outcome.exception or JobFailedError(f"job {job.id} ({job.task_identifier}) failed: {outcome.message}")
-        )
+        error = outcome.exception
+        if error is None:
+            error = JobFailedError(f"job {job.id} ({job.task_identifier}) failed: {outcome.message}")
+        self._errors.append(error)
 
     def raise_if_any(self) -> None:
         """Raise the error, or all of them in a group."""

@@ -38,6 +38,12 @@ def plain(payload: Note) -> None:
 undecorated = tasks.task("undecorated", run_in="process", backoff=later)(plain)
 
 
+def cycle() -> ValueError:
+    error = ValueError("round and round")
+    error.__cause__ = error
+    return error
+
+
 @tasks.task("fail", run_in="process", backoff=later)
 def fail(payload: str) -> None:
     class UnpicklableError(Exception):
@@ -49,6 +55,7 @@ def fail(payload: str) -> None:
         "SystemExit": SystemExit(3),
         "Unpicklable": UnpicklableError("local"),
         "long": ValueError("x" * 10_000),
+        "cycle": cycle(),
     }[payload]
 
 

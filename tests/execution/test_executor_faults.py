@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
@@ -130,9 +131,57 @@ async def say_too_much() -> None:
     raise ValueError("x" * 10_000)
 
 
+async def raise_a_cycle() -> None:
+    error = ValueError("round and round")
+    error.__cause__ = KeyError("inner")
+    error.__cause__.__cause__ = error
+    raise error
+
+
+async def raise_a_long_chain() -> None:
+    link: BaseException | None = None
+    for number in range(5000):
+        error = ValueError(f"link {number}")
+        error.__cause__ = link
+        link = error
+    assert link is not None
+    raise link
+
+
+async def raise_nested_groups() -> None:
+    error: Exception = ValueError("innermost")
+    for number in range(500):
+        error = ExceptionGroup(f"group {number}", [error, ValueError("beside it")])
+    raise error
+
+
+async def break_its_class() -> None:
+    class Meta(type):
+        def __getattribute__(cls, name: str) -> Any:
+            raise SystemExit(name)
+
+        def __instancecheck__(cls, instance: object) -> bool:
+            raise SystemExit
+
+    class BrokenError(Exception, metaclass=Meta):
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+        @property  # type: ignore[misc] # that is the point
+        def __class__(self) -> type:
+            raise SystemExit
+
+    raise BrokenError
+
+
+@pytest.mark.parametrize("max_attempts", [1, 25])
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
+        (raise_a_cycle, "ValueError: round and round"),
+        (raise_a_long_chain, "ValueError: link 4999"),
+        (raise_nested_groups, "ExceptionGroup: group 499"),
+        (break_its_class, "BrokenError: ("),
         (recurse, "RecursionError: maximum recursion depth exceeded"),
         (exit_the_program, "SystemExit: bye"),
         (raise_a_group, "(1 sub-exception): ValueError: xxx"),
@@ -147,7 +196,12 @@ async def test_it_fails_one_job(
     jobs: Jobs,
     fault: Callable[[], Awaitable[None]],
     says: str,
+    max_attempts: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Whatever its exception does when it is looked at, by the log too, in bounded time and length."""
+    caplog.set_level(logging.DEBUG, "gw_sqla")
+
     @tasks.task("faulty")
     async def faulty() -> None:
         await fault()
@@ -155,13 +209,14 @@ async def test_it_fails_one_job(
     @tasks.task("other")
     async def other() -> None: ...
 
-    await add_job(faulty, priority=0)
+    await add_job(faulty, priority=0, max_attempts=max_attempts)
     await add_job(other, priority=1)
     counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
     assert counts == RunCounts(completed=1, failed=1)
     [job] = await jobs()
     assert says in str(job.last_error)
     assert len(str(job.last_error)) <= 4000
+    assert max(len(record.getMessage()) for record in caplog.records) < 200_000
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)

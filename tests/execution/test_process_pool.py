@@ -93,6 +93,7 @@ async def test_a_process_is_used_again_and_gone_at_the_end(
         ("fail", "SystemExit", "SystemExit: 3", JobState.SCHEDULED),
         ("fail", "Unpicklable", "UnpicklableError: local", JobState.SCHEDULED),
         ("fail", "long", "ValueError: xxx", JobState.SCHEDULED),
+        ("fail", "cycle", "ValueError: round and round", JobState.SCHEDULED),
         ("fail", {"not": "text"}, "payload: does not fit its task: value: Input should be", JobState.SCHEDULED),
         ("recurse", None, "RecursionError: maximum recursion depth exceeded", JobState.SCHEDULED),
         ("die", "exit", "ProcessDied: the handler's process ended before the handler did: it exited with code 7", None),

@@ -230,3 +230,49 @@ async def test_commit_whose_answer_was_lost(
         [] if is_committed else ["ConnectionResetError: the answer is lost"]
     )
     assert recorder.lost == []
+
+
+SLOW_COMMIT = [
+    """create function wait_for_4712() returns trigger language plpgsql as $$ begin
+  perform pg_advisory_xact_lock_shared(4712); return null; end $$""",
+    """create constraint trigger wait_for_4712 after insert on effects deferrable initially deferred
+for each row execute function wait_for_4712()""",
+]
+WAITS = "select exists (select from pg_locks where locktype = 'advisory' and objid = 4712 and not granted)"
+
+
+@pytest.mark.parametrize("transactional", [False, True])
+async def test_a_deadline_that_passes_during_the_commit(
+    engine: AsyncEngine,
+    tasks: TaskRegistry,
+    add_job: AddJob,
+    effects: Effects,
+    recorder: Recorder,
+    sessions: Sessions,
+    transactional: bool,
+) -> None:
+    """What is committed has not timed out."""
+    timeout = timedelta(seconds=1)
+
+    @tasks.task("write", transactional=transactional, timeout=timeout)
+    async def write(session: AsyncSession) -> None:
+        await session.execute(WRITE, {"note": "written"})
+
+    async with sessions.begin() as session:
+        for sql in SLOW_COMMIT:
+            await session.execute(text(sql))
+    await add_job(write)
+    async with Runner(engine, tasks, observers=[recorder]):
+        async with sessions.begin() as held:
+            await held.execute(text("select pg_advisory_xact_lock(4712)"))
+            await recorder.until(lambda: recorder.started)
+            deadline = anyio.current_time() + timeout.total_seconds()
+            with anyio.fail_after(20):
+                while not await held.scalar(text(WAITS)):  # noqa: ASYNC110 - of the server
+                    await anyio.sleep(0.01)
+            await anyio.sleep_until(deadline + 0.1)
+        await recorder.until(lambda: recorder.completed or recorder.failed)
+    assert [outcome.job.attempts for outcome in recorder.completed] == [1]
+    assert await effects() == ["written"]
+    async with sessions.begin() as session:
+        await session.execute(text("drop function wait_for_4712 cascade"))

@@ -176,6 +176,25 @@ async def test_a_runner_runs_once_at_a_time_but_again_afterwards(
     assert await runner.run_once() == RunCounts(completed=1, failed=0)
 
 
+async def test_an_error_in_the_block_arrives_as_itself(engine: AsyncEngine, tasks: TaskRegistry) -> None:
+    """Not in a group of exceptions, as from the task group that the runner is."""
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    runner = Runner(engine, tasks)
+    with pytest.raises(KeyError, match="mine"):
+        async with runner:
+            raise KeyError("mine")
+    with pytest.raises(SchemaMissingError):
+        async with Runner(engine, tasks, RunnerSettings(schema="not_there")):
+            pass
+    async with runner:
+        with pytest.raises(ConfigurationError, match="this runner is entered already: make another"):
+            async with runner:
+                pass
+
+
 LISTENERS = """
 select pid from pg_stat_activity
 where datname = current_database() and state = 'idle' and query = 'LISTEN "worker:migrate"'
