@@ -151,7 +151,8 @@ async def raise_a_long_chain() -> None:
 async def raise_nested_groups() -> None:
     error: Exception = ValueError("innermost")
     for number in range(500):
-        error = ExceptionGroup(f"group {number}", [error, ValueError("beside it")])
+        parts: list[Exception] = [error, ValueError("beside it")]
+        error = ExceptionGroup(f"group {number}", parts)
     raise error
 
 
@@ -168,7 +169,7 @@ async def break_its_class() -> None:
             raise KeyboardInterrupt
 
         @property  # type: ignore[misc] # that is the point
-        def __class__(self) -> type:
+        def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
             raise SystemExit
 
     raise BrokenError
