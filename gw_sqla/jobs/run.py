@@ -29,6 +29,9 @@ the newer; and it knows both (`gw_sqla.worker.known_runs`), so an older run that
 that is removed or replaced while it runs loses its key, and its attempts become the greatest: one that was claimed with
 a key may be found so. Rejected: the time of the claim, ``locked_at``, which is never the same twice, for administrators
 age locks by hand, and the lock would be nobody's.
+
+Where this does not hold yet: a keyed ``add_job`` sets the attempts of a job that was unlocked by hand to 0, and a job
+that is given back has its attempt back, so an older run and a newer one can name the same attempt.
 """
 
 from __future__ import annotations
