@@ -20,6 +20,7 @@ from gw_sqla.database.autocommit import connects_in_autocommit
 from gw_sqla.database.event_loops import database_loop, dispose_with_loop
 from gw_sqla.database.pool_size import most_connections
 from gw_sqla.errors import ConfigurationError
+from gw_sqla.execution.error_text import only_error
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.hooks import Observer, Observers
 from gw_sqla.jobs.task import Source, Task
@@ -139,8 +140,8 @@ class Runner:
         try:
             return await self._background.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:
-            lone = _lone(group)
-            if lone is None:
+            lone = only_error(group)
+            if isinstance(lone, BaseExceptionGroup):
                 raise
             if lone is error:
                 return False
@@ -196,16 +197,6 @@ class Runner:
                 return await pool.run(task_status, with_signals=with_signals and _signals_are_free(), once=once)
         finally:
             self._pool = None
-
-
-def _lone(error: BaseException) -> BaseException | None:
-    """Return the only error of a group, however deep; None where there are several."""
-    while isinstance(error, BaseExceptionGroup):
-        first, *others = error.exceptions
-        if others:
-            return None
-        error = first
-    return error
 
 
 def _signals_are_free() -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import StatementError
 
 from gw_sqla.jobs.payload import problems
 
-__all__ = ["class_name", "error_text", "storable_text", "traceback_text"]
+__all__ = ["class_name", "error_text", "only_error", "storable_text", "traceback_text"]
 
 _LONGEST = 4000
 _DEEPEST = 3
@@ -45,6 +45,13 @@ def traceback_text(error: BaseException) -> str:
     parts: list[str] = []
     _add_tracebacks(error, parts, set(), "")
     return "".join(parts)
+
+
+def only_error(error: BaseException) -> BaseException:
+    """Return the error, or what alone is in a group, however deep; a group of several is itself."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _text(error: BaseException, depth: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gw_sqla.errors import ResourceError, TaskDefinitionError
-from gw_sqla.execution.error_text import error_text
+from gw_sqla.execution.error_text import error_text, only_error
 from gw_sqla.execution.handler_signature import read_hints
 from gw_sqla.execution.job_context import JobContext
 from gw_sqla.jobs.task import Argument, Resource, Task
@@ -128,14 +128,7 @@ class _Opened:
         try:
             return await self._manager.__aexit__(kind, error, traceback)
         except Exception as raised:
-            own = _only(raised)
+            own = only_error(raised)
             if own is error:  # it passes on what came, wrapped by a task group of its own
                 raise
             raise ResourceError(f"{self._resource} failed: {error_text(own)}") from own
-
-
-def _only(error: BaseException) -> BaseException:
-    """Return the error, or what alone is in a group, however deep."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
