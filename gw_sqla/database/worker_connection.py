@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
 from time import monotonic
@@ -48,7 +48,8 @@ __all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-SESSION_SETTINGS = """set enable_seqscan = off;
+SESSION_SETTINGS = """set lock_timeout = '5s';
+set enable_seqscan = off;
 set enable_bitmapscan = off;
 set enable_sort = off;
 set enable_hashjoin = off;
@@ -223,13 +224,16 @@ class WorkerConnection:
         self._connection = self._driver = self._backend = None
         if connection is None:
             return
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await connection.close()
                 if driver is not None and not driver.is_closed():
                     await driver.close()
-        if driver is not None and not driver.is_closed():
-            driver.terminate()
+        except TimeoutError:
+            log.debug("a connection of the worker's own did not answer when it was closed")
+        finally:
+            if driver is not None and not driver.is_closed():
+                driver.terminate()
 
     async def _fetch_in_transaction(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         async with self._driver.transaction(isolation="read_committed"):
@@ -243,6 +247,8 @@ class WorkerConnection:
         try:
             self._connection = await self._without_pool().connect()
             self._driver = (await self._connection.get_raw_connection()).driver_connection
+        except asyncpg.PostgresError as refusal:  # of this login, not of a statement
+            raise ConnectError(str(refusal)) from refusal
         except DATABASE_FAULTS:
             raise
         except Exception as error:  # whatever a program's own way of connecting raises

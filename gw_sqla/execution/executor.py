@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from gw_sqla.errors import FailPermanently, InvalidPayloadError, RetryAfter
 from gw_sqla.execution.batch_results import batch_outcome, failed_items
@@ -80,11 +81,15 @@ class Executor:
                 raise
             message = f"{type(error).__name__}: raised by the handler, nothing cancelled it"
             outcome = _failed(task, job, message, error)
-        except KeyboardInterrupt:
-            raise  # the user's Ctrl-C, delivered inside a handler: the worker stops
-        except BaseException as error:
+        except KeyboardInterrupt as error:
+            if task.run_in != "thread":
+                raise  # the user's Ctrl-C, delivered inside a handler: the worker stops
             outcome = self._of_any_error(task, job, error)
-        if run.state is not RUNNING:
+        except BaseException as error:
+            if _is_of_cancellations(error):  # from a nursery of the handler's
+                await anyio.lowlevel.checkpoint_if_cancelled()
+            outcome = self._of_any_error(task, job, error)
+        if run.state is not RUNNING:  # is lost, or has completed the job, or meant to
             outcome = await self._settled(task, run, outcome)
         if isinstance(outcome, Failed) and run.state is not LOST:
             log_failure(outcome)
@@ -93,9 +98,9 @@ class Executor:
     async def _settled(self, task: Task[Any], run: Run, outcome: Outcome) -> Outcome:
         """Return what became of a job that was completed in a transaction of its handler's."""
         job = run.job
-        if not run.is_completed_by_handler:  # but lost
+        if run.state is LOST:
             return outcome
-        if await self._completions.is_committed(run):
+        if not run.is_rolled_back and await self._is_committed(run):
             if isinstance(outcome, Failed):
                 log.warning(
                     "job %d (%s) failed, but its own transaction completed it before, so it stays completed: %s",
@@ -107,6 +112,15 @@ class Executor:
         if isinstance(outcome, Failed):
             return outcome
         return _failed(task, job, "the transaction that completed the job was rolled back")
+
+    async def _is_committed(self, run: Run) -> bool:
+        """Tell what became of the transaction, in spite of a cancellation if that is soon."""
+        try:
+            return await self._completions.is_committed(run)
+        except anyio.get_cancelled_exc_class():
+            if not await self._completions.is_committed_if_known_soon(run):
+                raise
+        return True
 
     def _of_batch(self, task: Task[Any], job: ClaimedJob, results: Any) -> Outcome:
         error: BaseException | None = None
@@ -146,6 +160,16 @@ class Executor:
                 return replace(failed, permanently=error.permanently)
             case _:
                 return _failed(task, job, error_text(error), error)
+
+
+def _is_of_cancellations(error: BaseException) -> bool:
+    """Whether it is a group of nothing but cancellations; not one whose class of the user's raises when asked."""
+    try:
+        if not isinstance(error, BaseExceptionGroup):
+            return False
+        return error.split(anyio.get_cancelled_exc_class())[1] is None
+    except BaseException:
+        return False
 
 
 def _failed(task: Task[Any], job: ClaimedJob, message: str, error: BaseException | None = None) -> Failed:

@@ -7,6 +7,7 @@ costs a scope, a connection or a task.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -124,15 +125,27 @@ def _in_thread(
 ) -> Call:
     gather = _gatherer(task.arguments, load, workplace)
 
-    def in_thread(positional: list[Any], named: dict[str, Any]) -> Any:
+    def in_thread(ticket: threading.Lock, ended: threading.Event, positional: list[Any], named: dict[str, Any]) -> Any:
+        if not ticket.acquire(blocking=False):
+            return None  # cancelled before it began
         try:
             return task.call_sync(*positional, **named)
         except StopIteration as error:  # cannot pass through a future
             raise RuntimeError(f"the handler raised {error_text(error)}") from error
+        finally:
+            ended.set()
 
     async def call(run: Run) -> Any:
-        arguments = gather(run, None)
-        return await anyio.to_thread.run_sync(in_thread, *arguments, limiter=threads, abandon_on_cancel=True)
+        positional, named = gather(run, None)
+        ticket, ended = threading.Lock(), threading.Event()
+        try:
+            return await anyio.to_thread.run_sync(
+                in_thread, ticket, ended, positional, named, limiter=threads, abandon_on_cancel=True
+            )
+        except anyio.get_cancelled_exc_class():
+            if not ticket.acquire(blocking=False):
+                run.thread_ended = ended
+            raise
 
     return call
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -27,8 +26,8 @@ Call = Callable[[Run], Awaitable[Any]]
 Gather = Callable[[Run, AsyncSession | None], tuple[list[Any], dict[str, Any]]]
 """Makes the arguments of a handler, by position and by name."""
 
-_COMMIT_TIMEOUT = timedelta(seconds=60)
-"""How long a commit may hold up a cancellation: it is shielded, so that its answer is known."""
+_COMMIT_SECONDS = 5
+"""How long a commit may hold up a cancellation: so that its answer is known."""
 
 _ASK = select(literal(1))
 _ABORTED = "25P02"
@@ -72,8 +71,7 @@ def in_transaction(task: Task[Any], gather: Gather, workplace: Workplace) -> Cal
                     "worker's to end: for a transaction of its own it has ctx.session()"
                 )
             await anyio.lowlevel.checkpoint_if_cancelled()  # a timeout that the handler ignored
-            with anyio.fail_after(_COMMIT_TIMEOUT.total_seconds(), shield=True):
-                await _commit(task, run, session, workplace)
+            await _commit(task, run, session, workplace)
         return result
 
     return call
@@ -85,7 +83,7 @@ async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: W
             await workplace.completions.complete(run, session)
         else:
             await session.execute(_ASK)
-        await session.commit()
+        await _with_patience(session.commit)
     except DBAPIError as error:
         if task.transactional and is_conflict(error):
             run.rolled_back()
@@ -95,5 +93,31 @@ async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: W
             "the handler caught an error of the database that has aborted its transaction; nothing can be committed: "
             "put what may fail into a savepoint, session.begin_nested()"
         ) from error
-    if task.transactional:
-        run.committed()
+
+
+async def _with_patience(commit: Callable[[], Awaitable[None]]) -> None:
+    """Commit; a cancellation waits some seconds for the answer, no more, and where there is one, until after this."""
+    is_committed = False
+    error: Exception | None = None
+    try:
+        async with anyio.create_task_group() as watching:
+            with anyio.CancelScope(shield=True) as commit_scope:
+                watching.start_soon(_bound_when_cancelled, commit_scope)
+                try:
+                    await commit()
+                    is_committed = True
+                except Exception as raised:  # not in a group
+                    error = raised
+            watching.cancel_scope.cancel()
+    except anyio.get_cancelled_exc_class():
+        if not is_committed and error is None:
+            raise
+    if error is not None:
+        raise error
+
+
+async def _bound_when_cancelled(scope: anyio.CancelScope) -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        scope.deadline = anyio.current_time() + _COMMIT_SECONDS

@@ -5,9 +5,9 @@ statement: only while this pool holds the lock. So the handler's writes and the 
 a worker whose lock was lost cannot commit the writes either. A function of ours in the schema does it, since only
 a function has plan settings of its own: the plan must read no other job (SERIALIZABLE), whatever the session says.
 
-What became of such a transaction is known when the worker itself committed it. Where the handler did, or
-where the answer to the commit was lost, the database is asked: the row is there, or it is not. The question waits
-for a transaction that is still deciding (``for update``), so that its answer is final.
+What became of such a transaction its session tells, most often (`gw_sqla.execution.completion_watch`). Where it does
+not know, the database is asked: the row is there, or it is not. The question waits for a transaction that is still
+deciding (``for update``), so that its answer is final.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import InvalidJobError, LockLostError, SessionError
+from gw_sqla.execution.completion_watch import watch
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.run import Run
+from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.statements import outcomes
 
 __all__ = ["Completions"]
@@ -33,12 +34,16 @@ _ASKING_TIMEOUT = 5.0
 """Seconds for which the question may hold up a cancelled job."""
 
 
-def _complete(session: Session, schema: str, parameters: dict[str, Any]) -> bool:
+def _complete(session: Session, schema: str, parameters: dict[str, Any], run: Run) -> bool:
     if is_autocommit(session.connection()):
         raise SessionError(
             "the session's connection is in AUTOCOMMIT: it has no transaction in which the job could be completed"
         )
-    return bool(session.scalar(outcomes.complete_by_handler(schema), parameters))
+    if not session.scalar(outcomes.complete_by_handler(schema), parameters):
+        return False
+    run.completing()
+    watch(session, run)
+    return True
 
 
 class Completions:
@@ -58,11 +63,12 @@ class Completions:
             "id": job.id,
             "attempt": job.attempts,
             "keyed": job.key is not None,
+            "locked_at": job.locked_at,
+            "queue_id": job.queue_id,
             "pool_id": self._pool_id,
         }
-        if not await call_asyncio(session.run_sync, _complete, self._schema, parameters):
+        if run.state is LOST or not await call_asyncio(session.run_sync, _complete, self._schema, parameters, run):
             raise LockLostError(job.id)
-        run.completing()
 
     async def is_committed(self, run: Run) -> bool:
         """Tell whether the transaction that completed the job is committed; waits until that is known."""

@@ -12,8 +12,9 @@ __all__ = ["ClaimedJob"]
 class ClaimedJob(NamedTuple):
     """A job that this worker pool holds the lock of; its fields are the columns of the claim, in order.
 
-    ``payload_text`` and ``flags_text`` are the JSON as stored; ``attempts`` counts this one too. A named tuple,
-    because one is made for every job, and a frozen dataclass takes more than twice as long.
+    ``payload_text`` and ``flags_text`` are the JSON as stored; ``attempts`` counts this one too; ``locked_at`` is the
+    database's time of the claim, and ``queue_id`` the queue that was locked with it. A named tuple, because one is made
+    for every job, and a frozen dataclass takes more than twice as long.
     """
 
     id: int
@@ -26,6 +27,8 @@ class ClaimedJob(NamedTuple):
     max_attempts: int
     key: str | None
     flags_text: str | None
+    locked_at: datetime
+    queue_id: int | None
 
     @property
     def payload(self) -> Any:

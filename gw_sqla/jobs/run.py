@@ -7,35 +7,34 @@
            | begin                                                         |
            v                                                               |
         RUNNING ---- ctx.complete(session) ----> COMPLETING                |
-           |  ^                                   |      |                 |
-           |  '--------- rolled back -------------'      | committed       |
-           |                                             v                 |
-           |                                         COMMITTED             |
-           | the handler has ended                       |                 |
-           v                                             v                 v
-        ENDED <------------------------------------------'-----------------'
+           |                                      ^  |    |                |
+           |                             once more|  |    | committed      |
+           |                                      |  v    v                |
+           |                              ROLLED_BACK    COMMITTED         |
+           | the handler has ended                |       |                |
+           v                                      v       v                v
+        ENDED <-----------------------------------'-------'----------------'
            |
            '---> written, or put aside and written later, or told to be lost
 
-    LOST, from WAITING or RUNNING: somebody has taken the lock away; nothing of it is written. From any
+    LOST, from WAITING, RUNNING or ROLLED_BACK: somebody has taken the lock away; nothing of it is written. From any
     other too, when this pool has claimed the job anew before the older run was settled.
 
 Only the methods below change the state. A run that is COMPLETING or COMMITTED loses no lock: its own transaction
-deletes the job, and whoever looks for the row may find it gone at any moment.
+deletes the job, and whoever looks for the row may find it gone at any moment. One that is ROLLED_BACK has failed,
+whatever its handler returns, unless it completes the job once more.
 
-**Fencing.** Each write of a worker names the job's id, the pool (``locked_by``) and the attempt, as claimed. A pool
-that has lost a job and claims it anew is in another attempt, so the older run can neither write nor be mistaken for
-the newer; and it knows both (`gw_sqla.worker.known_runs`), so an older run that has not been sent yet never is. A job
-that is removed or replaced while it runs loses its key, and its attempts become the greatest: one that was claimed with
-a key may be found so. Rejected: the time of the claim, ``locked_at``, which is never the same twice, for administrators
-age locks by hand, and the lock would be nobody's.
-
-Where this does not hold yet: a keyed ``add_job`` sets the attempts of a job that was unlocked by hand to 0, and a job
-that is given back has its attempt back, so an older run and a newer one can name the same attempt.
+**Fencing.** Each write of a worker names the job's id, the pool (``locked_by``), the attempt and the time of the lock
+(``locked_at``), as claimed. A pool that has lost a job and claims it anew has a younger lock, so the older run can
+neither write nor be mistaken for the newer; the attempt alone would not do, for it comes again where a job is replaced
+by its key after it was unlocked by hand, or was given back. A lock may be older than its run: administrators age them
+by hand, and the lock would be nobody's if the times had to be the same. A job that is removed or replaced while it runs
+loses its key, and its attempts become the greatest: one that was claimed with a key may be found so.
 """
 
 from __future__ import annotations
 
+import threading
 from enum import Enum, auto
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
@@ -50,6 +49,7 @@ class RunState(Enum):
     WAITING = auto()
     RUNNING = auto()
     COMPLETING = auto()
+    ROLLED_BACK = auto()
     COMMITTED = auto()
     ENDED = auto()
     LOST = auto()
@@ -58,24 +58,31 @@ class RunState(Enum):
 RUNNING, LOST = RunState.RUNNING, RunState.LOST
 """For those who compare the state of every run: a property of it, or of the enum, costs a call."""
 
-_WAITING, _COMPLETING, _COMMITTED, _ENDED = (
+_WAITING, _COMPLETING, _ROLLED_BACK, _COMMITTED, _ENDED = (
     RunState.WAITING,
     RunState.COMPLETING,
+    RunState.ROLLED_BACK,
     RunState.COMMITTED,
     RunState.ENDED,
 )
 
 
 class Run:
-    """One claim of one job. ``outcome``: what became of it, once it has ended."""
+    """One claim of one job. ``outcome``: what became of it, once it has ended.
 
-    __slots__ = ("job", "outcome", "state")
+    ``may_be_committed``: it ended while nobody knew whether its handler's transaction has completed it.
+    ``thread_ended``: set when the thread of its handler's ends, which goes on where it was cancelled.
+    """
+
+    __slots__ = ("job", "may_be_committed", "outcome", "state", "thread_ended")
 
     outcome: Outcome
 
     def __init__(self, job: ClaimedJob) -> None:
         self.job = job
         self.state = _WAITING
+        self.may_be_committed = False
+        self.thread_ended: threading.Event | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.job!r}, {self.state.name})"
@@ -83,12 +90,12 @@ class Run:
     @property
     def needs_lock(self) -> bool:
         """Whether it must end where the lock is found to be lost."""
-        return self.state is _WAITING or self.state is RUNNING
+        return self.state is _WAITING or self.state is RUNNING or self.state is _ROLLED_BACK
 
     @property
     def is_running(self) -> bool:
         """Whether a handler of its has begun and not ended, as far as the state tells: a lost one may go on."""
-        return self.state is RUNNING or self.is_completed_by_handler
+        return self.state is RUNNING or self.state is _ROLLED_BACK or self.is_completed_by_handler
 
     @property
     def has_ended(self) -> bool:
@@ -99,6 +106,11 @@ class Run:
     def is_completed_by_handler(self) -> bool:
         """Whether a transaction of its handler's completes it, or has."""
         return self.state is _COMPLETING or self.state is _COMMITTED
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """Whether the last of those that meant to is known to be rolled back."""
+        return self.state is _ROLLED_BACK
 
     @property
     def is_committed(self) -> bool:
@@ -117,16 +129,18 @@ class Run:
     def rolled_back(self) -> None:
         """That transaction is known to be rolled back."""
         if self.state is not LOST:
-            self.state = RUNNING
+            self.state = _ROLLED_BACK
 
     def committed(self) -> None:
-        """That transaction is known to be committed: whoever called the run lost meanwhile was wrong."""
-        self.state = _COMMITTED
+        """That transaction is known to be committed."""
+        if self.state is not LOST:
+            self.state = _COMMITTED
 
     def end(self, outcome: Outcome) -> None:
         """Say what became of it; one whose lock was lost stays lost."""
         self.outcome = outcome
         if self.state is not LOST:
+            self.may_be_committed = self.state is _COMPLETING
             self.state = _ENDED
 
     def lose(self) -> bool:

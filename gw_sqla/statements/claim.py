@@ -28,12 +28,13 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text
+from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.sql.type_api import TypeEngine
 
-from gw_sqla.statements.quoting import EARLIEST, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import BIGINTS, EARLIEST, TEXTS, TIMESTAMP, statement
 
-__all__ = ["claim"]
+__all__ = ["candidates", "claim"]
 
 _DUE = """j.is_available = true and j.run_at <= {now}
       and j.task_id = any (
@@ -42,7 +43,7 @@ _DUE = """j.is_available = true and j.run_at <= {now}
 
 _NOT_FORBIDDEN = "\n      and (j.flags ?| :forbidden_flags) is not true"
 
-_CLAIM = """
+_CHOSEN = """
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id, null as queue_name
@@ -84,7 +85,12 @@ with
     select * from unqueued union all select * from queued
     order by priority, run_at, id
     limit :count
-  ),
+  )
+"""
+
+_CLAIM = (
+    _CHOSEN
+    + """,
   locked_queues as (
     update __schema__._private_job_queues q
     set locked_at = now(), locked_by = :pool_id
@@ -103,37 +109,26 @@ returning
   j.priority,
   greatest(j.run_at, {earliest}) as run_at,
   j.attempts, j.max_attempts, j.key,
-  cast(j.flags as text) as flags_text
+  cast(j.flags as text) as flags_text,
+  j.locked_at,
+  c.job_queue_id as queue_id
 """
+)
 
 
 @lru_cache
-def claim(schema: str, *, forbidding_flags: bool, by_clock: bool = False) -> TextualSelect:
+def claim(
+    schema: str, *, forbidding_flags: bool, by_clock: bool = False, refusing: bool = False, among: bool = False
+) -> TextualSelect:
     """Claim up to ``count`` jobs of ``task_identifiers`` for ``pool_id``; the columns of ClaimedJob.
 
     Jobs without a queue only after ``after_priority``, ``after_run_at`` and ``after_id``.
     With ``forbidding_flags``, jobs that have one of ``forbidden_flags`` stay. With ``by_clock``, a job is
-    due by the time ``now``, not by the database's; locks have the database's time all the same. Rows come
-    back in no promised order.
+    due by the time ``now``, not by the database's; locks have the database's time all the same. With ``refusing``, jobs
+    ``refused_ids`` stay; with ``among``, all but ``among_ids``. Rows come back in no promised order.
     """
-    due = _DUE.format(now=":now" if by_clock else "now()")
-    more: dict[str, TypeEngine[Any]] = {}
-    if forbidding_flags:
-        due += _NOT_FORBIDDEN
-        more["forbidden_flags"] = TEXTS
-    if by_clock:
-        more["now"] = TIMESTAMP
-    return statement(
-        _CLAIM.format(due=due, earliest=EARLIEST),
-        schema,
-        task_identifiers=TEXTS,
-        count=Integer,
-        pool_id=Text,
-        after_priority=Integer,
-        after_run_at=TIMESTAMP,
-        after_id=BigInteger,
-        **more,
-    ).columns(
+    claimed = _statement(_CLAIM, schema, forbidding_flags, by_clock, refusing, among, pool_id=Text)
+    return claimed.columns(
         id=BigInteger,
         task_identifier=Text,
         payload_text=Text,
@@ -144,4 +139,46 @@ def claim(schema: str, *, forbidding_flags: bool, by_clock: bool = False) -> Tex
         max_attempts=SmallInteger,
         key=Text,
         flags_text=Text,
+        locked_at=TIMESTAMP,
+        queue_id=Integer,
+    )
+
+
+@lru_cache
+def candidates(schema: str, *, forbidding_flags: bool, by_clock: bool = False, refusing: bool = False) -> TextualSelect:
+    """Select the ids of the jobs that the same claim would lock now, in its order."""
+    text = f"{_CHOSEN}\nselect id from chosen order by priority, run_at, id"
+    return _statement(text, schema, forbidding_flags, by_clock, refusing, False).columns(id=BigInteger)
+
+
+def _statement(
+    text: str,
+    schema: str,
+    forbidding_flags: bool,
+    by_clock: bool,
+    refusing: bool,
+    among: bool,
+    **more: TypeEngine[Any] | type[TypeEngine[Any]],
+) -> TextClause:
+    due = _DUE.format(now=":now" if by_clock else "now()")
+    if forbidding_flags:
+        due += _NOT_FORBIDDEN
+        more["forbidden_flags"] = TEXTS
+    if by_clock:
+        more["now"] = TIMESTAMP
+    if refusing:
+        due += "\n      and j.id <> all (:refused_ids)"
+        more["refused_ids"] = BIGINTS
+    if among:
+        due += "\n      and j.id = any (:among_ids)"
+        more["among_ids"] = BIGINTS
+    return statement(
+        text.format(due=due, earliest=EARLIEST),
+        schema,
+        task_identifiers=TEXTS,
+        count=Integer,
+        after_priority=Integer,
+        after_run_at=TIMESTAMP,
+        after_id=BigInteger,
+        **more,
     )

@@ -14,11 +14,13 @@ __all__ = [
     "BOOLEANS",
     "EARLIEST",
     "FIRST_DAY",
+    "INTEGERS",
     "JOB_COLUMNS",
     "LAST_DAY",
     "SMALLINTS",
     "TEXTS",
     "TIMESTAMP",
+    "TIMESTAMPS",
     "dollar_tag",
     "literal",
     "quoted",
@@ -27,9 +29,11 @@ __all__ = [
 
 BIGINTS = ARRAY(BigInteger)
 BOOLEANS = ARRAY(Boolean)
+INTEGERS = ARRAY(Integer)
 SMALLINTS = ARRAY(SmallInteger)
 TEXTS = ARRAY(Text)
 TIMESTAMP = DateTime(timezone=True)
+TIMESTAMPS = ARRAY(TIMESTAMP)
 
 EARLIEST = "timestamptz '0001-01-01 00:00:00+00'"
 """The first time that a Python datetime holds; PostgreSQL's times, infinities included, go beyond them."""

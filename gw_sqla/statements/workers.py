@@ -26,12 +26,11 @@ __all__ = [
     "held",
     "recover",
     "register",
-    "unlock_stale",
 ]
 
 _DEAD = "w.last_heartbeat_at + w.heartbeat_threshold < now()"
 
-_UNLOCK = "locked_at = null, locked_by = null"
+UNLOCK = "locked_at = null, locked_by = null"
 
 
 @lru_cache
@@ -165,7 +164,7 @@ def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
   for no key update of j skip locked
 ), jobs as (
   update __schema__._private_jobs j
-  set {_UNLOCK}, run_at = greatest(j.run_at, now() + :delay),
+  set {UNLOCK}, run_at = greatest(j.run_at, now() + :delay),
       last_error = 'the worker died while it had this job: ' || f.what
   from free_jobs f
   where j.id = f.id
@@ -182,7 +181,7 @@ def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
   for no key update of q skip locked
 ), queues as (
   update __schema__._private_job_queues q
-  set {_UNLOCK}
+  set {UNLOCK}
   from free_queues f
   where q.id = f.id
 ), gone as (
@@ -235,50 +234,3 @@ order by jobs desc, t.identifier""",
         schema,
         waited=Interval,
     ).columns(identifier=Text, jobs=Integer)
-
-
-@lru_cache
-def unlock_stale(schema: str, *, beside_rust: bool = False) -> TextualSelect:
-    """Unlock what an owner that is not registered has held for over 4 hours (contract, section 4); attempts stay.
-
-    One row: the owners, how many jobs and how many queues. ``beside_rust``: nor has beaten in Graphile Worker RS's
-    table for a quarter of an hour, three times what Rust allows.
-    """
-    stale = """locked_at < now() - interval '4 hours'
-    and not exists (select from __schema__._private_sqla_workers w where w.pool_id = {0}.locked_by)"""
-    if beside_rust:
-        stale += """
-    and not exists (
-      select from __schema__._private_workers w
-      where w.id = {0}.locked_by and w.last_heartbeat_at > now() - interval '15 minutes'
-    )"""
-    return statement(
-        f"""with stale_jobs as (
-  select j.id, j.locked_by
-  from __schema__._private_jobs j
-  where j.{stale.format("j")}
-  for update skip locked
-), stale_queues as (
-  select q.id, q.locked_by
-  from __schema__._private_job_queues q
-  where q.{stale.format("q")}
-  for update skip locked
-), jobs as (
-  update __schema__._private_jobs j
-  set {_UNLOCK}, run_at = greatest(j.run_at, now())
-  from stale_jobs s
-  where j.id = s.id
-  returning j.id
-), queues as (
-  update __schema__._private_job_queues q
-  set {_UNLOCK}
-  from stale_queues s
-  where q.id = s.id
-  returning q.id
-)
-select
-  array(select locked_by from stale_jobs union select locked_by from stale_queues order by 1) as owners,
-  (select count(*) from jobs) as jobs,
-  (select count(*) from queues) as queues""",
-        schema,
-    ).columns(owners=TEXTS, jobs=Integer, queues=Integer)

@@ -51,7 +51,6 @@ class Claimer:
         task_identifiers: Sequence[str],
         forbidden_flags: Sequence[str],
         poll_interval: timedelta,
-        most_unwritten: int,
         lease: Lease,
     ) -> None:
         self._store = store
@@ -62,7 +61,6 @@ class Claimer:
         self._task_identifiers = list(task_identifiers)
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
-        self._most_unwritten = most_unwritten
         self._lease = lease
         self._mark = Mark()
         self._let_go_at = 0.0
@@ -125,7 +123,7 @@ class Claimer:
         return not self._demand.may_have_leftovers
 
     def _wanted(self) -> int:
-        return self._slots.wanted() if self._finisher.backlog < self._most_unwritten else 0
+        return 0 if self._finisher.is_behind else self._slots.wanted()
 
     async def _claim(self) -> list[Run] | None:
         """Claim once; None after a fault, when the backoff is over."""
@@ -184,7 +182,10 @@ class Claimer:
         self._demand.may_have_leftovers = False  # what comes from now on is for the next time
         is_done = False
         try:
-            is_done = await self._store.let_go(self._known.values())
+            spent = set(self._known.spent_ids)
+            is_done = await self._store.let_go(self._known.holding(), spent)
+            if is_done:
+                self._known.spent_ids -= spent
         finally:
             self._demand.may_have_leftovers |= not is_done
         self._let_go_at = monotonic() + (0 if is_done else _LOOK_AGAIN_SECONDS)

@@ -81,7 +81,14 @@ def compose(
     executor = Executor(tasks, workplace, processes, observers, settings.concurrency)
     lease, demand = Lease(), Demand()
     known = KnownRuns()
-    finisher = Finisher(store, known, observers, on_written=demand.outcomes_written, on_lost=demand.locks_may_be_left)
+    finisher = Finisher(
+        store,
+        known,
+        observers,
+        most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
+        on_written=demand.outcomes_written,
+        on_lost=demand.locks_may_be_left,
+    )
     slots = Slots(
         settings.concurrency,
         LocalQueue(settings.concurrency, settings.prefetch, settings.prefetch_ttl),
@@ -102,7 +109,6 @@ def compose(
         task_identifiers=list(tasks),
         forbidden_flags=settings.forbidden_flags,
         poll_interval=settings.poll_interval,
-        most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
         lease=lease,
     )
     heartbeat = Heartbeat(

@@ -8,6 +8,7 @@ them leads. It keeps one thing, the first minute that is not done yet, and goes 
 - A fault of the database: wait with backoff, then start at the top. The minute that failed is still the
   first that is not done, so it is made up for even by items without a fill (Graphile Worker leaves it out).
 - Late, after a pause of the process, the machine or the database: minute by minute until it has caught up.
+- A job is refused, by a trigger of the user's: its item waits, the others go on (`gw_sqla.worker.cron_adder`).
 - Later than ``catch_up``: say so and go on from now, at the top; how far an item then goes back is its ``fill``.
 - The clock was put back: say so and go on from now, at the top. What was added before is not added again, as
   ``last_execution`` only moves forward.
@@ -30,6 +31,7 @@ from gw_sqla.crontab.clock import Clock
 from gw_sqla.crontab.due_minutes import Due
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.worker.cron_adder import RETRY_SECONDS, CronAdder
 
 __all__ = ["CronScheduler"]
 
@@ -45,6 +47,7 @@ class CronScheduler:
         self._known = known
         self._items = items
         self._clock = clock
+        self._adder = CronAdder(known, catch_up)
         self._catch_up = catch_up
         self._outage = Outage("scheduling the crontab")
         self._thread = anyio.CapacityLimiter(1)
@@ -75,7 +78,7 @@ class CronScheduler:
         missed = backfill(self._items, known, now, self._next)
         while due := await self._next_of(missed):
             minute, items = due
-            added += len(await self._known.schedule(minute, items, backfilled=True))
+            added += len(await self._adder.add(minute, items, backfilled=True))
         if added:
             log.info("crontab: %d missed jobs were added by backfill", added)
 
@@ -86,9 +89,11 @@ class CronScheduler:
             minute, items = due
             if not await self._is_due(minute):
                 return
-            added = await self._known.schedule(minute, items, backfilled=False)
+            added = await self._adder.add(minute, items, backfilled=False)
             log.debug("crontab: jobs of %s added for %s", ", ".join(added) or "no item", minute)
             self._next = minute + _MINUTE
+        while self._adder.has_refused:
+            await self._pause(_MINUTE)
         await self._relax()
         await anyio.sleep_forever()  # no item fires ever again
 
@@ -103,8 +108,7 @@ class CronScheduler:
                 self._start_from(now)
                 return False
             self._seen = now
-            await self._relax()
-            await self._clock.sleep(min(minute - now, _MINUTE))
+            await self._pause(min(minute - now, _MINUTE))
         self._seen = now
         if now - minute > self._catch_up:
             log.warning(
@@ -116,6 +120,14 @@ class CronScheduler:
         if now - minute >= _MINUTE:
             log.info("the crontab is %s late: the jobs of %s are added now", now - minute, minute)
         return True
+
+    async def _pause(self, longest: timedelta) -> None:
+        """Let time pass; items that were refused are tried again."""
+        if self._adder.has_refused:
+            await self._adder.retry(self._clock.now())
+            longest = min(longest, timedelta(seconds=RETRY_SECONDS))
+        await self._relax()
+        await self._clock.sleep(longest)
 
     async def _relax(self) -> None:
         """All that was due is done, so an outage is over, and the connection is not needed for a while."""

@@ -1,7 +1,7 @@
 """Finisher: writes outcomes in batches, each as soon as the one before is done.
 
 Idle, an outcome is written at once; under load a batch is what gathered during the last write. There
-is no delay to choose. An outage of the database stops completions, then claiming (the backlog is bounded), and
+is no delay to choose. An outage of the database stops completions, then claiming (what is unwritten is bounded), and
 nothing is dropped. What one row holds up holds up nothing else: `gw_sqla.worker.outcome_writer`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
 
@@ -25,6 +25,9 @@ __all__ = ["Finisher"]
 
 log = logging.getLogger(__name__)
 
+_MOST_WAITING = 1000
+"""How many runs may be put aside before no more jobs begin."""
+
 
 class Finisher:
     """Takes runs that have ended from the slots, writes them, tells observers and ``on_written`` after the commit.
@@ -37,16 +40,18 @@ class Finisher:
         store: Store,
         known: KnownRuns,
         observers: Observers,
+        *,
+        most_unwritten: int,
         on_written: Callable[[Sequence[Outcome]], None],
         on_lost: Callable[[], None],
     ) -> None:
+        self._most_unwritten = most_unwritten
         self._writer = OutcomeWriter(store)
         self._known = known
         self._observers = observers
         self._on_written = on_written
         self._on_lost = on_lost
         self._gathered: list[Run] = []
-        self._writing: list[Run] = []
         self._wake = anyio.Event()
         self._closed = False
         self._scope = anyio.CancelScope(shield=True)
@@ -55,14 +60,15 @@ class Finisher:
         self.failed_tasks: Counter[str] = Counter()
 
     @property
-    def backlog(self) -> int:
-        """How many outcomes are not written yet, without those that were put aside."""
-        return len(self._gathered) + len(self._writing)
+    def is_behind(self) -> bool:
+        """Whether so many outcomes are not written yet that no more jobs should begin."""
+        unwritten = len(self._gathered) + len(self._writer.writing)
+        return unwritten >= self._most_unwritten or len(self._writer.waiting) >= _MOST_WAITING
 
     @property
-    def runs(self) -> Sequence[Run]:
+    def runs(self) -> Collection[Run]:
         """The runs whose outcomes are not written yet."""
-        return [*self._gathered, *self._writing, *self._writer.aside]
+        return dict.fromkeys([*self._gathered, *self._writer.writing, *self._writer.waiting]).keys()
 
     def add(self, run: Run) -> None:
         """Take a run that has ended; its outcome is written soon, unless its lock was lost."""
@@ -78,7 +84,7 @@ class Finisher:
 
         Then the answer tells: the claim may have found what the write had just let go.
         """
-        if run not in self._writing:
+        if run not in self._writer.writing:
             if run.has_ended:
                 self._gathered = [other for other in self._gathered if other is not run]
                 self._writer.drop(run)
@@ -96,15 +102,13 @@ class Finisher:
         with self._scope:
             while True:
                 if self._gathered:
-                    self._writing, self._gathered = self._gathered, []
-                    settled = await self._writer.write(self._writing)
-                    self._writing = []
-                    self._settle(settled)
+                    gathered, self._gathered = self._gathered, []
+                    self._settle(await self._writer.write(gathered))
                 if self._writer.seconds_to_next <= 0:
                     self._settle(await self._writer.write_due())
                 if self._gathered:
                     continue
-                if self._closed and not self._writer.aside:
+                if self._closed and not self._writer.waiting:
                     return
                 await self._woken(self._writer.seconds_to_next)
         log.error(
@@ -134,13 +138,18 @@ class Finisher:
         if settled.lost:
             log.error("the locks of jobs %s were lost: their outcomes were not written", _ids(settled.lost))
             self._lost(settled.lost)
+        if settled.given_up:
+            self._known.give_up(settled.given_up)
+            self._observers.lost([run.outcome for run in settled.given_up])
+        if settled.doubtful:  # whoever has deleted the job has not unlocked its queue
+            self._on_lost()
         self._on_written(outcomes)
 
     def _lost(self, runs: Sequence[Run]) -> None:
-        self._known.forget(runs)
+        self._known.lose(runs)
         self._observers.lost([run.outcome for run in runs])
         self._on_lost()
 
 
-def _ids(runs: Sequence[Run]) -> list[int]:
+def _ids(runs: Collection[Run]) -> list[int]:
     return sorted(run.job.id for run in runs)[:20]

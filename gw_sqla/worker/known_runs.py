@@ -1,20 +1,30 @@
 """KnownRuns: what a worker pool holds: each run from its claim until its outcome is settled, by its job's id.
 
 Of each job there is one, the newest: a pool can claim a job anew while it knows of an older run, whose lock somebody
-took away. What is locked in the pool's name and is not here was claimed without an answer.
+took away. What is locked in the pool's name and is not here was claimed without an answer, or has lost its run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gw_sqla.jobs.run import Run
+from gw_sqla.jobs.outcomes import Returned
+from gw_sqla.jobs.run import LOST, Run
 
 __all__ = ["KnownRuns"]
 
 
 class KnownRuns(dict[int, Run]):
-    """Filled by the slots, emptied by the finisher."""
+    """Filled by the slots, emptied by the finisher.
+
+    ``spent_ids``: jobs that had begun when their run lost the lock; should the pool still hold one, it has its attempt
+    spent. ``given_up``: runs whose outcomes cannot be written; their jobs stay locked, for a sweep after this worker.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent_ids: set[int] = set()
+        self.given_up: list[Run] = []
 
     def add(self, runs: Iterable[Run]) -> list[Run]:
         """Know these from now on; return the older runs of the same jobs, whose places they take."""
@@ -27,9 +37,23 @@ class KnownRuns(dict[int, Run]):
         """Those whose handlers go on."""
         return [run for run in self.values() if run.is_running]
 
+    def holding(self) -> list[Run]:
+        """Those whose locks are to be left alone."""
+        return [run for run in self.values() if run.state is not LOST] + self.given_up
+
     def forget(self, runs: Iterable[Run]) -> None:
         """Let go of these, unless a newer run of the same job has taken the place."""
         for run in runs:
             job_id = run.job.id
             if self.get(job_id) is run:
                 del self[job_id]
+
+    def lose(self, runs: Iterable[Run]) -> None:
+        """Let go of these, whose locks were lost."""
+        self.spent_ids |= {run.job.id for run in runs if not isinstance(run.outcome, Returned)}
+        self.forget(runs)
+
+    def give_up(self, runs: Iterable[Run]) -> None:
+        """Let go of these, but not of their locks."""
+        self.given_up.extend(runs)
+        self.forget(runs)

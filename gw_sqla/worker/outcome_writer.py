@@ -1,73 +1,58 @@
 """OutcomeWriter: writes what became of runs, all at once until one of them cannot be written; that one is put aside.
 
 - The database, the network or a right is at fault: everything waits for the end of the outage, and is tried again.
-- A row is locked by somebody's open transaction, or its queue's row: `LOCK_TIMEOUT` later the write goes around it, and
-  so do the writes after it for as long as anything is aside. What was left is tried again, up to 5 seconds apart.
-- A row is refused, by a constraint, a trigger of the user's, a limit: each run of that write is then written by itself.
-  The one that is refused is tried again by itself. What is refused for over a minute fails in our words; where
-  even that is refused, it is reported for good, and its lock is left to recovery, at the end of this worker.
+- A row is locked by somebody's open transaction, or its queue's row: a short lock_timeout later the write goes around
+  it, and so do the writes after it for as long as anything is aside. What was left is tried again, up to 5 s apart.
+- A row is refused, by a constraint, a trigger of the user's, a limit: each run of that write is then written by itself,
+  in turns with the writes of others. The one that is refused is tried again by itself. What is refused for over a
+  minute fails in our words (`gw_sqla.worker.put_aside`); where even that is refused, it is given up: reported for good,
+  its lock kept for recovery, at the end of this worker.
+
+Which of them it is, a code of PostgreSQL's does not always tell: a trigger raises what it likes, a row can be too slow
+for ``statement_timeout`` or wait for a lock behind a foreign key. So after such a fault the same statement is run about
+no run at all: where that works, the fault is of the rows.
 
 A write is repeated until it is known to be done or the lock is known to be lost.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
-from typing import Any
+from itertools import islice
 
 import asyncpg
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage, is_refusal, waited_for_lock
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Returned
 from gw_sqla.jobs.run import Run
+from gw_sqla.worker.put_aside import PutAside, Verdict
 from gw_sqla.worker.store import Store, Written
 
-__all__ = ["UNWRITABLE", "OutcomeWriter", "Settled"]
-
-log = logging.getLogger(__name__)
-
-UNWRITABLE = "what became of the job cannot be written as it is"
-
-_PATIENCE = 60.0
-"""Seconds for which a refused write is tried again as it is."""
-
-_FIRST_DELAY = 0.1
-_LONGEST_DELAY = 5.0
-
-_REFUSED_VALUES = ("22", "54")
-"""Classes of SQLSTATE of a value that will be refused again: data exceptions, and limits such as nesting."""
-
-_NAMES = "42"
-"""That of a name or a right that is missing: of a trigger, or of everything, for a while. It is waited for."""
+__all__ = ["OutcomeWriter", "Settled"]
 
 _Write = Callable[..., Awaitable[Written]]
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Runs about which nothing is left to write: ``written``, or ``lost``, whose locks were another's."""
+    """Runs about which nothing is left to write.
+
+    ``written``; ``lost``, whose locks were another's; ``given_up``, which cannot be written. ``doubtful`` are
+    those of the written whose jobs were gone: an earlier try has deleted them, whose answer was lost, or somebody else.
+    """
 
     written: list[Run] = field(default_factory=list)
     lost: list[Run] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Aside:
-    """A run that waits: ``tries`` since it was refused or found locked at the time ``since``, the next when ``due``."""
-
-    since: float
-    why: str = ""
-    tries: int = 0
-    due: float = 0.0
-    in_our_words: bool = False
+    given_up: list[Run] = field(default_factory=list)
+    doubtful: list[Run] = field(default_factory=list)
 
 
 class OutcomeWriter:
-    """Writes the outcomes of runs for a `gw_sqla.worker.finisher.Finisher`, one call at a time."""
+    """Writes the outcomes of runs for a `gw_sqla.worker.finisher.Finisher`, one call at a time.
+
+    ``writing``: the runs that the call under way is about.
+    """
 
     def __init__(self, store: Store) -> None:
         self._writes: dict[type, _Write] = {
@@ -75,21 +60,29 @@ class OutcomeWriter:
             Failed: store.fail,
             Returned: store.give_back,
         }
-        self._aside: dict[Run, _Aside] = {}
+        self._aside = PutAside()
+        self._alone: dict[Run, None] = {}  # to be written one by one, in this order
         self._outage = Outage("writing what became of jobs")
+        self.writing: Sequence[Run] = ()
 
     @property
-    def aside(self) -> Sequence[Run]:
-        """The runs that were put aside."""
-        return list(self._aside)
+    def waiting(self) -> Collection[Run]:
+        """The runs that were put aside, or are to be written by themselves."""
+        return self._aside.keys() | self._alone.keys()
 
     @property
     def seconds_to_next(self) -> float:
         """How long until one of them is to be tried again; infinity where there is none."""
-        return max(0.0, min((aside.due for aside in self._aside.values()), default=math.inf) - monotonic())
+        return 0.0 if self._alone else self._aside.seconds_to_next
 
     async def write(self, runs: Sequence[Run]) -> Settled:
-        """Write the outcomes of runs that have ended; those that it puts aside are in no list."""
+        """Write the outcomes of runs that have ended; those that have to wait are in no list."""
+        self.writing = runs
+        settled = await self._write_kinds(runs)
+        self.writing = ()
+        return settled
+
+    async def _write_kinds(self, runs: Sequence[Run]) -> Settled:
         settled = Settled()
         kinds: dict[type, list[Run]] = {}
         for run in runs:
@@ -103,37 +96,57 @@ class OutcomeWriter:
             await self._write(self._writes[kind], of_kind, settled)
         return settled
 
-    def drop(self, run: Run) -> None:
-        """Forget a run, if it was put aside."""
-        self._aside.pop(run, None)
-
     async def write_due(self) -> Settled:
-        """Try again with those whose time has come."""
-        now = monotonic()
-        return await self.write([run for run, aside in self._aside.items() if aside.due <= now])
+        """Try again with those whose time has come: at once those that were locked, and one of the others."""
+        locked, others = self._aside.due()
+        self._alone |= dict.fromkeys(others)
+        alone = list(islice(self._alone, 1))
+        self.writing = locked + alone
+        settled = await self._write_kinds(locked)
+        for run in alone:
+            await self._write(self._writes[type(run.outcome)], [run], settled)
+        self.writing = ()
+        return settled
+
+    def drop(self, run: Run) -> None:
+        """Forget a run, if it waits."""
+        self._aside.pop(run, None)
+        self._alone.pop(run, None)
 
     async def _write(self, write: _Write, runs: Sequence[Run], settled: Settled) -> None:
         try:
             answer, is_certain = await self._answered(write, runs)
         except asyncpg.PostgresError as refusal:
             if len(runs) == 1:
-                self._refused(runs[0], refusal, settled)
-                return
-            for run in runs:
-                await self._write(write, [run], settled)
+                self._alone.pop(runs[0], None)
+                if self._aside.refused(runs[0], refusal) is Verdict.GIVEN_UP:
+                    settled.given_up.append(runs[0])
+            else:
+                self._alone |= dict.fromkeys(runs)
             return
-        for run in answer.busy:
-            self._put_aside(run, "another transaction has locked it")
-        lost = answer.lost if is_certain else ()
+        self._sort(runs, answer, settled, is_certain=is_certain)
+
+    def _sort(self, runs: Sequence[Run], answer: Written, settled: Settled, *, is_certain: bool) -> None:
+        """Sort the runs of a write that was answered."""
+        lost: list[Run] = []
+        for run in answer.lost:
+            if run.may_be_committed:
+                run.outcome = CompletedByHandler(run.job)
+            (lost if is_certain and not run.may_be_committed else settled.doubtful).append(run)
         settled.lost.extend(lost)
         written = runs
         if answer.busy or lost:
             not_written = {*answer.busy, *lost}
             written = [run for run in runs if run not in not_written]
         settled.written.extend(written)
-        if self._aside:
+        if written:
+            self._aside.others_are_written()
+        if self._aside or self._alone:
             for run in (*written, *lost):
-                self._aside.pop(run, None)
+                self.drop(run)
+        for run in answer.busy:
+            self._alone.pop(run, None)
+            self._aside.locked(run)
 
     async def _answered(self, write: _Write, runs: Sequence[Run]) -> tuple[Written, bool]:
         """Repeat the write until it is answered; tell whether what it calls lost is lost.
@@ -141,59 +154,31 @@ class OutcomeWriter:
         After a fault an earlier try may have been committed although its answer was lost: a missing job then says
         nothing. Raises the refusal of a row.
         """
-        around_locks = bool(self._aside)
+        around_locks = bool(self._aside or self._alone)
+        faults = 0
         while True:
             try:
                 answer = await write(runs, around_locks=around_locks)
             except DATABASE_FAULTS as fault:
                 if waited_for_lock(fault) and not around_locks:
                     around_locks = True
-                elif isinstance(fault, asyncpg.PostgresError) and is_refusal(fault):
-                    raise
-                else:
-                    await self._outage.wait(fault)
+                    continue
+                if isinstance(fault, asyncpg.PostgresError):
+                    if is_refusal(fault):
+                        raise
+                    came_again = faults > 0 or waited_for_lock(fault) or runs[0] in self._aside
+                    if came_again and await self._works_without_rows(write):
+                        raise
+                faults += 1
+                await self._outage.wait(fault)
             else:
-                return answer, not self._outage.over()
+                self._outage.over()
+                return answer, faults == 0
 
-    def _put_aside(self, run: Run, why: str) -> _Aside:
-        now = monotonic()
-        aside = self._aside.setdefault(run, _Aside(now))
-        if aside.why != why:
-            is_news = why not in {other.why for other in self._aside.values()}
-            log.log(
-                logging.WARNING if is_news else logging.DEBUG,
-                "job %d (%s): its outcome waits, and is tried again: %s",
-                run.job.id,
-                run.job.task_identifier,
-                why,
-            )
-            aside.why = why
-        aside.due = now + min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(aside.tries, 10))
-        aside.tries += 1
-        return aside
-
-    def _refused(self, run: Run, refusal: asyncpg.PostgresError, settled: Settled) -> None:
-        kind = str(refusal.sqlstate)[:2]
-        aside = self._put_aside(run, f"it is refused: {_first_line(refusal)}")
-        if kind == _NAMES:
-            return
-        is_hopeless = kind in _REFUSED_VALUES and isinstance(run.outcome, Failed)
-        if not is_hopeless and monotonic() - aside.since < _PATIENCE:
-            return
-        if aside.in_our_words or isinstance(run.outcome, Returned):
-            log.error("job %d: what became of it cannot be written: %s", run.job.id, _first_line(refusal))
-            del self._aside[run]
-            settled.lost.append(run)
-            return
-        log.error("job %d fails, as its outcome cannot be written: %s", run.job.id, _first_line(refusal))
-        run.outcome = Failed(job=run.job, message=f"{UNWRITABLE}: {_first_line(refusal)}", permanently=_is_final(run))
-        aside.in_our_words, aside.since, aside.due = True, monotonic(), 0.0
-
-
-def _is_final(run: Run) -> bool:
-    """Whether a job fails for good when its outcome is refused: one that was completed must not run again."""
-    return not isinstance(run.outcome, Failed) or run.outcome.permanently
-
-
-def _first_line(refusal: Any) -> str:
-    return str(refusal).partition("\n")[0]
+    async def _works_without_rows(self, write: _Write) -> bool:
+        try:
+            await write([], around_locks=True)
+        except DATABASE_FAULTS:
+            return False
+        self._outage.over()
+        return True

@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -27,10 +27,9 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.database.outage import is_refusal
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements import workers
+from gw_sqla.statements import stale_locks, workers
 from gw_sqla.statements.quoting import quoted
 
 __all__ = ["Beat", "Recovered", "Registration", "Unlocked", "worker_facts"]
@@ -128,9 +127,7 @@ class Registration:
         parameters: dict[str, Any] = {"pool_ids": pool_ids, "job_ids": None, "delay": delay}
         try:
             rows = await self._sweeping.fetch(statement, parameters)
-        except asyncpg.PostgresError as refusal:
-            if not is_refusal(refusal):
-                raise
+        except asyncpg.PostgresError:  # of one row, perhaps, with whatever code its trigger raises
             rows = await self._recover_one_by_one(statement, dead, delay)
         return [Recovered(row["what"], row["job_ids"], row["final_ids"]) for row in rows]
 
@@ -144,16 +141,27 @@ class Registration:
                 try:
                     rows += await self._sweeping.fetch(statement, parameters)
                 except asyncpg.PostgresError as refusal:
-                    if not is_refusal(refusal):
-                        raise
                     log.warning("job %s of the dead pool %s stays locked: %s", job_id, pool["pool_id"], refusal)
         return rows
 
     async def unlock_stale(self) -> Unlocked:
         """Unlock what an owner that is not registered has held for over 4 hours."""
-        statement = workers.unlock_stale(self._schema, beside_rust=self._beside_rust)
-        [row] = await self._sweeping.fetch(statement, {})
-        return Unlocked(row["owners"], row["jobs"], row["queues"])
+        found = await self._sweeping.fetch(stale_locks.find_stale(self._schema, beside_rust=self._beside_rust), {})
+        statement = stale_locks.unlock_stale(self._schema)
+        jobs = await self._unlocked(statement, [row["id"] for row in found if not row["is_queue"]], are_queues=False)
+        queues = await self._unlocked(statement, [row["id"] for row in found if row["is_queue"]], are_queues=True)
+        return Unlocked(sorted({row["owner"] for row in (*jobs, *queues)}), len(jobs), len(queues))
+
+    async def _unlocked(self, statement: ClauseElement, ids: list[int], *, are_queues: bool) -> Sequence[Any]:
+        """Unlock these, one by one where the server refuses."""
+        names = {"queue_ids": ids if are_queues else [], "job_ids": [] if are_queues else ids}
+        try:
+            return await self._sweeping.fetch(statement, names) if ids else []
+        except asyncpg.PostgresError as refusal:
+            if len(ids) == 1:
+                log.warning("%s %d stays locked: %s", "queue" if are_queues else "job", ids[0], refusal)
+                return []
+        return [row for one in ids for row in await self._unlocked(statement, [one], are_queues=are_queues)]
 
     async def unknown_tasks(self, waited: timedelta) -> dict[str, int]:
         """Return the tasks that no living pool knows and how many of their jobs have been ready for so long."""

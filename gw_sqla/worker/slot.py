@@ -59,16 +59,12 @@ class Slot:
         return Failed(job=job, message=SPOILED_MESSAGE) if type(outcome) is Completed else outcome
 
     def leave_if_spoiled(self) -> None:
-        """Leave the task that is given up, by an exception that `run_in_tasks` catches."""
+        """Leave the task that is given up, by an exception that `run_in_new_task` catches."""
         if self._is_given_up:
             raise _SpoiledError
 
-    async def run_in_tasks(self, run_jobs: Callable[[Slot], Awaitable[bool]]) -> None:
-        """Run jobs in one task after the other until ``run_jobs`` says that all is done; False asks for a new task."""
-        while not await self._in_new_task(run_jobs):
-            pass
-
-    async def _in_new_task(self, run_jobs: Callable[[Slot], Awaitable[bool]]) -> bool:
+    async def run_in_new_task(self, run_jobs: Callable[[Slot], Awaitable[bool]]) -> bool:
+        """Run jobs in a task until all is done; False where they are to go on in another one."""
         is_done = False
         self._is_given_up = False
 

@@ -3,7 +3,7 @@
 What happens in the task of a slot: `gw_sqla.worker.slot`. Here is who runs what, and when.
 
 A job can be claimed anew while an older run of it is here still: somebody unlocked it. The older run is lost, and
-cancelled; the newer one begins when the older has ended.
+cancelled; the newer one begins when the older has ended. A thread cannot be cancelled: its slot is busy until it ends.
 
 A handler that never waits for anything would let one slot run the whole queue while the event loop
 stands still; so a slot lets the others have a turn every few milliseconds, and, with prefetch, when a claim is
@@ -23,10 +23,11 @@ from time import monotonic
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from gw_sqla.execution.failure_log import log_failure
-from gw_sqla.jobs.outcomes import Failed, Outcome, Returned
+from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
@@ -78,7 +79,7 @@ class Slots:
         self._on_free = on_free
         self._stopping = stopping
         self._slots = [Slot() for _ in range(concurrency)]
-        self._behind: dict[Run, Run] = {}  # what begins when an older run of the same job has ended
+        self._behind: dict[Run, Run | None] = {}  # lost runs that go on, each with what begins when it has ended
         self._busy = 0
         self._idle: list[anyio.Event] = []
         self._waking = 0
@@ -98,7 +99,8 @@ class Slots:
 
     def give(self, runs: Collection[Run]) -> None:
         """Queue runs for the slots, in this order."""
-        if older := self._known.add(runs):
+        older = self._known.add(runs)
+        if older or self._behind:
             runs = self._in_turn(older, runs)
         if not self._queue:
             self._turn_began = monotonic()
@@ -131,13 +133,13 @@ class Slots:
                 slot.scope.cancel()
         if lost:
             self._queue.drop(lost)
-            self._behind = {older: run for older, run in self._behind.items() if run not in lost}
+            self._behind = {older: None if run in lost else run for older, run in self._behind.items()}
             self._return(lost)
 
     def close(self) -> None:
         """Let the slots end after the jobs they run; the jobs that were not started are returned."""
         self._closed = True
-        self._return([*self._queue.take_all(), *self._behind.values()])
+        self._return([*self._queue.take_all(), *filter(None, self._behind.values())])
         self._behind.clear()
         self._waking += len(self._idle)
         while self._idle:
@@ -156,7 +158,10 @@ class Slots:
 
     async def _keep_running(self, slot: Slot) -> None:
         try:
-            await slot.run_in_tasks(self._run_jobs)
+            while not await slot.run_in_new_task(self._run_jobs):
+                if (run := slot.run) and (thread_ended := run.thread_ended):
+                    await anyio.to_thread.run_sync(thread_ended.wait, abandon_on_cancel=True)
+                    self._free(slot, run)
         finally:
             self._left -= 1
             if self._left == 0:
@@ -210,26 +215,29 @@ class Slots:
             has_traces = slot.traces.are_there()
             if has_traces and slot.is_spoiled():
                 outcome = slot.spoiled_by(outcome)
+        except anyio.get_cancelled_exc_class():
+            if not slot.is_spoiled():  # or perhaps nothing is cancelled but what the handler has left open
+                raise
+            outcome = slot.spoiled_by(Completed(run.job))
         finally:
             self._queue.is_stalled = False
-            self._busy -= 1
-            slot.run = None
-            if outcome is None:
-                outcome = _cut_off(run)
-            run.end(outcome)
+            run.end(_cut_off(run) if outcome is None else outcome)
             self._finish(run)
-            if run.state is LOST:
-                self._begin_what_is_behind(run)
-                self._on_free()
+            if run.thread_ended is None or run.state is not LOST:
+                self._free(slot, run)
         if has_traces:
             slot.leave_if_spoiled()
         return has_traces or run.state is LOST
 
-    def _begin_what_is_behind(self, run: Run) -> None:
-        """An older run of a job has ended: the newer one may begin."""
-        if newer := self._behind.pop(run, None):
+    def _free(self, slot: Slot, run: Run) -> None:
+        """Let the slot take another run; what waits for the end of this one may begin."""
+        slot.run = None
+        self._busy -= 1
+        if self._behind and (newer := self._behind.pop(run, None)):
             self._queue.put([newer])
             self._wake()
+        if run.state is LOST:
+            self._on_free()
 
 
 def _cut_off(run: Run) -> Outcome:

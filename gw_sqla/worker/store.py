@@ -19,14 +19,14 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.database.outage import is_refusal
 from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed
-from gw_sqla.jobs.run import LOST, Run
-from gw_sqla.statements import job_queries, outcomes
-from gw_sqla.statements.claim import claim
+from gw_sqla.jobs.run import Run
+from gw_sqla.statements import job_queries, leftovers, outcomes
+from gw_sqla.statements.claim import candidates, claim
 from gw_sqla.statements.quoting import quoted
+from gw_sqla.worker.refused_claims import RefusedClaims
 
 __all__ = ["ALL_WRITTEN", "Store", "Written"]
 
@@ -66,6 +66,8 @@ class Store:
         writing_settings = f"{SESSION_SETTINGS};\nset lock_timeout = '{LOCK_TIMEOUT}ms'"
         self._writing = WorkerConnection(engine, writing_settings, pooled=pooled)
         self._clock = clock
+        self._refused = RefusedClaims()
+        self._is_claim_unanswered = False  # or what it may have locked is not let go of yet
         self._schema = schema
         self._pool_id = pool_id
 
@@ -100,20 +102,53 @@ class Store:
             parameters["forbidden_flags"] = forbidden_flags
         if self._clock is not None:
             parameters["now"] = self._clock()
-        by_clock = self._clock is not None
-        statement = claim(self._schema, forbidding_flags=bool(forbidden_flags), by_clock=by_clock)
-        rows = await self._claiming.fetch_shielded(statement, parameters)
+        rows = await self._claimed(parameters)
         jobs = list(map(_as_job, rows))
         jobs.sort(key=_URGENCY)
         return list(map(Run, jobs))
+
+    async def _claimed(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        variant = {"forbidding_flags": "forbidden_flags" in parameters, "by_clock": "now" in parameters}
+        if refused := self._refused.ids():
+            parameters["refused_ids"] = refused
+            variant["refusing"] = True
+        try:
+            try:
+                return await self._claiming.fetch_shielded(claim(self._schema, **variant), parameters)
+            except asyncpg.PostgresError:
+                rows = await self._claimed_one_by_one(parameters, variant)
+                if not rows:
+                    raise
+                return rows
+        except BaseException:
+            self._is_claim_unanswered = True
+            raise
+
+    async def _claimed_one_by_one(self, parameters: dict[str, Any], variant: dict[str, bool]) -> Sequence[Any]:
+        """Claim each job by itself that a refused claim would have locked; those that are refused are noted."""
+        found = await self._claiming.fetch(candidates(self._schema, **variant), parameters)
+        statement = claim(self._schema, **variant, among=True)
+        rows: list[Any] = []
+        for candidate in found:
+            try:
+                rows += await self._claiming.fetch(statement, parameters | {"among_ids": [candidate["id"]]})
+            except asyncpg.PostgresError as refusal:
+                self._refused.add(candidate["id"], refusal)
+        return rows
 
     async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
         """Delete the jobs of completed runs."""
         jobs = [run.job for run in runs]
         attempts = {job.attempts for job in jobs}
-        if around_locks or len(attempts) > 1 or {job.key for job in jobs} != {None}:
+        are_alike = len(attempts) == 1 and {(job.key, job.queue_id) for job in jobs} == {(None, None)}
+        if around_locks or not are_alike or self._is_claim_unanswered:
             return await self._write(outcomes.complete(self._schema, around_locks=around_locks), runs, {})
-        parameters = {"ids": [job.id for job in jobs], "attempt": attempts.pop(), "pool_id": self._pool_id}
+        parameters = {
+            "ids": [job.id for job in jobs],
+            "attempt": attempts.pop(),
+            "locked_at": max(job.locked_at for job in jobs),
+            "pool_id": self._pool_id,
+        }
         return _written(runs, await self._writing.fetch(outcomes.complete_alike(self._schema), parameters))
 
     async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
@@ -147,33 +182,45 @@ class Store:
         )
         return await self._write(statement, runs, {"keys": [run.job.key for run in runs]})
 
-    async def let_go(self, runs: Collection[Run]) -> bool:
+    async def let_go(self, runs: Collection[Run], spent_ids: Collection[int]) -> bool:
         """Unlock what this pool has locked, but these runs' jobs and queues; False where some of it cannot be.
 
-        False, too, where a claim that was given up may still lock more.
+        False, too, where a claim that was given up may still lock more. Jobs of ``spent_ids`` had begun.
         """
         all_claims_ended = await self._claiming.lost_have_ended()
+        own: dict[str, Any] = {"pool_id": self._pool_id}
+        names = {"ids": [run.job.id for run in runs], "locked_ats": [run.job.locked_at for run in runs]}
+        jobs = await self._claiming.fetch(leftovers.find_left_jobs(self._schema), own | names)
         heeding = await self._heeds_retirements(self._claiming)
-        statement = outcomes.let_go_of_jobs(self._schema, heeding_retirements=heeding)
-        named = self._named([run for run in runs if run.state is not LOST])
-        jobs: Sequence[Any] = ()
-        is_refused = False
+        are_jobs_free = await self._let_go_of(
+            leftovers.let_go_of_jobs(self._schema, heeding_retirements=heeding),
+            [row["id"] for row in jobs],
+            own | {"spent_ids": list(spent_ids)},
+        )
+        queue_ids = [run.job.queue_id for run in runs if run.job.queue_id is not None]
+        queues = await self._claiming.fetch(leftovers.find_left_queues(self._schema), own | {"ids": queue_ids})
+        are_queues_free = await self._let_go_of(
+            leftovers.let_go_of_queues(self._schema), [row["id"] for row in queues], own
+        )
+        self._is_claim_unanswered &= not (all_claims_ended and are_jobs_free)
+        return all_claims_ended and are_jobs_free and are_queues_free
+
+    async def _let_go_of(self, statement: ClauseElement, ids: Sequence[int], parameters: dict[str, Any]) -> bool:
+        """Unlock these, one by one where the server refuses; False where some of them stay locked."""
+        if not ids:
+            return True
         try:
-            jobs = await self._claiming.fetch(statement, named)
+            return len(await self._claiming.fetch(statement, {**parameters, "ids": ids})) == len(ids)
         except asyncpg.PostgresError as refusal:
-            if not is_refusal(refusal):
-                raise
-            is_refused = True
-            log.debug("locks of jobs that are no longer known stay: %s", refusal)
-        names = [run.job.queue_name for run in runs if run.job.queue_name is not None]
-        parameters = {"queue_names": names, "pool_id": self._pool_id}
-        queues = await self._claiming.fetch(outcomes.let_go_of_queues(self._schema), parameters)
-        return all_claims_ended and not is_refused and not any(row["busy"] for row in (*jobs, *queues))
+            if len(ids) == 1:
+                log.debug("a lock of what is no longer known stays: %s", refusal)
+                return False
+        return all([await self._let_go_of(statement, [one], parameters) for one in ids])
 
     async def _heeds_retirements(self, connection: WorkerConnection) -> bool:
         """Tell whether Graphile Worker RS keeps marks of jobs whose attempts are not to be given back."""
         table = f"{quoted(self._schema)}._private_job_retirements"
-        [row] = await connection.fetch(outcomes.find_retirements(self._schema), {"retirements": table})
+        [row] = await connection.fetch(leftovers.find_retirements(self._schema), {"retirements": table})
         return bool(row["found"])
 
     async def _write(self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any]) -> Written:
@@ -184,6 +231,8 @@ class Store:
             "ids": [run.job.id for run in runs],
             "attempts": [run.job.attempts for run in runs],
             "keyed": [run.job.key is not None for run in runs],
+            "locked_ats": [run.job.locked_at for run in runs],
+            "queue_ids": [run.job.queue_id for run in runs],
             "pool_id": self._pool_id,
         }
 

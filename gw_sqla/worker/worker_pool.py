@@ -89,7 +89,8 @@ class WorkerPool:
                 await work_until_stopped(parts, stop, self._settings, bring_in, with_signals=with_signals)
         finally:
             nothing_forgotten = await parts.claimer.end()
-            await parts.heartbeat.end(holds_nothing=nothing_forgotten and not parts.finisher.runs)
+            holds_some = not nothing_forgotten or parts.finisher.runs or parts.known.given_up
+            await parts.heartbeat.end(holds_nothing=not holds_some)
             await parts.store.close()
         if stop.for_migration:
             raise SchemaTooNewError(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements import workers
+from gw_sqla.statements import stale_locks, workers
 from tests.faults.machine import SchemaMachine
 from tests.faults.worlds import POOLS
 
@@ -45,8 +45,11 @@ class RecoveringMachine(SchemaMachine):
 
     @rule()
     def unlock_stale(self) -> None:
-        [row] = self.loop.run(self._execute(workers.unlock_stale(self.schema), {}))
-        assert row.jobs == self.model.unlock_expired()
+        found = self.loop.run(self._execute(stale_locks.find_stale(self.schema), {}))
+        ids = {"job_ids": [row.id for row in found if not row.is_queue], "queue_ids": []}
+        ids["queue_ids"] = [row.id for row in found if row.is_queue]
+        self.loop.run(self._execute(stale_locks.unlock_stale(self.schema), ids))
+        assert len(ids["job_ids"]) == self.model.unlock_expired()
 
     async def _execute(self, statement: TextualSelect, parameters: dict[str, Any]) -> Sequence[Any]:
         return (await self.connection.execute(statement, parameters)).all()

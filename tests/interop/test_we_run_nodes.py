@@ -66,6 +66,8 @@ async def test_add_job(
         max_attempts=3,
         key="mail:7",
         flags_text='{"big": true}',
+        locked_at=job.locked_at,
+        queue_id=job.queue_id,
     )
     assert job.flags == {"big": True}
     assert job.payload == {"to": "žofia@example.com"}

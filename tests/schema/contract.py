@@ -206,7 +206,11 @@ OURS = Catalog(
         ),
     },
     functions={
-        "sqla_complete_job": Function("job_id bigint, attempt smallint, keyed boolean, pool_id text", "boolean"),
+        "sqla_complete_job": Function(
+            "job_id bigint, attempt smallint, keyed boolean, claimed_at timestamp with time zone, "
+            "queue_id integer, pool_id text",
+            "boolean",
+        ),
     },
     row_security={_VERSION, _WORKERS},
 )

@@ -13,7 +13,7 @@ from sqlalchemy.sql.base import Executable
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements import outcomes
+from gw_sqla.statements import leftovers, outcomes
 from gw_sqla.statements.claim import claim
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.claim_position import START
@@ -27,6 +27,7 @@ class Pool:
         self.pool_id = pool_id
         self.schema = schema
         self.busy: set[int] = set()  # what the last write left alone, as another transaction has locked it
+        self.spent_ids: list[int] = []
         self.runs: dict[int, Run] = {}  # the last that it claimed of each job
 
     async def claim(
@@ -51,8 +52,13 @@ class Pool:
 
     async def complete_alike(self, *ids: int) -> set[int]:
         """As for runs of the attempt that the first is in."""
-        attempt = self._named(ids)[0].job.attempts if ids else 1
-        parameters = {"ids": ids, "attempt": attempt, "pool_id": self.pool_id}
+        runs = self._named(ids)
+        parameters = {
+            "ids": ids,
+            "attempt": runs[0].job.attempts if runs else 1,
+            "locked_at": max((run.job.locked_at for run in runs), default=datetime.now(UTC)),
+            "pool_id": self.pool_id,
+        }
         return {row.id for row in await self.connection.execute(outcomes.complete_alike(self.schema), parameters)}
 
     async def give_back(self, *ids: int, around_locks: bool = False) -> set[int]:
@@ -61,12 +67,28 @@ class Pool:
 
     async def let_go(self, *known: int) -> set[int]:
         """Unlock all but the jobs that are given, and their queues."""
-        names = [name for run in self._named(known) if (name := run.job.queue_name) is not None]
-        jobs = await self._finish(outcomes.let_go_of_jobs(self.schema, heeding_retirements=False), known)
-        busy, parameters = self.busy, {"queue_names": names, "pool_id": self.pool_id}
-        queues = await self.connection.execute(outcomes.let_go_of_queues(self.schema), parameters)
-        self.busy = busy | {row.id for row in queues if row.busy}
-        return jobs
+        jobs = [run.job for run in self._named(known)]
+        own = {"pool_id": self.pool_id}
+        self.busy = set()
+        names = {"ids": [job.id for job in jobs], "locked_ats": [job.locked_at for job in jobs]}
+        freed = await self._let_go_of(
+            leftovers.find_left_jobs(self.schema),
+            own | names,
+            leftovers.let_go_of_jobs(self.schema, heeding_retirements=False),
+            own | {"spent_ids": self.spent_ids},
+        )
+        names = {"ids": [job.queue_id for job in jobs if job.queue_id is not None]}
+        find = leftovers.find_left_queues(self.schema)
+        await self._let_go_of(find, own | names, leftovers.let_go_of_queues(self.schema), own)
+        return freed
+
+    async def _let_go_of(
+        self, find: Executable, names: dict[str, Any], free: Executable, parameters: dict[str, Any]
+    ) -> set[int]:
+        found = {row.id for row in await self.connection.execute(find, names)}
+        freed = {row.id for row in await self.connection.execute(free, parameters | {"ids": list(found)})}
+        self.busy |= found - freed
+        return freed
 
     async def fail(
         self,
@@ -103,6 +125,8 @@ class Pool:
             "ids": [run.job.id for run in runs],
             "attempts": [run.job.attempts for run in runs],
             "keyed": [run.job.key is not None for run in runs],
+            "locked_ats": [run.job.locked_at for run in runs],
+            "queue_ids": [run.job.queue_id for run in runs],
             "pool_id": self.pool_id,
         }
         written: set[int] = set()
@@ -113,7 +137,7 @@ class Pool:
 
 
 def _never_claimed(job_id: int) -> ClaimedJob:
-    return ClaimedJob(job_id, "a", "{}", None, 0, datetime.now(UTC), 1, 25, None, None)
+    return ClaimedJob(job_id, "a", "{}", None, 0, datetime.now(UTC), 1, 25, None, None, datetime.now(UTC), None)
 
 
 @asynccontextmanager

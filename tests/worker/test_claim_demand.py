@@ -15,7 +15,9 @@ pytestmark = pytest.mark.anyio
 
 
 def done(queue_name: str | None) -> Completed:
-    return Completed(ClaimedJob(1, "a", "{}", queue_name, 0, datetime.now(UTC), 1, 25, None, None))
+    return Completed(
+        ClaimedJob(1, "a", "{}", queue_name, 0, datetime.now(UTC), 1, 25, None, None, datetime.now(UTC), None)
+    )
 
 
 async def wakes(demand: Demand, event: Callable[[], object]) -> bool:

@@ -12,7 +12,7 @@ from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.worker.claim_position import START
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
-from gw_sqla.worker.outcome_writer import UNWRITABLE
+from gw_sqla.worker.put_aside import UNWRITABLE
 from gw_sqla.worker.store import Store
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -29,7 +29,9 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
         await add_job("note", number)
     store = Store(engine, "graphile_worker", "pool-test")
     runs = await store.claim(["note"], 3, [], START)
-    finisher = Finisher(store, KnownRuns(), Observers([recorder]), lambda _: None, lambda: None)
+    finisher = Finisher(
+        store, KnownRuns(), Observers([recorder]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
+    )
     runs[0].end(Failed(job=runs[0].job, message="first"))
     runs[1].end(Failed(job=runs[1].job, message="no JSON", payload_text="{broken"))
     runs[2].end(Failed(job=runs[2].job, message="third", permanently=True))

@@ -19,7 +19,7 @@ from gw_sqla import (
     TaskRegistry,
     async_sessionmaker,
 )
-from gw_sqla.worker.outcome_writer import UNWRITABLE
+from gw_sqla.worker.put_aside import UNWRITABLE
 from tests.support.log import Log
 from tests.support.pools import locks
 from tests.support.recorder import Recorder
@@ -127,7 +127,7 @@ async def test_a_completed_job_that_is_never_deleted_fails_in_our_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """For good: it must not run again."""
-    monkeypatch.setattr("gw_sqla.worker.outcome_writer._PATIENCE", 0.2)
+    monkeypatch.setattr("gw_sqla.worker.put_aside._PATIENCE", 0.2)
 
     @tasks.task("note")
     async def note() -> None: ...
@@ -151,7 +151,7 @@ async def test_what_is_refused_in_every_way_is_reported_and_given_up(
     log: Log,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gw_sqla.worker.outcome_writer._PATIENCE", 0.2)
+    monkeypatch.setattr("gw_sqla.worker.put_aside._PATIENCE", 0.2)
 
     @tasks.task("note")
     async def note() -> None: ...
@@ -174,7 +174,7 @@ async def test_a_schema_that_is_gone_for_a_while_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However long: it says nothing about the job."""
-    monkeypatch.setattr("gw_sqla.worker.outcome_writer._PATIENCE", 0.0)
+    monkeypatch.setattr("gw_sqla.worker.put_aside._PATIENCE", 0.0)
     release = anyio.Event()
 
     @tasks.task("hold")

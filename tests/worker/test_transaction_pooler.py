@@ -64,5 +64,5 @@ async def test_a_worker_polls_and_does_not_listen(
                 while not any("_private_known_crontabs" in query for query in queries):
                     await anyio.lowlevel.checkpoint()
         await call_asyncio(engine.dispose)
-    assert any(query.startswith("set local enable_seqscan") for query in queries)
+    assert any("set local enable_seqscan" in query for query in queries)
     assert not any(query.lower().startswith(("listen", "set enable")) for query in queries)

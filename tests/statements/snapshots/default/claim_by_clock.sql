@@ -55,7 +55,8 @@ with
     select * from unqueued union all select * from queued
     order by priority, run_at, id
     limit $6::INTEGER
-  ),
+  )
+,
   locked_queues as (
     update "graphile_worker"._private_job_queues q
     set locked_at = now(), locked_by = $7::VARCHAR
@@ -74,4 +75,6 @@ returning
   j.priority,
   greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
   j.attempts, j.max_attempts, j.key,
-  cast(j.flags as text) as flags_text
+  cast(j.flags as text) as flags_text,
+  j.locked_at,
+  c.job_queue_id as queue_id

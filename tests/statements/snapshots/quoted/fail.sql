@@ -1,32 +1,33 @@
 -- $1 ids
 -- $2 attempts
 -- $3 keyed
--- $4 messages
--- $5 delays
--- $6 final
--- $7 payloads
--- $8 pool_id
-with runs as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[]) as r (id, attempts, keyed)),
+-- $4 locked_ats
+-- $5 queue_ids
+-- $6 messages
+-- $7 delays
+-- $8 final
+-- $9 payloads
+-- $10 pool_id
+with runs as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[], $4::TIMESTAMP WITH TIME ZONE[], $5::INTEGER[], $6::TEXT[], $7::DOUBLE PRECISION[], $8::BOOLEAN[], $9::TEXT[]) as r (id, attempts, keyed, locked_at, queue_id, message, delay, final, payload)),
 written as (
   update "we""ird: 50% Schema"._private_jobs j
-  set last_error = f.message,
+  set last_error = r.message,
       run_at = greatest(now(), j.run_at)
-        + coalesce(f.delay, exp(least(j.attempts, 10))) * interval '1 second',
-      attempts = case when f.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
-      payload = coalesce(cast(f.payload as json), j.payload),
+        + coalesce(r.delay, exp(least(j.attempts, 10))) * interval '1 second',
+      attempts = case when r.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
+      payload = coalesce(cast(r.payload as json), j.payload),
       locked_at = null,
       locked_by = null
   from runs r
-  join unnest($1::BIGINT[], $4::TEXT[], $5::DOUBLE PRECISION[], $6::BOOLEAN[], $7::TEXT[]) as f (id, message, delay, final, payload) on f.id = r.id
-  where j.id = r.id and j.locked_by = $8::VARCHAR and (
+  where j.id = r.id and j.locked_by = $10::VARCHAR and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
-  returning j.id, j.job_queue_id
+  returning j.id
 ),
 unlocked as (
   update "we""ird: 50% Schema"._private_job_queues q
   set locked_at = null, locked_by = null
-  from written f
-  where q.id = f.job_queue_id and q.locked_by = $8::VARCHAR
+  from runs r
+  where q.id = r.queue_id and q.locked_by = $10::VARCHAR and q.locked_at <= r.locked_at and r.id in (select id from written)
 )
 select id, false as busy from written

@@ -1,58 +1,61 @@
 -- $1 ids
 -- $2 attempts
 -- $3 keyed
--- $4 pool_id
--- $5 messages
--- $6 delays
--- $7 final
--- $8 payloads
-with named as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[]) as r (id, attempts, keyed)),
+-- $4 locked_ats
+-- $5 queue_ids
+-- $6 messages
+-- $7 delays
+-- $8 final
+-- $9 payloads
+-- $10 pool_id
+with named as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[], $4::TIMESTAMP WITH TIME ZONE[], $5::INTEGER[], $6::TEXT[], $7::DOUBLE PRECISION[], $8::BOOLEAN[], $9::TEXT[]) as r (id, attempts, keyed, locked_at, queue_id, message, delay, final, payload)),
 free_jobs as (
-  select r.*, j.job_queue_id
+  select r.*
   from named r
-  join "we""ird: 50% Schema"._private_jobs j on j.id = r.id and j.locked_by = $4::VARCHAR and (
+  join "we""ird: 50% Schema"._private_jobs j on j.id = r.id and j.locked_by = $10::VARCHAR and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
   for no key update of j skip locked
 ),
 free_queues as (
   select q.id
-  from free_jobs f
-  join "we""ird: 50% Schema"._private_job_queues q on q.id = f.job_queue_id and q.locked_by = $4::VARCHAR
+  from free_jobs r
+  join "we""ird: 50% Schema"._private_job_queues q on q.id = r.queue_id and q.locked_by = $10::VARCHAR and q.locked_at <= r.locked_at
   for no key update of q skip locked
 ),
 runs as (
-  select f.*
-  from free_jobs f
-  where f.job_queue_id is null or f.job_queue_id in (select id from free_queues) or not exists (select from "we""ird: 50% Schema"._private_job_queues q where q.id = f.job_queue_id and q.locked_by = $4::VARCHAR)
+  select r.*
+  from free_jobs r
+  where r.queue_id is null or r.queue_id in (select id from free_queues) or not exists (
+    select from "we""ird: 50% Schema"._private_job_queues q where q.id = r.queue_id and q.locked_by = $10::VARCHAR and q.locked_at <= r.locked_at
+  )
 ),
 written as (
   update "we""ird: 50% Schema"._private_jobs j
-  set last_error = f.message,
+  set last_error = r.message,
       run_at = greatest(now(), j.run_at)
-        + coalesce(f.delay, exp(least(j.attempts, 10))) * interval '1 second',
-      attempts = case when f.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
-      payload = coalesce(cast(f.payload as json), j.payload),
+        + coalesce(r.delay, exp(least(j.attempts, 10))) * interval '1 second',
+      attempts = case when r.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
+      payload = coalesce(cast(r.payload as json), j.payload),
       locked_at = null,
       locked_by = null
   from runs r
-  join unnest($1::BIGINT[], $5::TEXT[], $6::DOUBLE PRECISION[], $7::BOOLEAN[], $8::TEXT[]) as f (id, message, delay, final, payload) on f.id = r.id
-  where j.id = r.id and j.locked_by = $4::VARCHAR and (
+  where j.id = r.id and j.locked_by = $10::VARCHAR and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
-  returning j.id, j.job_queue_id
+  returning j.id
 ),
 unlocked as (
   update "we""ird: 50% Schema"._private_job_queues q
   set locked_at = null, locked_by = null
-  from written f
-  where q.id = f.job_queue_id and q.locked_by = $4::VARCHAR
+  from runs r
+  where q.id = r.queue_id and q.locked_by = $10::VARCHAR and q.locked_at <= r.locked_at and r.id in (select id from written)
 )
 select id, false as busy from written
 union all
 select r.id, true
 from named r
-join "we""ird: 50% Schema"._private_jobs j on j.id = r.id and j.locked_by = $4::VARCHAR and (
+join "we""ird: 50% Schema"._private_jobs j on j.id = r.id and j.locked_by = $10::VARCHAR and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
 where r.id not in (select id from runs)

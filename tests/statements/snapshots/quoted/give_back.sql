@@ -1,23 +1,24 @@
 -- $1 ids
 -- $2 attempts
 -- $3 keyed
--- $4 keys
--- $5 pool_id
-with runs as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[]) as r (id, attempts, keyed)),
+-- $4 locked_ats
+-- $5 queue_ids
+-- $6 keys
+-- $7 pool_id
+with runs as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[], $4::TIMESTAMP WITH TIME ZONE[], $5::INTEGER[], $6::TEXT[]) as r (id, attempts, keyed, locked_at, queue_id, key)),
 written as (
   update "we""ird: 50% Schema"._private_jobs j
-  set attempts = case when j.attempts = r.attempts and j.key is not distinct from c.key then greatest(0, j.attempts - 1) else j.attempts end, locked_at = null, locked_by = null
+  set attempts = case when j.attempts = r.attempts and j.key is not distinct from r.key then greatest(0, j.attempts - 1) else j.attempts end, locked_at = null, locked_by = null
   from runs r
-  join unnest($1::BIGINT[], $4::TEXT[]) as c (id, key) on c.id = r.id
-  where j.id = r.id and j.locked_by = $5::VARCHAR and (
+  where j.id = r.id and j.locked_by = $7::VARCHAR and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
-  returning j.id, j.job_queue_id
+  returning j.id
 ),
 unlocked as (
   update "we""ird: 50% Schema"._private_job_queues q
   set locked_at = null, locked_by = null
-  from written f
-  where q.id = f.job_queue_id and q.locked_by = $5::VARCHAR
+  from runs r
+  where q.id = r.queue_id and q.locked_by = $7::VARCHAR and q.locked_at <= r.locked_at and r.id in (select id from written)
 )
 select id, false as busy from written

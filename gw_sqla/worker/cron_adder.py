@@ -1,0 +1,81 @@
+"""CronAdder: adds the jobs of cron items for a minute; an item whose job is refused holds up no other.
+
+A trigger or a constraint of the user's can refuse a job. The items of that minute are then added one by one, and the
+one that is refused is tried again every few seconds, its minutes in their order, for as long as ``catch_up`` allows.
+Where even the statement without items does not work, the fault is not an item's: it is raised.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from gw_sqla.crontab import CronItem
+from gw_sqla.crontab.known_crontabs import KnownCrontabs
+
+__all__ = ["RETRY_SECONDS", "CronAdder"]
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+
+
+class CronAdder:
+    """All methods raise `gw_sqla.database.outage.DATABASE_FAULTS`; a cancellation cancels the statement."""
+
+    def __init__(self, known: KnownCrontabs, catch_up: timedelta) -> None:
+        self._known = known
+        self._catch_up = catch_up
+        self._refused: dict[str, list[tuple[datetime, CronItem, bool]]] = {}
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether there are any to try again."""
+        return bool(self._refused)
+
+    async def add(self, minute: datetime, items: Sequence[CronItem], *, backfilled: bool) -> list[str]:
+        """Add the jobs for a minute; return the identifiers of the items for which no other worker had."""
+        free = items
+        if self._refused:
+            free = [item for item in items if item.identifier not in self._refused]
+            for item in items:
+                if item.identifier in self._refused:
+                    self._refused[item.identifier].append((minute, item, backfilled))
+        try:
+            return await self._known.schedule(minute, free, backfilled=backfilled) if free else []
+        except asyncpg.PostgresError as refusal:
+            await self._known.schedule(minute, [], backfilled=backfilled)
+            if len(free) == 1:
+                self._refuse(minute, free[0], backfilled, refusal)
+                return []
+        return [name for item in free for name in await self.add(minute, [item], backfilled=backfilled)]
+
+    async def retry(self, now: datetime) -> None:
+        """Try those again that were refused; those that are too late are dropped, as after an outage."""
+        for waiting in list(self._refused.values()):
+            while waiting:
+                minute, item, backfilled = waiting[0]
+                if now - minute > self._catch_up:
+                    log.error("cron item %s: the job of %s was refused until it was too late", item.identifier, minute)
+                else:
+                    try:
+                        await self._known.schedule(minute, [item], backfilled=backfilled)
+                    except asyncpg.PostgresError as refusal:
+                        await self._known.schedule(minute, [], backfilled=backfilled)
+                        log.debug("cron item %s is refused still: %s", item.identifier, refusal)
+                        break
+                del waiting[0]
+            if not waiting:
+                self._refused = {name: others for name, others in self._refused.items() if others}
+
+    def _refuse(self, minute: datetime, item: CronItem, backfilled: bool, refusal: asyncpg.PostgresError) -> None:
+        log.error(
+            "cron item %s: its job of %s is refused, and is tried again: %s",
+            item.identifier,
+            minute,
+            str(refusal).partition("\n")[0],
+        )
+        self._refused[item.identifier] = [(minute, item, backfilled)]

@@ -1,0 +1,87 @@
+-- $1 task_identifiers
+-- $2 refused_ids
+-- $3 among_ids
+-- $4 after_priority
+-- $5 after_run_at
+-- $6 after_id
+-- $7 count
+-- $8 pool_id
+with
+  unqueued as (
+    select j.id, j.priority, j.run_at, j.job_queue_id, null as queue_name
+    from "graphile_worker"._private_jobs j
+    where j.job_queue_id is null and j.is_available = true and j.run_at <= now()
+      and j.task_id = any (
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::TEXT[]))
+      )
+      and j.id <> all ($2::BIGINT[])
+      and j.id = any ($3::BIGINT[])
+      and (j.priority, j.run_at, j.id) > ($4::INTEGER, $5::TIMESTAMP WITH TIME ZONE, $6::BIGINT)
+    order by j.priority, j.run_at, j.id
+    limit $7::INTEGER
+    for no key update skip locked
+  ),
+  free_queues as (
+    select q.id, q.queue_name
+    from "graphile_worker"._private_job_queues q
+    cross join lateral (
+      select j.priority, j.run_at
+      from "graphile_worker"._private_jobs j
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
+      and j.task_id = any (
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::TEXT[]))
+      )
+      and j.id <> all ($2::BIGINT[])
+      and j.id = any ($3::BIGINT[])
+      order by j.priority, j.run_at
+      limit 1
+    ) head
+    where q.is_available = true
+    order by head.priority, head.run_at
+    limit $7::INTEGER
+    for no key update of q skip locked
+  ),
+  queued as (
+    select head.*, q.queue_name
+    from free_queues q
+    cross join lateral (
+      select j.id, j.priority, j.run_at, j.job_queue_id
+      from "graphile_worker"._private_jobs j
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
+      and j.task_id = any (
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::TEXT[]))
+      )
+      and j.id <> all ($2::BIGINT[])
+      and j.id = any ($3::BIGINT[])
+      order by j.priority, j.run_at
+      limit 1
+      for no key update skip locked
+    ) head
+  ),
+  chosen as (
+    select * from unqueued union all select * from queued
+    order by priority, run_at, id
+    limit $7::INTEGER
+  )
+,
+  locked_queues as (
+    update "graphile_worker"._private_job_queues q
+    set locked_at = now(), locked_by = $8::VARCHAR
+    from chosen c
+    where q.id = c.job_queue_id
+  )
+update "graphile_worker"._private_jobs j
+set attempts = j.attempts + 1, locked_at = now(), locked_by = $8::VARCHAR
+from chosen c
+where j.id = c.id
+returning
+  j.id,
+  (select t.identifier from "graphile_worker"._private_tasks t where t.id = j.task_id) as task_identifier,
+  cast(j.payload as text) as payload_text,
+  c.queue_name,
+  j.priority,
+  greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
+  j.attempts, j.max_attempts, j.key,
+  cast(j.flags as text) as flags_text,
+  j.locked_at,
+  c.job_queue_id as queue_id
