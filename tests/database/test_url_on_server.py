@@ -101,6 +101,13 @@ def test_the_second_host_when_the_first_is_closed(tcp: tuple[str, str]) -> None:
         show(f"{user}{first},{first}/postgres")
 
 
+def test_a_service_of_libpqs_file(tcp: tuple[str, str], tmp_path: Path) -> None:
+    user, host = tcp
+    file = tmp_path / "services"
+    file.write_text("[there]\nhost={}\nport={}\n".format(*host.split(":")))
+    assert show(f"{user}/postgres?service=there&servicefile={file}&application_name=service") == "service"
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
     """The files of certificates and keys, by name."""
