@@ -21,9 +21,10 @@ import os
 from flask import Flask, abort, request
 from flask_sqlalchemy import SQLAlchemy
 from pydantic import BaseModel
+from sqlalchemy import make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from gw_sqla import JobContext, SyncJobRepository, TaskRegistry, parse_url
+from gw_sqla import JobContext, SyncJobRepository, TaskRegistry
 
 IN_STOCK = 10
 
@@ -84,7 +85,7 @@ def show_order(order_id: int) -> dict[str, str]:
 def create_app(database_url: str) -> Flask:
     """Make the application."""
     app = Flask(__name__)
-    url = parse_url(database_url).set(drivername="postgresql+psycopg")
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db.init_app(app)
     app.post("/orders")(place_order)

@@ -13,7 +13,7 @@ import os
 
 import anyio
 from pydantic import BaseModel
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -21,7 +21,7 @@ from gw_sqla import ModelJobs, Runner, RunnerSettings, SyncJobRepository, TaskRe
 from gw_sqla.schema.migrations import downgrade
 
 SCHEMA = "orm_events_jobs"
-URL = parse_url(os.environ["DATABASE_URL"])
+URL = os.environ["DATABASE_URL"]
 
 tasks = TaskRegistry()
 jobs = SyncJobRepository(SCHEMA)
@@ -66,7 +66,7 @@ rules.on_update(User, verify_email, verification, columns=[User.email])
 
 def work() -> None:
     """Write users; nothing here knows of jobs."""
-    engine = create_engine(URL.set(drivername="postgresql+psycopg"))
+    engine = create_engine(make_url(URL).set(drivername="postgresql+psycopg"))
     Base.metadata.create_all(engine)
     with Session(engine) as session:
         ada, grace = User(email="ada@example.com"), User(email="grace@example.com")
@@ -86,7 +86,7 @@ def work() -> None:
 
 async def main() -> None:
     """Do all of it, once."""
-    engine = create_async_engine(URL)
+    engine = create_async_engine(parse_url(URL))
     await migrate(engine, schema=SCHEMA)
     work()
     counts = await Runner(engine, tasks, RunnerSettings(schema=SCHEMA, concurrency=1)).run_once()

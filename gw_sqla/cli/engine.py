@@ -13,11 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.cli.error_report import UnreachableError
 from gw_sqla.database.event_loops import call_asyncio, database_loop
+from gw_sqla.database.url_parameters import in_dsn
 
 __all__ = ["connected"]
 
 _CONNECT_SECONDS = 10
 """How long one connection may take to be made: a firewall that drops packets must not hang a command."""
+
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+"""Parameters of a URL that name files of TLS."""
 
 
 @asynccontextmanager
@@ -28,7 +32,9 @@ async def connected(url: URL, *, transaction_pooler: bool = False, **options: An
     ``create_async_engine``. Raises UnreachableError for faults of the network, and what the block raises.
     A cancellation disposes of the engine.
     """
-    arguments: dict[str, Any] = {"timeout": _CONNECT_SECONDS, "server_settings": {"application_name": "gw_sqla"}}
+    arguments: dict[str, Any] = {"timeout": _CONNECT_SECONDS}
+    if "application_name" not in in_dsn(url):
+        arguments["server_settings"] = {"application_name": "gw_sqla"}  # it would win over the URL's
     if transaction_pooler:
         arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     engine = create_async_engine(url, connect_args=arguments, **options)
@@ -36,7 +42,9 @@ async def connected(url: URL, *, transaction_pooler: bool = False, **options: An
         try:
             yield engine
         except OSError as error:
-            raise UnreachableError(f"cannot connect to the database at {_address(url)}: {_reason(error)}") from error
+            raise UnreachableError(
+                f"cannot connect to the database at {_address(url)}: {_reason(error, url)}"
+            ) from error
         finally:
             with anyio.CancelScope(shield=True):
                 await call_asyncio(engine.dispose)
@@ -44,13 +52,18 @@ async def connected(url: URL, *, transaction_pooler: bool = False, **options: An
 
 def _address(url: URL) -> str:
     host = url.query.get("host", url.host) or "the default address"
-    place = host if isinstance(host, str) else ", ".join(host)
-    return f"{place}, port {url.port}" if url.port else place
+    port = url.query.get("port", url.port)
+    return f"{host}, port {port}" if port else f"{host}"
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError, url: URL) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {_CONNECT_SECONDS} s"
     if isinstance(error, ConnectionError) and error.errno:
         return os.strerror(error.errno)  # asyncio's own text repeats the address
-    return error.strerror or str(error) or type(error).__name__
+    reason = error.strerror or str(error) or type(error).__name__
+    if isinstance(error, FileNotFoundError | PermissionError):  # of a certificate or key; ssl does not say which
+        given = in_dsn(url)
+        missing = [name for name in _FILES if name in given and not os.access(given[name], os.R_OK)]
+        return f"{reason} ({', '.join(missing)})" if missing else reason
+    return reason

@@ -22,6 +22,12 @@ from tests.support.server import Server, execute
         ("trio", "postgresql://u:secret@127.0.0.1:1/d", "at 127.0.0.1, port 1: Connection refused"),
         ("asyncio", "postgresql://u:secret@host.invalid/d", "at host.invalid: "),
         ("asyncio", "postgres://u:secret@/d?host=/nonexistent", "at /nonexistent: No such file or directory"),
+        ("asyncio", "postgres://u@127.0.0.1:1,[::1]:2/d", "at 127.0.0.1,::1, port 1,2: "),
+        (
+            "asyncio",
+            "postgres://u:secret@127.0.0.1:1/d?sslmode=verify-full&sslrootcert=/nowhere.crt",
+            "at 127.0.0.1, port 1: No such file or directory (sslrootcert)",
+        ),
     ],
 )
 def test_a_url_that_leads_nowhere(backend: str, url: str, says: str) -> None:

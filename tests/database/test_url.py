@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from traceback import format_exception
+from typing import Any
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,10 +33,14 @@ def test_schemes(scheme: str) -> None:
         (f"postgresql+psycopg://u:{PASSWORD}@h/d", "psycopg"),
         (f"postgresql://u:{PASSWORD}@x@h/d", "more than one @"),
         (f"postgresql://u:{PASSWORD}@h:port/d", "not a URL"),
-        (f"postgresql://u:{PASSWORD}@h/d?application_name=a&zzz=b", "application_name, zzz"),
+        (f"postgresql://a/b:{PASSWORD}@h/d", "not a URL"),
+        (f"postgresql://u:1?{PASSWORD}=@h:x/d", "not a URL"),
+        (f"postgresql://u:{PASSWORD}@h/d?zzz=a&application_name=w&yyy=b", r"\(yyy, zzz\)"),
+        (f"postgresql://u:{PASSWORD}\n@h/d", "a line break"),
+        (f"postgresql://u:{PASSWORD}%00@h/d", "a character that no URL can have"),
         (f"postgresql://u:{PASSWORD}@h:99999/d", "ports are 1 to 65535"),
         (f"postgresql://u:{PASSWORD}@/d?host=a&port=x", "ports are 1 to 65535"),
-        (f"postgresql://u:{PASSWORD}@/d?host=a&host=b:1", "each has its port"),
+        (f"postgresql://u:{PASSWORD}@/d?host=a,b,c&port=1,2", "each has its port"),
         (f"postgresql://u:{PASSWORD}@h/d?prepared_statement_cache_size=x", "number that cannot be used"),
     ],
 )
@@ -41,13 +49,22 @@ def test_refused(text: str, says: str) -> None:
         parse_url(text, "DATABASE_URL")
     assert str(caught.value).startswith("DATABASE_URL")
     assert PASSWORD not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(
-    "rest", ["h:65535/d", "h/d", "[::1]:1/d", "/d", "/d?host=a:1&host=b:2", "/d?host=a,b&port=1,2", "/d?host=/run/x"]
+    ("given", "says"), [(None, "DATABASE_URL is None: is it set?"), (b"postgresql://h/d", "DATABASE_URL is a bytes")]
 )
-def test_hosts_and_ports(rest: str) -> None:
-    parse_url(f"postgresql://u@{rest}")
+def test_what_is_no_text(given: Any, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        parse_url(given, "DATABASE_URL")
+
+
+def test_what_is_after_the_question_mark_wins() -> None:
+    url = parse_url(f"postgresql://u:p@h/d?user=user&password={PASSWORD}&dbname=name")
+    assert (url.username, url.password, url.database) == ("user", PASSWORD, "name")
+    assert PASSWORD not in str(url)
+    assert not url.query
 
 
 @given(st.text(max_size=30))
@@ -57,3 +74,30 @@ def test_rubbish_is_a_clear_error_or_a_url(text: str) -> None:
             assert parse_url(whole).drivername == "postgresql+asyncpg"
         except ConfigurationError as error:
             assert str(error).startswith("the database URL")  # noqa: PT017 - either outcome is right
+
+
+PIECES = st.text(alphabet="@:/?#&=%,[]+ a1\n", max_size=4)
+
+
+@given(
+    before=PIECES,
+    after=PIECES,
+    scheme=st.sampled_from(["postgres", "postgresql+psycopg", "mysql"]),
+    user=PIECES,
+    rest=st.sampled_from(["h/d", "h:1,h2/d", "h:x/d", "", "/d?sslmode=x", "h/d?zzz=1", "h/d?application_name=a"]),
+    name=st.sampled_from(["password", "sslpassword"]),
+)
+def test_no_password_is_shown(before: str, after: str, scheme: str, user: str, rest: str, name: str) -> None:
+    """Not encoded as it should be, by itself or as a parameter; neither in an error nor in a printed URL."""
+    password = f"{before}{PASSWORD}{after}"
+    parameter = f"{name}={quote(password)}"
+    for text in (
+        f"{scheme}://{user}:{password}@{rest}",
+        f"{scheme}://u:{quote(password)}@{rest}",
+        f"{scheme}://{rest}{'&' if '?' in rest else '?'}{parameter}",
+    ):
+        try:
+            shown = str(parse_url(text))
+        except ConfigurationError as error:
+            shown = "".join(format_exception(error))
+        assert PASSWORD not in shown

@@ -29,7 +29,7 @@ def test_sslmode_is_translated() -> None:
         ("mysql://u:secret@h/d", "begins with mysql://"),
         ("postgresql+psycopg2://u:secret@h/d", "the driver psycopg2"),
         ("postgresql+secret@h/d", "is not a URL such as"),
-        ("postgresql://h/d?connect_timeout=3&channel_binding=require", "(channel_binding, connect_timeout)"),
+        ("postgresql://h/d?require_auth=scram-sha-256&hostaddr=::1", "(hostaddr, require_auth)"),
     ],
 )
 def test_what_cannot_work(text: str, says: str) -> None:

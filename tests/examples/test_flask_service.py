@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import make_url
 
 from examples.flask_service import create_app, db
 from tests.examples.support import ROOT, environment, program, read_until, rows
@@ -19,7 +20,8 @@ from tests.examples.support import ROOT, environment, program, read_until, rows
 
 @pytest.fixture
 def client(clean_database: str) -> Iterator[FlaskClient]:
-    app = create_app(clean_database)
+    hosted = make_url(clean_database).update_query_dict({"sslmode": "prefer", "connect_timeout": "10"})
+    app = create_app(hosted.render_as_string(hide_password=False))
     with app.app_context():
         yield app.test_client()
         db.session.remove()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from sqlalchemy import make_url
+
 from tests.examples.support import ROOT, environment
 from tests.support.server import Server
 
 
 def test_objects_add_jobs(server: Server) -> None:
     url = server.create_database()
+    hosted = make_url(url).update_query_dict({"sslmode": "prefer", "connect_timeout": "10"})
     try:
         done = subprocess.run(
             [sys.executable, ROOT / "examples" / "orm_events.py"],
-            env=environment(url),
+            env=environment(hosted.render_as_string(hide_password=False)),
             capture_output=True,
             text=True,
             check=False,

@@ -18,7 +18,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(eq=False)
-class _Pair:
+class Pair:
     """A connection of a client, and the proxy's own to the server for it."""
 
     client: asyncio.StreamWriter
@@ -38,7 +38,7 @@ class Proxy:
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._listening: asyncio.Server | None = None
-        self._pairs: set[_Pair] = set()
+        self._pairs: set[Pair] = set()
         self._flowing = _flowing()
         self._port = 0
         self.delay = 0.0
@@ -132,7 +132,7 @@ class Proxy:
             return
         task = asyncio.current_task()
         assert task is not None
-        pair = _Pair(writer, server_writer, task, self._flowing)
+        pair = Pair(writer, server_writer, task, self._flowing)
         self._pairs.add(pair)
         try:
             async with asyncio.TaskGroup() as both:
@@ -153,7 +153,7 @@ class Proxy:
             return await asyncio.open_unix_connection(f"{directory}/.s.PGSQL.{self._target.port or 5432}")
         return await asyncio.open_connection(self._target.host or "localhost", self._target.port or 5432)
 
-    async def _pass_on(self, pair: _Pair, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, pair: Pair, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while True:
             data = await source.read(65536)
             await asyncio.sleep(self.delay)
