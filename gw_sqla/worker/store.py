@@ -36,6 +36,8 @@ LOCK_TIMEOUT = 200
 """Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
 
 _as_job = partial(tuple.__new__, ClaimedJob)  # ClaimedJob._make, without a call in Python for each job
+_KIND = itemgetter(*map(ClaimedJob._fields.index, ("attempts", "key", "queue_id")))
+_LOCKED = itemgetter(ClaimedJob._fields.index("locked_us"))
 _URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id")))
 
 
@@ -139,14 +141,15 @@ class Store:
     async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
         """Delete the jobs of completed runs."""
         jobs = [run.job for run in runs]
-        attempts = {job.attempts for job in jobs}
-        are_alike = len(attempts) == 1 and {(job.key, job.queue_id) for job in jobs} == {(None, None)}
+        kinds = set(map(_KIND, jobs))
+        attempt, key, queue_id = next(iter(kinds), (0, None, None))
+        are_alike = len(kinds) == 1 and key is None and queue_id is None
         if around_locks or not are_alike or self._is_claim_unanswered:
             return await self._write(outcomes.complete(self._schema, around_locks=around_locks), runs, {})
         parameters = {
             "ids": [job.id for job in jobs],
-            "attempt": attempts.pop(),
-            "locked_at": max(job.locked_at for job in jobs),
+            "attempt": attempt,
+            "locked_at": max(jobs, key=_LOCKED).locked_at,
             "pool_id": self._pool_id,
         }
         return _written(runs, await self._writing.fetch(outcomes.complete_alike(self._schema), parameters))

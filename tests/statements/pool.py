@@ -137,7 +137,7 @@ class Pool:
 
 
 def _never_claimed(job_id: int) -> ClaimedJob:
-    return ClaimedJob(job_id, "a", "{}", None, 0, datetime.now(UTC), 1, 25, None, None, datetime.now(UTC), None)
+    return ClaimedJob(job_id, "a", "{}", None, 0, datetime.now(UTC), 1, 25, None, None, 0, None)
 
 
 @asynccontextmanager

@@ -79,5 +79,5 @@ returning
   greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
   j.attempts, j.max_attempts, j.key,
   cast(j.flags as text) as flags_text,
-  j.locked_at,
+  (select cast(extract(epoch from now()) * 1000000 as bigint)) as locked_us,
   c.job_queue_id as queue_id
