@@ -151,8 +151,8 @@ def complete_alike(schema: str) -> TextualSelect:
     """Delete the jobs ``ids``, all claimed without a key and a queue for the same ``attempt``, not after ``locked_at``.
 
     One row: the ids of those that were deleted, or null where all were. Most jobs are without a key and in their first
-    attempt; this takes half of the time of `complete`. A lock that is younger than its run passes where it is older than
-    ``locked_at``: not for those who know all their claims.
+    attempt; this takes half of the time of `complete`. A lock that is younger than its run passes where it is older
+    than ``locked_at``: not for those who know all their claims.
     """
     return statement(
         """with written as (
