@@ -100,6 +100,7 @@ nox.options.sessions = [  # the longest first
     "tests",
     *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "interop",
+    "interop_rust",
     "types",
     "build",
     "imports",
@@ -261,6 +262,19 @@ def interop(session: nox.Session) -> None:
     session.run("pytest", "-m", "interop", *session.posargs, env=install_peer(session, PEER))
     asyncio_alone = ["-k", "not trio"]  # which event loop is ours, is nothing to a version of theirs
     session.run("pytest", "-m", "interop", *asyncio_alone, *session.posargs, env=install_peer(session, NEXT_PEER))
+
+
+@nox.session(python=PYTHON)
+def interop_rust(session: nox.Session) -> None:
+    """One queue together with Graphile Worker RS, from crates.io; what is built stays for the next run."""
+    if not shutil.which("cargo"):
+        session.skip("Graphile Worker RS is built by cargo, which is not on this machine")
+    install(session, "test")
+    target = Path(session.create_tmp()).resolve() / "target"
+    manifest = "tests/interop_rust/Cargo.toml"
+    session.run("cargo", "build", "--manifest-path", manifest, "--target-dir", str(target), external=True)
+    program = {"GW_SQLA_RUST": str(target / "debug/gw-sqla-interop")}
+    session.run("pytest", *(session.posargs or ["tests/interop_rust"]), env=program)
 
 
 @nox.session(python=PYTHON, default=False)

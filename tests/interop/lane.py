@@ -9,8 +9,9 @@ import anyio
 from sqlalchemy import text
 
 from gw_sqla import JobContext, TaskRegistry
+from tests.interop.peer_worker import PeerWorker
 
-__all__ = ["Lane", "assert_serial", "make_records"]
+__all__ = ["Lane", "assert_serial", "make_records", "take_turns"]
 
 Fetch = Callable[..., Awaitable[list[Any]]]
 
@@ -54,6 +55,25 @@ async def make_records(fetch: Fetch) -> None:
           job_id bigint primary key, worker text, entered_at timestamptz default clock_timestamp(), left_at timestamptz
         )
     """)
+
+
+async def take_turns(lane: Lane, peer: PeerWorker, jobs: int, let_both_look: Callable[[], Awaitable[None]]) -> None:
+    """Let the jobs end one after the other, each when workers of both kinds have looked for the next in vain."""
+
+    def entries() -> int:
+        return lane.entries + len(peer.named("entered"))
+
+    async def until_entries(count: int) -> None:
+        await peer.until(lambda: entries() >= count)
+
+    for turn in range(1, jobs + 1):
+        await until_entries(turn)
+        await let_both_look()
+        assert entries() == turn, "a second job of the queue started while one was running"
+        if lane.permit is not None:
+            lane.permit.set()
+        else:
+            await peer.go()
 
 
 async def assert_serial(fetch: Fetch, peer: str, jobs: int) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, RunnerSettings, TaskRegistry
 from tests.interop.conftest import AddJob, Environment, Fetch
-from tests.interop.lane import Lane, assert_serial, make_records
+from tests.interop.lane import Lane, assert_serial, make_records, take_turns
 from tests.interop.node import start_worker
 from tests.interop.peer_worker import PeerWorker
 from tests.support.recorder import Recorder
@@ -47,22 +47,8 @@ async def test_queue_is_serial_across_both_kinds(
     tasks_of_node = {"node's": "lane", "either's": "lane"}
     async with start_worker(environment, tasks_of_node, concurrency=2, pollInterval=20) as node:
         lane = Lane(tasks, node.look_again)
-
-        def entries() -> int:
-            return lane.entries + len(node.named("entered"))
-
-        async def until_entries(count: int) -> None:
-            await node.until(lambda: entries() >= count)
-
         async with Runner(engine, tasks, settings, observers=[recorder]):
-            for turn in range(1, len(KINDS) + 1):
-                await until_entries(turn)
-                await let_both_look(node, recorder, add_job)
-                assert entries() == turn, "a second job of the queue started while one was running"
-                if lane.permit is not None:
-                    lane.permit.set()
-                else:
-                    await node.go()
+            await take_turns(lane, node, len(KINDS), lambda: let_both_look(node, recorder, add_job))
             await node.stop()
 
     await assert_serial(fetch, "node", len(KINDS))
