@@ -67,7 +67,7 @@ async def test_they_make_up_for_the_same_minutes(
         rows = await fetch(JOBS, task, last)
         minutes = [since + n * MINUTE for n in range((last - since) // MINUTE + 1)]
         assert [row["run_at"] for row in rows] == [minute for minute in minutes if minute.minute % step == 0]
-        told = {"true"} if task == "seventh" else {"true", None}  # Rust tells only where the line has a payload
+        told = {"true"} if task == "seventh" else {"true", None}  # without a payload in the line, Rust's job has null
         assert {row["backfilled"] for row in rows[:-1]} <= told
 
 
