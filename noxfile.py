@@ -7,7 +7,8 @@ What a second interpreter, a second PostgreSQL and the older SQLAlchemy can matt
 machine has them, Python 3.12 takes the local PostgreSQL and SQLAlchemy 2.0 in one session (``tests_older``), so that
 what they have in common runs once.
 
-Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm),
+Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm), ``interop_rust`` (cargo builds
+Graphile Worker RS),
 ``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``storm`` and ``bench``.
 """
 
@@ -100,7 +101,6 @@ nox.options.sessions = [  # the longest first
     "tests",
     *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "interop",
-    "interop_rust",
     "types",
     "build",
     "imports",
@@ -265,7 +265,7 @@ def interop(session: nox.Session) -> None:
     session.run("pytest", "-k", "not trio", *nodes, env=install_peer(session, NEXT_PEER))
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=PYTHON, default=False)
 def interop_rust(session: nox.Session) -> None:
     """One queue together with Graphile Worker RS, from crates.io; what is built stays for the next run."""
     if not shutil.which("cargo"):
