@@ -8,8 +8,8 @@ machine has them, Python 3.12 takes the local PostgreSQL and SQLAlchemy 2.0 in o
 what they have in common runs once.
 
 Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm), ``interop_rust`` (beside
-Graphile Worker RS, which cargo builds), ``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``storm``
-and ``bench``.
+Graphile Worker RS, which cargo builds), ``tests_lowest`` (the oldest dependencies that pyproject.toml allows),
+``storm`` and ``bench``.
 """
 
 from __future__ import annotations
