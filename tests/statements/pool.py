@@ -62,6 +62,19 @@ class Pool:
         found = (await self.connection.execute(outcomes.complete_alike(self.schema), parameters)).scalar_one()
         return set(ids if found is None else found)
 
+    async def complete_by_handler(self, job_id: int) -> set[int]:
+        job = self._named([job_id])[0].job
+        parameters = {
+            "id": job_id,
+            "attempt": job.attempts,
+            "keyed": job.key is not None,
+            "locked_at": job.locked_at,
+            "queue_id": job.queue_id,
+            "pool_id": self.pool_id,
+        }
+        result = await self.connection.execute(outcomes.complete_by_handler(self.schema), parameters)
+        return {job_id} if result.scalar_one() else set()
+
     async def give_back(self, *ids: int, around_locks: bool = False) -> set[int]:
         statement = outcomes.give_back(self.schema, heeding_retirements=False, around_locks=around_locks)
         return await self._finish(statement, ids, keys=[run.job.key for run in self._named(ids)])
