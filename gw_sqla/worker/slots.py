@@ -225,6 +225,8 @@ class Slots:
             self._finish(run)
             if run.state is not LOST or run.thread_ended is None:
                 self._free(slot, run)
+            else:  # it is known no more, and its thread goes on
+                self._behind.setdefault(run, None)
         if has_traces:
             slot.leave_if_spoiled()
         return has_traces or run.state is LOST

@@ -165,7 +165,7 @@ async def test_an_import_that_hangs(
 ) -> None:
     """It fails the job, in our words, and the process is gone."""
     (tmp_path / "hanging_import.py").write_text(
-        "import sys, time\ndef work(): ...\nif sys.argv[0] == '-c':\n    time.sleep(1000)\n"
+        f"import os, time\ndef work(): ...\nif os.getpid() != {os.getpid()}:\n    time.sleep(1000)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(process_pool, "_IMPORT_TIMEOUT", 2)
