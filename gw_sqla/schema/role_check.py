@@ -4,6 +4,9 @@ The catalog says it, which everybody may read.
 
 Rights count wherever they come from: given to the role, to PUBLIC or to a role whose rights it inherits. Rights to
 single columns, and to execute functions, are not looked at as something beyond: the latter open nothing by themselves.
+
+Superusers ask this about others, in databases where those may make functions: names are qualified, and types are those
+of PostgreSQL's own operators, so that nobody else's is a better match.
 """
 
 from __future__ import annotations
@@ -25,46 +28,46 @@ __all__ = ["RoleFindings", "check_role", "look_at_role"]
 _ROLE = sa.text("""
     select
       r.oid, r.rolname, r.rolsuper, r.rolbypassrls, n.oid as namespace,
-      has_schema_privilege(r.oid, n.oid, 'USAGE') as usage,
-      has_schema_privilege(r.oid, n.oid, 'CREATE') as creates,
-      has_database_privilege(r.oid, current_database(), 'CREATE') as makes_schemas
-    from pg_roles as r
-    left join pg_namespace as n on n.nspname = :schema
+      pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') as usage,
+      pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') as creates,
+      pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CREATE') as makes_schemas
+    from pg_catalog.pg_roles as r
+    left join pg_catalog.pg_namespace as n on n.nspname = cast(:schema as name)
     where r.rolname = coalesce(cast(:role as name), current_user)
 """)
 
 _TABLES = sa.text("""
     select
       c.relname as name,
-      pg_has_role(cast(:role as oid), c.relowner, 'USAGE') as owned,
+      pg_catalog.pg_has_role(cast(:role as oid), c.relowner, 'USAGE') as owned,
       array(
         select privilege
-        from unnest(array[
+        from pg_catalog.unnest(array[
           'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER',
-          case when cast(current_setting('server_version_num') as integer) >= 170000 then 'MAINTAIN' end
+          case when cast(pg_catalog.current_setting('server_version_num') as integer) >= 170000 then 'MAINTAIN' end
         ]) as privilege
-        where has_table_privilege(cast(:role as oid), c.oid, privilege)
+        where pg_catalog.has_table_privilege(cast(:role as oid), c.oid, privilege)
       ) as held,
       c.relrowsecurity
-      and (c.relforcerowsecurity or not pg_has_role(cast(:role as oid), c.relowner, 'USAGE'))
+      and (c.relforcerowsecurity or not pg_catalog.pg_has_role(cast(:role as oid), c.relowner, 'USAGE'))
       and not exists (
-        select from pg_policy as p, unnest(p.polroles) as named
+        select from pg_catalog.pg_policy as p, pg_catalog.unnest(p.polroles) as named
         where
           p.polrelid = c.oid and p.polpermissive
-          and (named = 0 or pg_has_role(cast(:role as oid), named, 'USAGE'))
+          and (named = cast(0 as oid) or pg_catalog.pg_has_role(cast(:role as oid), named, 'USAGE'))
       ) as hidden
-    from pg_class as c
+    from pg_catalog.pg_class as c
     where c.relnamespace = cast(:namespace as oid) and c.relkind in ('r', 'v')
-      and c.relname ~ '^(migrations$|jobs$|_private_)'
+      and cast(c.relname as text) ~ '^(migrations$|jobs$|_private_)'
     order by c.relname
 """)
 
 _FUNCTIONS = sa.text("""
     select
       proname as name,
-      bool_and(has_function_privilege(cast(:role as oid), oid, 'EXECUTE')) as executes,
-      bool_and(pg_has_role(cast(:role as oid), proowner, 'USAGE')) as owned
-    from pg_proc
+      pg_catalog.bool_and(pg_catalog.has_function_privilege(cast(:role as oid), oid, 'EXECUTE')) as executes,
+      pg_catalog.bool_and(pg_catalog.pg_has_role(cast(:role as oid), proowner, 'USAGE')) as owned
+    from pg_catalog.pg_proc
     where pronamespace = cast(:namespace as oid)
     group by proname
     order by proname

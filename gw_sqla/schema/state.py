@@ -38,8 +38,10 @@ _CATALOG = sa.text("""
       ) as missing,
       has_table_privilege(c.oid, 'SELECT') as selects,
       row_security_active(c.oid) and not exists (
-        select from pg_policy as p, unnest(p.polroles) as named
-        where p.polrelid = c.oid and p.polpermissive and (named = 0 or pg_has_role(named, 'USAGE'))
+        select from pg_policy as p, pg_catalog.unnest(p.polroles) as named
+        where
+          p.polrelid = c.oid and p.polpermissive
+          and (named = cast(0 as oid) or pg_catalog.pg_has_role(named, 'USAGE'))
       ) as hidden,
       exists (
         select from pg_attribute where attrelid = c.oid and attname = 'breaking' and not attisdropped
