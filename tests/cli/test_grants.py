@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from gw_sqla.schema.grants import grants
-from tests.cli.command import error_line, fetch, run, run_here
+from tests.cli.command import APP, error_line, fetch, run, run_here
 from tests.support.server import Server, execute
 
 ROLE = f"gw_sqla_cli_granted_{os.getpid()}"
@@ -62,6 +62,17 @@ def test_a_role_that_only_reads(clean_database: str, role: str) -> None:
     assert "an item" in done.stdout
     line = error_line(run("add", "greet", env={"DATABASE_URL": role}), 1)
     assert line.endswith(f"run: python -m gw_sqla grants {ROLE} --as adder --apply")
+
+
+def test_a_worker(clean_database: str, role: str) -> None:
+    assert run("grants", ROLE, "--as", "worker", "--apply", env={"DATABASE_URL": clean_database}).returncode == 0
+    env = {"DATABASE_URL": role}
+    assert run("add", "greet", "--payload", '{"name": "Ada"}', "--queue-name", "q", env=env).returncode == 0
+    done = run("worker", "--app", APP, "--once", env=env)
+    assert done.returncode == 0
+    assert "WARNING" not in done.stderr
+    assert "ERROR" not in done.stderr
+    assert fetch(clean_database, "select from graphile_worker.jobs") == []
 
 
 def test_what_stands_in_the_way(clean_database: str, role: str) -> None:
