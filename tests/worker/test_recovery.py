@@ -172,6 +172,22 @@ async def test_owners_that_never_registered_have_four_hours(
     assert (job.attempts, job.last_error) == (1, None)
 
 
+async def test_a_refused_row_stays_locked_alone_after_four_hours(
+    engine: AsyncEngine, sessions: Sessions, add_job: AddJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = await add_job("note", priority=7, queue_name="kept")
+    for _ in range(2):
+        await add_job("note")
+    await take_all(sessions, "pool-node", held_for=timedelta(hours=5))
+    sweeper = a_register(engine)
+    async with trigger(sessions, NOT_ENDED):
+        unlocked = await sweeper.unlock_stale()
+    assert (unlocked.owners, unlocked.jobs, unlocked.queues) == (["pool-node"], 2, 1)
+    assert await locks(sessions) == (1, 0)
+    assert f"job {kept.id} stays locked: kept for the audit" in caplog.text
+    await sweeper.close()
+
+
 async def test_stale_locks_are_looked_for_every_now_and_then(
     engine: AsyncEngine, sessions: Sessions, add_job: AddJob, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -217,16 +233,18 @@ async def test_a_locked_row_holds_up_that_row_only(
     await sweeper.close()
 
 
+@pytest.mark.parametrize("code", ["P0001", "55000", "57014"])
 async def test_a_refused_row_holds_up_that_row_only(
-    engine: AsyncEngine, sessions: Sessions, add_job: AddJob, caplog: pytest.LogCaptureFixture
+    engine: AsyncEngine, sessions: Sessions, add_job: AddJob, caplog: pytest.LogCaptureFixture, code: str
 ) -> None:
+    """Whatever code its trigger raises."""
     kept = await add_job("note", priority=7, queue_name="kept")
     for pool_id in ("pool-dead", "pool-dead-too"):
         await add_job("note", queue_name=pool_id)
         await register(sessions, pool_id, silent_for=LONG_AGO)
         await take_all(sessions, pool_id)
     sweeper = a_register(engine)
-    async with trigger(sessions, NOT_ENDED):
+    async with trigger(sessions, NOT_ENDED.replace("audit'", f"audit' using errcode = '{code}'")):
         freed = [job_id for pool in await sweeper.recover(timedelta(0)) for job_id in pool.job_ids]
         assert (len(freed), await locks(sessions)) == (2, (1, 1))
         assert await registered(sessions) == ["pool-dead"]

@@ -186,3 +186,29 @@ async def test_it_stops_in_the_middle_of_a_statement(
                 while not await fetch("select from pg_locks where not granted"):
                     await anyio.lowlevel.checkpoint()
     assert await jobs() == []
+
+
+async def test_an_item_whose_job_is_refused_holds_up_no_other(
+    engine: AsyncEngine, fetch: Fetch, jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has its minutes, in their order, when its job is refused no more."""
+    await fetch(
+        "create function refuse() returns trigger language plpgsql as $$ begin "
+        "if new.task_id = (select id from graphile_worker._private_tasks where identifier = 'a') "
+        "then raise exception 'not now'; end if; return new; end $$"
+    )
+    await fetch(
+        "create trigger refuse before insert on graphile_worker._private_jobs for each row execute function refuse()"
+    )
+    clock = ManualClock(NOON - MINUTE)
+    async with scheduling(engine, clock):
+        await clock.until_asleep()
+        for _ in range(2):
+            clock.advance(10 * MINUTE)
+            await clock.until_asleep()
+        assert await jobs() == [("filled", "2030-05-17T12:00", False), ("filled", "2030-05-17T12:10", False)]
+        await fetch("drop function refuse cascade")
+        clock.advance(timedelta(seconds=6))
+        await clock.until_asleep()
+        assert (await jobs())[2:] == [("a", "2030-05-17T12:00", False), ("a", "2030-05-17T12:10", False)]
+    assert caplog.text.count("is refused, and is tried again: not now") == 1
