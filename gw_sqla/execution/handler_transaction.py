@@ -114,6 +114,9 @@ async def _with_patience(commit: Callable[[], Awaitable[None]]) -> None:
             raise
     if error is not None:
         raise error
+    if not is_committed:
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        raise TimeoutError("the commit was not answered")
 
 
 async def _bound_when_cancelled(scope: anyio.CancelScope) -> None:
