@@ -7,8 +7,9 @@ What a second interpreter, a second PostgreSQL and the older SQLAlchemy can matt
 machine has them, Python 3.12 takes the local PostgreSQL and SQLAlchemy 2.0 in one session (``tests_older``), so that
 what they have in common runs once.
 
-Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm),
-``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``storm`` and ``bench``.
+Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm), ``interop_rust`` (beside
+Graphile Worker RS, which cargo builds), ``tests_lowest`` (the oldest dependencies that pyproject.toml allows),
+``storm`` and ``bench``.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ QUICK_SUITES = [
     "tests/unit_of_work",
     "tests/worker",
 ]
-PEER = "graphile-worker@0.17.3"
+PEER = ["graphile-worker@0.17.3"]
+NEXT_PEER = ["graphile-worker@0.18.0", "node@22.23.3"]  # with the Node.js that it needs
 POSTGRES = {
     "13": "13.23.0-beta.16",
     "14": "14.23.0-beta.17",
@@ -130,9 +132,10 @@ def node_trust() -> dict[str, str]:
     return next(({"NODE_EXTRA_CA_CERTS": bundle} for bundle in bundles if bundle and Path(bundle).exists()), {})
 
 
-def npm_install(session: nox.Session, *arguments: str) -> Path:
-    """Install a package from npm into the session's temporary directory; return that."""
-    folder = Path(session.create_tmp()).resolve()
+def npm_install(session: nox.Session, *arguments: str, into: str = ".") -> Path:
+    """Install packages from npm into a folder of the session's temporary directory; return that."""
+    folder = Path(session.create_tmp()).resolve() / into
+    folder.mkdir(exist_ok=True)
     session.run(
         "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(folder),
         *arguments, env=node_trust(), external=True,
@@ -140,9 +143,11 @@ def npm_install(session: nox.Session, *arguments: str) -> Path:
     return folder
 
 
-def install_peer(session: nox.Session) -> dict[str, str]:
-    """Install Graphile Worker from npm; return the environment that says where it is."""
-    return {"GW_SQLA_PEER": str(npm_install(session, PEER))}
+def install_peer(session: nox.Session, packages: list[str]) -> dict[str, str]:
+    """Install Graphile Worker from npm; return the environment that says where it is, and has its Node.js first."""
+    folder = npm_install(session, *packages, into=packages[0])
+    path = os.pathsep.join([str(folder / "node_modules/.bin"), os.environ["PATH"]])
+    return {"GW_SQLA_PEER": str(folder), "PATH": path}
 
 
 def install_postgres(session: nox.Session, version: str) -> dict[str, str]:
@@ -252,9 +257,25 @@ def tests_lowest(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def interop(session: nox.Session) -> None:
-    """One queue together with Graphile Worker for Node.js, from npm."""
+    """One queue together with Graphile Worker for Node.js, from npm: two versions of it."""
     install(session, "test")
-    session.run("pytest", "-m", "interop", *session.posargs, env=install_peer(session))
+    nodes = ["-m", "interop", "--ignore", "tests/interop_rust", *session.posargs]
+    session.run("pytest", *nodes, env=install_peer(session, PEER))
+    # Which event loop is ours, is nothing to a version of theirs.
+    session.run("pytest", "-k", "not trio", *nodes, env=install_peer(session, NEXT_PEER))
+
+
+@nox.session(python=PYTHON, default=False)
+def interop_rust(session: nox.Session) -> None:
+    """One queue together with Graphile Worker RS, from crates.io; what is built stays for the next run."""
+    if not shutil.which("cargo"):
+        session.skip("Graphile Worker RS is built by cargo, which is not on this machine")
+    install(session, "test")
+    target = Path(session.create_tmp()).resolve() / "target"
+    manifest = "tests/interop_rust/Cargo.toml"
+    session.run("cargo", "build", "--manifest-path", manifest, "--target-dir", str(target), external=True)
+    program = {"GW_SQLA_RUST": str(target / "debug/gw-sqla-interop")}
+    session.run("pytest", *(session.posargs or ["tests/interop_rust"]), env=program)
 
 
 @nox.session(python=PYTHON, default=False)
@@ -278,4 +299,4 @@ def build(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure; prints JSON. Arguments are those of ``python -m benchmarks``, such as ``-- latency --runs 3``."""
     install(session, "bench")
-    session.run("python", "-m", "benchmarks", *session.posargs, env=install_peer(session))
+    session.run("python", "-m", "benchmarks", *session.posargs, env=install_peer(session, PEER))

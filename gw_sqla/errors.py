@@ -148,7 +148,7 @@ class SessionError(GwSqlaError):
 
 
 class AccessError(GwSqlaError):
-    """The database role cannot do a worker's work in this schema."""
+    """The database role lacks a right for this work in this schema; the text says how to get it, and no more."""
 
 
 class SchemaError(GwSqlaError):

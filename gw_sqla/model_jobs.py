@@ -51,7 +51,7 @@ class ModelJobs:
     """
 
     def __init__(self, repository: OnCommit) -> None:
-        self._schema = repository.schema
+        self._repository = repository
         self._listeners: list[tuple[type, str, Callable[..., None]]] = []
 
     def on_insert(
@@ -64,7 +64,7 @@ class ModelJobs:
         job_key_mode: JobKeyMode | None = None,
     ) -> None:
         """Let each inserted object add a job, unless it is deleted again in the same transaction."""
-        rule = _rule(self._schema, model, task, payload, options, job_key_mode)
+        rule = _rule(self._repository, model, task, payload, options, job_key_mode)
         self._listen(model, "after_insert", lambda _mapper, _connection, target: rule.want(target))
 
     def on_update(
@@ -81,7 +81,7 @@ class ModelJobs:
 
         A column that is set to the value that it has, as far as that is loaded, has not changed.
         """
-        rule = _rule(self._schema, model, task, payload, options, job_key_mode)
+        rule = _rule(self._repository, model, task, payload, options, job_key_mode)
         names = None if columns is None else _names(model, columns)
 
         def changed(_mapper: object, _connection: object, target: M) -> None:
@@ -102,7 +102,7 @@ class ModelJobs:
         job_key_mode: JobKeyMode | None = None,
     ) -> None:
         """Let each deleted object add a job; its payload is made before the row is deleted."""
-        rule = _rule(self._schema, model, task, payload, options, job_key_mode)
+        rule = _rule(self._repository, model, task, payload, options, job_key_mode)
         self._listen(model, "before_delete", lambda _mapper, _connection, target: rule.want(target, now=True))
 
     def remove(self) -> None:
@@ -120,7 +120,7 @@ class ModelJobs:
 class _Rule:
     """What a change adds."""
 
-    schema: str
+    repository: OnCommit
     task: Task[Any] | str
     payload: Callable[[Any], Any]
     options: JobOptions | Callable[[Any], JobOptions]
@@ -129,7 +129,8 @@ class _Rule:
     def want(self, target: object, *, now: bool = False) -> None:
         session = object_session(target)
         assert session is not None, "mapper events happen in a flush"
-        wanted = Wanted(self.schema, lambda: self.spec(target), self.mode, origin=(id(self), id(target)))
+        schema, most = self.repository.schema, self.repository.max_payload_size
+        wanted = Wanted(schema, most, lambda: self.spec(target), self.mode, origin=(id(self), id(target)))
         if now:
             wanted.decide()
         gather(session, wanted)
@@ -145,7 +146,7 @@ class _Rule:
 
 
 def _rule(
-    schema: str,
+    repository: OnCommit,
     model: type[M],
     task: Task[Any] | str,
     payload: Callable[[M], Any] | Columns | None,
@@ -158,11 +159,11 @@ def _rule(
         JobSpec(task_identifier=identifier_of(task), **given)  # what is wrong with them is told now
         check_job_key_mode(mode, has_key=may_have_key(task, given))
     if payload is None:
-        return _Rule(schema, task, lambda _: None, given, mode)
+        return _Rule(repository, task, lambda _: None, given, mode)
     if callable(payload):
-        return _Rule(schema, task, payload, given, mode)
+        return _Rule(repository, task, payload, given, mode)
     names = _names(model, payload)
-    return _Rule(schema, task, lambda target: {name: getattr(target, name) for name in names}, given, mode)
+    return _Rule(repository, task, lambda target: {name: getattr(target, name) for name in names}, given, mode)
 
 
 def _names(model: type, columns: Columns) -> list[str]:

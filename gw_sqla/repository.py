@@ -40,8 +40,8 @@ AnyAsyncSession: TypeAlias = AsyncSession | async_scoped_session[Any]
 class JobRepository(OnCommit):
     """Adds, reads and administers jobs through the caller's AsyncSession (or async_scoped_session).
 
-    Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``). Raises
-    ConfigurationError for an impossible one.
+    Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``); ``max_payload_size``, how
+    many bytes of JSON a payload may have (default 16 MiB; None is off). Raises ConfigurationError for impossible ones.
 
     Every method raises InvalidJobError for bad arguments, before the database is asked, and SessionError,
     SchemaMissingError or AccessError for a session in which no job can be added or read.
@@ -82,7 +82,9 @@ class JobRepository(OnCommit):
         transaction ends, another first use of that same name waits for it. Workers make their tasks
         known when they start, so this concerns new queue names in long transactions.
         """
-        return await self._run(session, adding.add_job, task, payload, **options)
+        return await self._run(
+            session, adding.add_job, task, payload, max_payload_size=self.max_payload_size, **options
+        )
 
     @overload
     async def add_jobs(
@@ -131,8 +133,22 @@ class JobRepository(OnCommit):
         the index of the spec. Whatever it raises, but SchemaError, leaves none of the jobs in the transaction.
         """
         if return_rows:
-            return await self._run(session, adding.add_jobs, specs, job_key_preserve_run_at, on_progress)
-        return await self._run(session, adding.add_jobs_counting, specs, job_key_preserve_run_at, on_progress)
+            return await self._run(
+                session,
+                adding.add_jobs,
+                specs,
+                job_key_preserve_run_at,
+                on_progress,
+                max_payload_size=self.max_payload_size,
+            )
+        return await self._run(
+            session,
+            adding.add_jobs_counting,
+            specs,
+            job_key_preserve_run_at,
+            on_progress,
+            max_payload_size=self.max_payload_size,
+        )
 
     async def remove_job(self, session: AnyAsyncSession, job_key: str) -> JobRow | None:
         """Remove the job with this key, or let it not be tried again if a worker has it.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from gw_sqla.crontab import CronItem
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.jobs.argument_checks import check_schema_name
+from gw_sqla.jobs.payload_size import MAX_PAYLOAD_SIZE, check_max_payload_size
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["RunnerSettings"]
@@ -35,6 +37,14 @@ class RunnerSettings:
     prefetch_ttl: timedelta = timedelta(minutes=5)
     """How long a prefetched job may wait for a slot. Then it is returned, its attempt given back, for
     another worker to run. Defaults to 5 minutes, as in Graphile Worker."""
+
+    max_payload_size: int | None = MAX_PAYLOAD_SIZE
+    """How many bytes of JSON the payload of a job may have, here and for jobs that handlers add through their context.
+    A larger one is never fetched: see ``oversized_jobs``. None is off. Defaults to 16 MiB."""
+
+    oversized_jobs: Literal["fail", "leave"] = "fail"
+    """What becomes of a due job whose payload is larger than ``max_payload_size``: it fails, its attempt spent, or it
+    is left to workers that have a larger bound. Defaults to ``"fail"``."""
 
     poll_interval: timedelta = timedelta(seconds=2)
     """How long to wait for a notification before looking for due jobs anyway: bounds how late a
@@ -95,6 +105,9 @@ class RunnerSettings:
         check_schema_name(self.schema)
         self._check_count("concurrency", least=1)
         self._check_count("prefetch")
+        check_max_payload_size(self.max_payload_size)
+        if self.oversized_jobs not in ("fail", "leave"):
+            raise ConfigurationError(f"oversized_jobs: must be 'fail' or 'leave', is {self.oversized_jobs!r}")
         self._check_duration("prefetch_ttl", least=timedelta(milliseconds=1))
         self._check_duration("poll_interval", least=timedelta(milliseconds=1))
         self._check_duration("crontab_catch_up")

@@ -63,7 +63,7 @@ class SyncJobRepository(OnCommit):
     def add_job(
         self, session: AnySession, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> JobRow:
-        return self._run(session, adding.add_job, task, payload, **options)
+        return self._run(session, adding.add_job, task, payload, max_payload_size=self.max_payload_size, **options)
 
     @overload
     def add_jobs(
@@ -97,8 +97,22 @@ class SyncJobRepository(OnCommit):
         return_rows: bool = True,
     ) -> list[JobRow] | int:
         if return_rows:
-            return self._run(session, adding.add_jobs, specs, job_key_preserve_run_at, on_progress)
-        return self._run(session, adding.add_jobs_counting, specs, job_key_preserve_run_at, on_progress)
+            return self._run(
+                session,
+                adding.add_jobs,
+                specs,
+                job_key_preserve_run_at,
+                on_progress,
+                max_payload_size=self.max_payload_size,
+            )
+        return self._run(
+            session,
+            adding.add_jobs_counting,
+            specs,
+            job_key_preserve_run_at,
+            on_progress,
+            max_payload_size=self.max_payload_size,
+        )
 
     def remove_job(self, session: AnySession, job_key: str) -> JobRow | None:
         return self._run(session, changing.remove_job, job_key)

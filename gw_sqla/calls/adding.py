@@ -46,11 +46,14 @@ def add_job(
     task: Task[Any] | str,
     payload: Any,
     job_key_mode: JobKeyMode | None = None,
+    *,
+    max_payload_size: int | None,
     **options: Unpack[JobOptions],
 ) -> JobRow:
     """Add one job."""
     spec = spec_of(task, payload, options)
-    parameters = spec_to_parameters(spec, check_job_key_mode(job_key_mode, has_key=spec.job_key is not None))
+    mode = check_job_key_mode(job_key_mode, has_key=spec.job_key is not None)
+    parameters = spec_to_parameters(spec, mode, max_payload_size)
     require_transaction(session, schema)
     for _ in range(_MOST_ROUNDS):
         jobs = ask_for_jobs(session, schema, schema_functions.add_job(schema), parameters)
@@ -65,6 +68,8 @@ def add_jobs(
     specs: Iterable[JobSpec],
     job_key_preserve_run_at: bool,
     on_progress: Progress | None = None,
+    *,
+    max_payload_size: int | None,
 ) -> list[JobRow]:
     """Add jobs; the rows in the order of the specs."""
     check_bool("job_key_preserve_run_at", job_key_preserve_run_at)
@@ -75,7 +80,7 @@ def add_jobs(
         added.extend(rows)
         return len(rows)
 
-    _in_round_trips(session, schema, specs, add, on_progress)
+    _in_round_trips(session, schema, chunks(specs, max_payload_size), add, on_progress)
     return added
 
 
@@ -85,6 +90,8 @@ def add_jobs_counting(
     specs: Iterable[JobSpec],
     job_key_preserve_run_at: bool,
     on_progress: Progress | None = None,
+    *,
+    max_payload_size: int | None,
 ) -> int:
     """Add jobs; how many they are."""
     check_bool("job_key_preserve_run_at", job_key_preserve_run_at)
@@ -92,14 +99,14 @@ def add_jobs_counting(
     def add(chunk: Chunk) -> int:
         return _add_unseen(session, schema, chunk, job_key_preserve_run_at)
 
-    return _in_round_trips(session, schema, specs, add, on_progress)
+    return _in_round_trips(session, schema, chunks(specs, max_payload_size), add, on_progress)
 
 
 def add_jobs_deduplicating(session: Session, schema: str, specs: Iterable[JobSpec]) -> list[JobRow]:
     """Add keyed jobs in the mode unsafe_dedupe; the rows in the order of their keys."""
     require_transaction(session, schema)
     added: list[JobRow] = []
-    for chunk in chunks(sorted(specs, key=lambda spec: spec.job_key or "")):
+    for chunk in chunks(sorted(specs, key=lambda spec: spec.job_key or ""), None):
         statement = schema_functions.add_jobs_deduplicating(schema)
         by_key = {spec.job_key: spec for spec in chunk.specs}
         rows = ask_for_jobs(session, schema, statement, {"specs": chunk.text})
@@ -108,10 +115,9 @@ def add_jobs_deduplicating(session: Session, schema: str, specs: Iterable[JobSpe
 
 
 def _in_round_trips(
-    session: Session, schema: str, specs: Iterable[JobSpec], add: Callable[[Chunk], int], on_progress: Progress | None
+    session: Session, schema: str, trips: Iterator[Chunk], add: Callable[[Chunk], int], on_progress: Progress | None
 ) -> int:
     """Call ``add``, which returns how many it has added, for each round trip; return how many specs there were."""
-    trips = chunks(specs)
     chunk = next(trips, None)
     require_transaction(session, schema)
     is_protected = chunk is not None and not (chunk.is_last and on_progress is None)

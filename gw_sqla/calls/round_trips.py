@@ -33,7 +33,7 @@ class Chunk(NamedTuple):
     is_last: bool
 
 
-def chunks(specs: Iterable[JobSpec]) -> Iterator[Chunk]:
+def chunks(specs: Iterable[JobSpec], max_payload_size: int | None) -> Iterator[Chunk]:
     """Cut any number of specs into round trips; reads the iterable one spec further than the chunk that it yields.
 
     Raises what `specs_to_json` raises; a key is refused wherever it occurred before.
@@ -50,7 +50,7 @@ def chunks(specs: Iterable[JobSpec]) -> Iterator[Chunk]:
         size = 0
         while ahead and size < MOST_TEXT and len(chunk) < MOST_SPECS:
             piece = ahead + list(islice(unread, min(_PIECE, MOST_SPECS - len(chunk)) - 1))
-            text = specs_to_json(piece, number, seen)
+            text = specs_to_json(piece, number, seen, max_payload_size)
             chunk += piece
             texts.append(text[1:-1])
             size += len(text)

@@ -55,7 +55,10 @@ def _explained(session: Session, schema: str, error: SQLAlchemyError) -> GwSqlaE
             "server, without postgresql_readonly and default_transaction_read_only"
         )
     if sqlstate == _FORBIDDEN:
-        return AccessError(f"this session's role may not use the schema {schema!r}: {message}; grant it the right")
+        return AccessError(
+            f"this session's role may not do this in the schema {schema!r}: {message}; who owns its tables can grant "
+            "the least that it needs, by 'python -m gw_sqla grants ROLE --as adder' (or reader, or admin)"
+        )
     if sqlstate in _MISSING:
         return SchemaMissingError(
             schema,

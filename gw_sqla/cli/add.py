@@ -117,9 +117,9 @@ async def _add(url: URL, schema: str, task_identifier: str, **options: Any) -> N
 
 
 async def _look(engine: AsyncEngine, schema: str) -> AccessError | None:
-    """Raise if no job can be added here; return the lack of a right that a worker needs and a producer may not."""
+    """Raise if no job can be added here; return the lack of a right that adding needs, but not always."""
     try:
-        await check_schema(engine, schema=schema)
+        await check_schema(engine, schema=schema, as_="adder")
     except AccessError as error:
         return error
     except SchemaBehindError:  # add_job is the same in every schema that can be adopted

@@ -14,7 +14,18 @@ from gw_sqla.cli.startup_imports import import_to_stay
 
 __all__ = ["group"]
 
-_COMMANDS = ("worker", "migrate", "downgrade", "revision", "add", "schema", "crontab", "quickstart")
+_COMMANDS = (
+    "worker",
+    "migrate",
+    "downgrade",
+    "revision",
+    "grants",
+    "doctor",
+    "add",
+    "schema",
+    "crontab",
+    "quickstart",
+)
 
 
 class _Commands(click.Group):

@@ -126,7 +126,7 @@ def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[st
 
 async def _all_known(url: URL, schema: str) -> Sequence[KnownCrontab]:
     async with connected(url) as engine:
-        await check_schema(engine, schema=schema)
+        await check_schema(engine, schema=schema, as_="reader")
         crontabs = KnownCrontabs(engine, schema)
         try:
             return await crontabs.all()

@@ -21,6 +21,7 @@ __all__ = [
     "database_url_option",
     "debug_option",
     "option",
+    "role_kind_option",
     "schema_option",
 ]
 
@@ -82,6 +83,14 @@ schema_option = option(
     default=DEFAULT_SCHEMA,
     metavar="NAME",
     help="Name of the worker schema, unquoted.",
+)
+
+role_kind_option = click.option(
+    "--as",
+    "as_",
+    required=True,
+    type=click.Choice(["adder", "reader", "worker", "admin", "migrator"]),
+    help="The work of the role.",
 )
 
 app_option = option(

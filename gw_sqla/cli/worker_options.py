@@ -70,6 +70,20 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
     "How much at once, and how": [
         _setting("concurrency", "N", "How many jobs run at once."),
         _setting("prefetch", "N", "How many more jobs to claim ahead; for many short jobs, 500 for example."),
+        option(
+            "--max-payload-size",
+            type=int,
+            default=_DEFAULTS.max_payload_size,
+            callback=lambda _context, _parameter, value: value or None,
+            metavar="BYTES",
+            help="The largest payload that is fetched; 0 is off.",
+        ),
+        option(
+            "--oversized-jobs",
+            type=click.Choice(["fail", "leave"]),
+            default=_DEFAULTS.oversized_jobs,
+            help="Whether a job with a larger payload fails, or is left to other workers.",
+        ),
         _setting("prefetch_ttl", "", "How long a job that was claimed ahead may wait; then it goes back."),
         option(
             "--processes",

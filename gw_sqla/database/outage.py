@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-__all__ = ["DATABASE_FAULTS", "ConnectError", "Outage", "is_conflict", "is_refusal", "waited_for_lock"]
+__all__ = ["DATABASE_FAULTS", "ConnectError", "Outage", "is_answer", "is_conflict", "is_refusal", "waited_for_lock"]
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,11 @@ _OF_THE_DATABASE = ("08", "25", "26", "40", "53", "55", "57", "58", "XX")
 def is_refusal(fault: asyncpg.PostgresError) -> bool:
     """Tell whether the server has refused this statement, rather than being at fault itself."""
     return str(fault.sqlstate)[:2] not in _OF_THE_DATABASE
+
+
+def is_answer(fault: asyncpg.PostgresError) -> bool:
+    """Tell whether the server has answered that a statement failed; of a connection that ended it says nothing."""
+    return not str(fault.sqlstate).startswith(("08", "57P"))
 
 
 def is_conflict(error: DBAPIError) -> bool:

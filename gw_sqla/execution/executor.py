@@ -31,9 +31,11 @@ from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
 from gw_sqla.jobs.run import LOST, RUNNING, Run
 from gw_sqla.jobs.task import Task
 
-__all__ = ["Executor"]
+__all__ = ["OVERSIZED", "Executor"]
 
 log = logging.getLogger(__name__)
+
+OVERSIZED = "payload: has more bytes than this worker's max_payload_size, and was not fetched"
 
 _LONGEST_WAIT = timedelta(days=3650)
 
@@ -68,6 +70,10 @@ class Executor:
             unknown = Failed(job=job, message=f"no task {job.task_identifier!r} is declared in this worker")
             log_failure(unknown)
             return unknown
+        if not job.payload_text:
+            oversized = Failed(job=job, message=OVERSIZED)
+            log_failure(oversized)
+            return oversized
         task, call = found
         self._observers.started(job)
         outcome: Outcome

@@ -144,7 +144,7 @@ def _in_thread(
             )
         except anyio.get_cancelled_exc_class():
             if not ticket.acquire(blocking=False):
-                run.thread_ended = ended
+                run.leave_thread(ended)
             raise
 
     return call

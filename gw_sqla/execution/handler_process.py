@@ -98,7 +98,3 @@ def _call(task: Task[Any], payload_text: str) -> list[Any]:
     arguments = [task.payload_type.load(payload_text)] if task.takes_payload else []
     results = task.call_sync(*arguments)
     return failed_items(results, len(json.loads(payload_text))) if task.batch else []
-
-
-if __name__ == "__main__":
-    main()

@@ -27,11 +27,11 @@ class Workplace:
     ``made`` has the resources, once they are open.
     """
 
-    def __init__(self, engine: AsyncEngine, schema: str, pool_id: str, stopping: anyio.Event) -> None:
-        self.repository = JobRepository(schema)
+    def __init__(self, engine: AsyncEngine, repository: JobRepository, pool_id: str, stopping: anyio.Event) -> None:
+        self.repository = repository
         self.stopping = stopping
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(engine, expire_on_commit=False)
-        self.completions = Completions(self.sessions, schema, pool_id)
+        self.completions = Completions(self.sessions, repository.schema, pool_id)
         self.logger = logging.getLogger("gw_sqla.job")
         self.made: dict[Resource, Any] = {}
 

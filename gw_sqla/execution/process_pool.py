@@ -31,9 +31,17 @@ from gw_sqla.errors import TaskDefinitionError
 from gw_sqla.execution.batch_results import FailedItem
 from gw_sqla.execution.error_text import storable_text
 from gw_sqla.execution.handler_signature import Signature
+from gw_sqla.execution.interpreter_flags import interpreter_flags
 from gw_sqla.jobs.task import Source, Task
 
 __all__ = ["HandlerFailedError", "Processes", "refuse_impossible"]
+
+_PROGRAM = """import json, os, sys
+sys.path[:] = sorted(json.loads(sys.argv[1]), key=lambda folder: folder in ("", os.getcwd()))
+from gw_sqla.execution.handler_process import main
+main()"""
+"""What a handler's process runs: gw_sqla, and what it imports, from wherever this one has it. From the current
+directory only what is nowhere else, until the handler's module is imported by this one's own path."""
 
 _LONGEST_ANSWER = 2**30
 _ENDING_TIMEOUT = 10.0
@@ -156,7 +164,7 @@ class _Child:
     @classmethod
     async def start(cls) -> _Child:
         """Start a process; its standard error is the worker's."""
-        command = [sys.executable, "-m", "gw_sqla.execution.handler_process", json.dumps(sys.path)]
+        command = [sys.executable, *interpreter_flags(), "-P", "-c", _PROGRAM, json.dumps(sys.path)]
         return cls(await anyio.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None))
 
     @property

@@ -10,14 +10,14 @@ from gw_sqla.jobs.claimed_job import ClaimedJob
 __all__ = ["Completed", "CompletedByHandler", "Failed", "Outcome", "Returned"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Completed:
-    """The handler returned: the job is deleted."""
+    """The handler returned: the job is deleted. Not to be changed; frozen it would cost each job twice as much."""
 
     job: ClaimedJob
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class CompletedByHandler(Completed):
     """The handler's own transaction has deleted the job already: nothing is left to write."""
 

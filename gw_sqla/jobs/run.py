@@ -17,6 +17,9 @@
            |
            '---> written, or put aside and written later, or told to be lost
 
+    UNDECIDED, in place of ENDED, where a handler ends while its run is COMPLETING and nobody can say what became of its
+    transaction: its failure is written, and if the job is gone by then, it was committed.
+
     LOST, from WAITING, RUNNING or ROLLED_BACK: somebody has taken the lock away; nothing of it is written. From any
     other too, when this pool has claimed the job anew before the older run was settled.
 
@@ -52,37 +55,33 @@ class RunState(Enum):
     ROLLED_BACK = auto()
     COMMITTED = auto()
     ENDED = auto()
+    UNDECIDED = auto()
     LOST = auto()
 
 
 RUNNING, LOST = RunState.RUNNING, RunState.LOST
 """For those who compare the state of every run: a property of it, or of the enum, costs a call."""
 
-_WAITING, _COMPLETING, _ROLLED_BACK, _COMMITTED, _ENDED = (
+_WAITING, _COMPLETING, _ROLLED_BACK, _COMMITTED, _ENDED, _UNDECIDED = (
     RunState.WAITING,
     RunState.COMPLETING,
     RunState.ROLLED_BACK,
     RunState.COMMITTED,
     RunState.ENDED,
+    RunState.UNDECIDED,
 )
 
 
 class Run:
-    """One claim of one job. ``outcome``: what became of it, once it has ended.
+    """One claim of one job. ``outcome``: what became of it, once it has ended."""
 
-    ``may_be_committed``: it ended while nobody knew whether its handler's transaction has completed it.
-    ``thread_ended``: set when the thread of its handler's ends, which goes on where it was cancelled.
-    """
-
-    __slots__ = ("job", "may_be_committed", "outcome", "state", "thread_ended")
+    __slots__ = ("_thread_ended", "job", "outcome", "state")
 
     outcome: Outcome
 
     def __init__(self, job: ClaimedJob) -> None:
         self.job = job
         self.state = _WAITING
-        self.may_be_committed = False
-        self.thread_ended: threading.Event | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.job!r}, {self.state.name})"
@@ -100,7 +99,7 @@ class Run:
     @property
     def has_ended(self) -> bool:
         """Whether its outcome is known, and to be written."""
-        return self.state is _ENDED
+        return self.state is _ENDED or self.state is _UNDECIDED
 
     @property
     def is_completed_by_handler(self) -> bool:
@@ -113,9 +112,23 @@ class Run:
         return self.state is _ROLLED_BACK
 
     @property
+    def may_be_committed(self) -> bool:
+        """Whether it ended while nobody knew whether its handler's transaction has completed it."""
+        return self.state is _UNDECIDED
+
+    @property
+    def thread_ended(self) -> threading.Event | None:
+        """Set when the thread of its handler's ends, if that went on where the run was cancelled."""
+        return getattr(self, "_thread_ended", None)
+
+    @property
     def is_committed(self) -> bool:
         """Whether that transaction is known to be committed."""
         return self.state is _COMMITTED
+
+    def leave_thread(self, ended: threading.Event) -> None:
+        """Take note that it was cancelled, and that the thread of its handler's goes on until ``ended``."""
+        self._thread_ended = ended
 
     def begin(self) -> None:
         """A slot begins it."""
@@ -140,8 +153,7 @@ class Run:
         """Say what became of it; one whose lock was lost stays lost."""
         self.outcome = outcome
         if self.state is not LOST:
-            self.may_be_committed = self.state is _COMPLETING
-            self.state = _ENDED
+            self.state = _UNDECIDED if self.state is _COMPLETING else _ENDED
 
     def lose(self) -> bool:
         """Note that the lock was lost; return whether that changes anything for this run."""

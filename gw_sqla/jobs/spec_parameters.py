@@ -9,16 +9,20 @@ from typing import Any
 from gw_sqla.errors import InvalidJobError, InvalidPayloadError
 from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.jobs.payload import to_json
+from gw_sqla.jobs.payload_size import check_payload_size
 from gw_sqla.types import JobKeyMode
 
 __all__ = ["spec_to_parameters", "specs_to_json"]
 
 
-def spec_to_parameters(spec: JobSpec, job_key_mode: JobKeyMode | None) -> dict[str, Any]:
+def spec_to_parameters(spec: JobSpec, job_key_mode: JobKeyMode | None, max_payload_size: int | None) -> dict[str, Any]:
     """Return the parameters of `gw_sqla.statements.schema_functions.add_job`; raises InvalidPayloadError."""
+    payload = None if spec.payload is None else to_json(spec.payload)
+    if payload is not None:
+        check_payload_size(payload, max_payload_size)
     return {
         "identifier": spec.task_identifier,
-        "payload": None if spec.payload is None else to_json(spec.payload),
+        "payload": payload,
         "queue_name": spec.queue_name,
         "run_at": spec.run_at,
         "max_attempts": spec.max_attempts,
@@ -29,12 +33,17 @@ def spec_to_parameters(spec: JobSpec, job_key_mode: JobKeyMode | None) -> dict[s
     }
 
 
-def specs_to_json(specs: Sequence[JobSpec], first: int = 0, seen: dict[str, int] | None = None) -> str:
+def specs_to_json(
+    specs: Sequence[JobSpec],
+    first: int = 0,
+    seen: dict[str, int] | None = None,
+    max_payload_size: int | None = None,
+) -> str:
     """Return a JSON array with the fields of job_spec.
 
     ``first`` is the index of the first spec, ``seen`` the index of each key so far. Raises
     InvalidJobError, which names the index, for a key that occurs twice (the database's SQLSTATE 21000)
-    and InvalidPayloadError for a payload that cannot be stored.
+    and InvalidPayloadError for a payload that cannot be stored, or has more than ``max_payload_size`` bytes.
     """
     seen = {} if seen is None else seen
     for index, spec in enumerate(specs, first):
@@ -45,14 +54,22 @@ def specs_to_json(specs: Sequence[JobSpec], first: int = 0, seen: dict[str, int]
                 "job_key", f"{spec.job_key!r} is in specs[{seen[spec.job_key]}] and specs[{index}]: one job per key"
             )
     try:
-        return to_json([_fields(spec) for spec in specs])
-    except InvalidPayloadError as error:
-        for index, spec in enumerate(specs, first):
-            try:
-                to_json(spec.payload)
-            except InvalidPayloadError as own:
-                raise InvalidPayloadError(f"of specs[{index}] {own.problem}") from error
+        text = to_json([_fields(spec) for spec in specs])
+    except InvalidPayloadError:
+        _check_each(specs, first, None)
         raise
+    if max_payload_size is not None and len(text) * 4 > max_payload_size:
+        _check_each(specs, first, max_payload_size)
+    return text
+
+
+def _check_each(specs: Sequence[JobSpec], first: int, max_payload_size: int | None) -> None:
+    """Raise InvalidPayloadError for the first payload that cannot be stored."""
+    for index, spec in enumerate(specs, first):
+        try:
+            check_payload_size(to_json(spec.payload), max_payload_size)
+        except InvalidPayloadError as error:
+            raise InvalidPayloadError(f"of specs[{index}] {error.problem}") from error
 
 
 def _fields(spec: JobSpec) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.errors import AccessError, SchemaBehindError, SchemaMissingError, SchemaTooNewError, SchemaTooOldError
 from gw_sqla.jobs.argument_checks import check_schema_name
+from gw_sqla.schema.rights import MIGRATOR, RoleKind
 from gw_sqla.schema.state import SchemaState, read_state
 from gw_sqla.schema.supported_revisions import HEAD, LEDGER_ID, OLDEST_LEDGER_ID
-from gw_sqla.statements.quoting import quoted
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["check_schema", "require_access", "require_current", "require_supported"]
@@ -20,30 +20,34 @@ __all__ = ["check_schema", "require_access", "require_current", "require_support
 log = logging.getLogger(__name__)
 
 
-async def check_schema(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA) -> SchemaState:
+async def check_schema(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA, as_: RoleKind = "worker") -> SchemaState:
     """Look whether a worker can work in the schema with this role, in two round trips; changes nothing.
 
+    Or whether one can do the work of another kind, ``as_``: adder, reader or admin. These need not know how old the
+    schema is; where they may not read that, it is not looked at.
     Returns what it saw; logs a warning for a newer schema that is not known to be harmful.
     Raises SchemaMissingError, SchemaBehindError, SchemaTooOldError, SchemaTooNewError (each says what to do),
     AccessError (rights are missing, or row level security hides the rows), ConfigurationError (schema name),
     and database errors as they are. A cancellation gives the connection back.
     """
     check_schema_name(schema)
-    state = await call_asyncio(_look, engine, schema)
+    state = await call_asyncio(_look, engine, schema, as_)
     require_current(state)
     return state
 
 
-async def _look(engine: AsyncEngine, schema: str) -> SchemaState:
+async def _look(engine: AsyncEngine, schema: str, as_: RoleKind) -> SchemaState:
     async with engine.connect() as connection:
-        return await connection.run_sync(read_state, schema)
+        return await connection.run_sync(read_state, schema, as_)
 
 
 def require_current(state: SchemaState) -> None:
     """Raise unless a worker of this version can work in the schema with this role; log what is newer but harmless."""
     schema, newest, version = state.schema, state.newest, state.version
-    how = "run: python -m gw_sqla migrate" + ("" if schema == DEFAULT_SCHEMA else f" --schema {shlex.quote(schema)}")
+    how = f"run: python -m gw_sqla migrate{_option(schema)}"
     require_access(state)
+    if state.unread:
+        return
     require_supported(state)
     if newest is None:
         raise SchemaMissingError(schema, f"there is no Graphile Worker schema {schema!r} in this database; {how}")
@@ -64,29 +68,27 @@ def require_current(state: SchemaState) -> None:
 
 
 def require_access(state: SchemaState) -> None:
-    """Raise AccessError where the role lacks a right that every worker needs, or sees no rows.
+    """Raise AccessError where the role lacks a right that its kind of work begins with, or sees no rows.
 
-    Row level security without a policy hides rows silently; with one, somebody has decided what is seen.
+    Row level security without a policy for it hides rows silently; with one, somebody has decided what is seen.
     """
     if state.role is None:
         return
-    schema, role = quoted(state.schema), quoted(state.role)
-    grants = (
-        f"grant usage on schema {schema} to {role}; "
-        f"grant select, insert, update, delete on all tables in schema {schema} to {role}"
-    )
-    owner = f"connect as {state.owner!r}, who owns its tables, or have it granted" if state.owner else "have it granted"
+    schema, role = state.schema, state.role
+    owner = f"connect as {state.owner!r}, who owns its tables" if state.owner else "connect as its owner"
+    least = f"python -m gw_sqla grants {shlex.quote(role)} --as {state.kind}{_option(schema)} --apply"
+    how = f"{owner}, or have {'a superuser' if state.kind == MIGRATOR else 'that role'} run: {least}"
     if not state.usage:
-        raise AccessError(f"role {state.role!r} may not use schema {state.schema!r}: {owner} ({grants})")
+        raise AccessError(f"role {role!r} may not use schema {schema!r}: {how}")
     if state.missing:
-        faults = ", ".join(state.missing)
-        raise AccessError(f"role {state.role!r} lacks rights in schema {state.schema!r} ({faults}): {owner} ({grants})")
+        raise AccessError(f"role {role!r} lacks rights in schema {schema!r} ({', '.join(state.missing)}): {how}")
     if state.hidden:
-        raise AccessError(
-            f"row level security hides the rows of {', '.join(state.hidden)} in schema {state.schema!r} from "
-            f"role {state.role!r}: connect as {state.owner!r}, who owns them, "
-            f"or have a superuser run: alter role {role} bypassrls"
-        )
+        tables = ", ".join(state.hidden)
+        raise AccessError(f"row level security hides the rows of {tables} in schema {schema!r} from {role!r}: {how}")
+
+
+def _option(schema: str) -> str:
+    return "" if schema == DEFAULT_SCHEMA else f" --schema {shlex.quote(schema)}"
 
 
 def require_supported(state: SchemaState) -> None:

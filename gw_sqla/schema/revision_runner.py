@@ -20,6 +20,7 @@ from gw_sqla.schema.check import require_access, require_supported
 from gw_sqla.schema.migration_lock import PeerAtWorkError, lock_sql
 from gw_sqla.schema.migration_report import Action, MigrationReport
 from gw_sqla.schema.revision_scripts import downgrade_steps, options, upgrade_steps
+from gw_sqla.schema.rights import MIGRATOR
 from gw_sqla.schema.sql_files import statements
 from gw_sqla.schema.state import SchemaState, read_state
 from gw_sqla.schema.supported_revisions import HEAD
@@ -59,7 +60,7 @@ def run_online(ctx: MigrationContext, schema: str, *, leave_newer: bool = False)
     if connection is None:
         raise ConfigurationError("an online migration needs a connection")
     connection.exec_driver_sql(lock_sql(schema))
-    before = read_state(connection, schema)
+    before = read_state(connection, schema, MIGRATOR)
     destination = ctx.opts.get("destination_rev")
     unchanged = MigrationReport(schema, "unchanged", before.version, before.version)
     if ctx.opts.get("dont_mutate"):  # alembic current

@@ -1,7 +1,7 @@
 """What one look at the database says about the worker schema: ledger, own version, rights of the role.
 
-Reading takes two round trips and no rights but the worker's own: the catalog first, which everybody
-may read, then the two tables, if they are there and readable.
+Reading takes two round trips and no rights: the catalog first, which everybody may read, then the two tables, if they
+are there and readable.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from gw_sqla.schema.rights import MIGRATOR, ON_START, RIGHTS, RoleKind
 from gw_sqla.schema.supported_revisions import OLDEST_LEDGER_ID, VERSION_TABLE
 
 __all__ = ["SchemaState", "read_state"]
@@ -19,15 +20,7 @@ __all__ = ["SchemaState", "read_state"]
 _PEER_SPEED = timedelta(seconds=10)
 """A peer's installer writes ledger rows at least this often; a ledger that rests longer is not being installed."""
 
-_NEEDED = {
-    "migrations": ["SELECT"],
-    VERSION_TABLE: ["SELECT"],
-    "_private_jobs": ["SELECT", "UPDATE", "DELETE"],
-    "_private_job_queues": ["SELECT", "UPDATE"],
-    "_private_tasks": ["SELECT", "INSERT"],
-    "_private_sqla_workers": ["SELECT", "INSERT", "UPDATE", "DELETE"],
-}
-"""What every worker does with each table. Adding jobs, cron and clean-up need more; they say so when they run."""
+_ALWAYS_SEEN = ("migrations", VERSION_TABLE, "_private_jobs")
 
 _CATALOG = sa.text("""
     with needed as (
@@ -43,7 +36,13 @@ _CATALOG = sa.text("""
       array(
         select privilege from unnest(needed.privileges) as privilege where not has_table_privilege(c.oid, privilege)
       ) as missing,
-      row_security_active(c.oid) and not exists (select from pg_policy where polrelid = c.oid) as hidden,
+      has_table_privilege(c.oid, 'SELECT') as selects,
+      row_security_active(c.oid) and not exists (
+        select from pg_policy as p, pg_catalog.unnest(p.polroles) as named
+        where
+          p.polrelid = c.oid and p.polpermissive
+          and (named = cast(0 as oid) or pg_catalog.pg_has_role(named, 'USAGE'))
+      ) as hidden,
       exists (
         select from pg_attribute where attrelid = c.oid and attname = 'breaking' and not attisdropped
       ) as has_breaking
@@ -51,10 +50,7 @@ _CATALOG = sa.text("""
     left join (pg_class as c join needed on needed.relname = c.relname) on c.relnamespace = n.oid
     where n.nspname = :schema
 """).bindparams(
-    sa.bindparam(
-        "names", [name for name, privileges in _NEEDED.items() for _ in privileges], postgresql.ARRAY(sa.Text)
-    ),
-    sa.bindparam("privileges", [p for privileges in _NEEDED.values() for p in privileges], postgresql.ARRAY(sa.Text)),
+    sa.bindparam("names", type_=postgresql.ARRAY(sa.Text)), sa.bindparam("privileges", type_=postgresql.ARRAY(sa.Text))
 )
 
 
@@ -69,10 +65,14 @@ class SchemaState:
     """The role may look into the schema."""
     owner: str | None = None
     """The owner of the jobs, or of the ledger where there are none; None where there is neither."""
+    kind: RoleKind = "worker"
+    """What the role is looked at as."""
     missing: tuple[str, ...] = ()
-    """Privileges that a worker needs and the role lacks, such as ``SELECT on _private_jobs``."""
+    """Privileges that such a role needs and this one lacks, such as ``SELECT on _private_jobs``."""
     hidden: tuple[str, ...] = ()
-    """Tables whose rows row level security hides from the role."""
+    """Tables that such a role needs and whose rows row level security hides from this one."""
+    unread: bool = False
+    """The role may not read the ledger or our own version: nothing is known of either."""
     has_ledger: bool = False
     has_breaking: bool = False
     """The ledger has the column ``breaking``, which it got long before revision 18."""
@@ -90,11 +90,14 @@ class SchemaState:
         return self.newest is not None and self.newest < OLDEST_LEDGER_ID and (self.age or _PEER_SPEED) < _PEER_SPEED
 
 
-def read_state(connection: sa.Connection, schema: str) -> SchemaState:
+def read_state(connection: sa.Connection, schema: str, kind: RoleKind = "worker") -> SchemaState:
     """Look at the schema, in the connection's own transaction; changes nothing, raises database errors only."""
-    rows = connection.execute(_CATALOG, {"schema": schema}).all()
+    needed = ON_START if kind in {"worker", MIGRATOR} else RIGHTS[kind].tables
+    names = [*_ALWAYS_SEEN, *(name for name, rights in needed.items() for _ in rights)]
+    privileges = [*(None for _ in _ALWAYS_SEEN), *(right for rights in needed.values() for right in rights)]
+    rows = connection.execute(_CATALOG, {"schema": schema, "names": names, "privileges": privileges}).all()
     if not rows:
-        return SchemaState(schema)
+        return SchemaState(schema, kind=kind)
     tables = {row.relname: row for row in rows if row.relname is not None}
     missing = [f"{privilege} on {name}" for name, row in sorted(tables.items()) for privilege in row.missing]
     chief = tables.get("_private_jobs") or tables.get("migrations")
@@ -104,14 +107,15 @@ def read_state(connection: sa.Connection, schema: str) -> SchemaState:
         role=rows[0].role,
         usage=rows[0].usage,
         owner=chief.owner if chief else None,
+        kind=kind,
         missing=tuple(missing),
-        hidden=tuple(sorted(name for name, row in tables.items() if row.hidden)),
+        hidden=tuple(sorted(name for name, row in tables.items() if row.hidden and name in needed)),
         has_ledger=ledger is not None,
         has_breaking=ledger is not None and ledger.has_breaking,
     )
-    unreadable = {"SELECT on migrations", f"SELECT on {VERSION_TABLE}"}.intersection(missing)
-    if not seen.usage or unreadable:
-        return seen
+    versions = [tables[name] for name in ("migrations", VERSION_TABLE) if name in tables]
+    if not seen.usage or any(row.hidden or not row.selects for row in versions):
+        return replace(seen, unread=True)
     return _read_tables(connection, seen, has_version=VERSION_TABLE in tables)
 
 

@@ -18,6 +18,14 @@ The first branch goes on after a job that the caller names (`gw_sqla.worker.clai
 ``after_priority``, ``after_run_at`` and ``after_id``, of which the id is for jobs that were added together and have one
 ``run_at``.
 
+The time of the lock is the same for all, and comes as a number: a time in each row costs the driver almost a
+microsecond.
+
+A claim takes no more than `MOST_BYTES` of payloads, or one job, however many it may take: they are held in memory, and
+a queue of large ones is claimed a few at a time. A payload of up to a kilobyte as it is stored counts for nothing,
+though compression may have made it 255 times smaller; of others the text is measured. With ``max_size`` a larger
+payload is not fetched: it comes as an empty text, which is no JSON.
+
 Cost to know: the second branch looks at one job for each free queue that has a row, so it grows with
 the number of queues, not with the number of jobs.
 """
@@ -25,7 +33,7 @@ the number of queues, not with the number of jobs.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text
 from sqlalchemy.sql.elements import TextClause
@@ -34,19 +42,24 @@ from sqlalchemy.sql.type_api import TypeEngine
 
 from gw_sqla.statements.quoting import BIGINTS, EARLIEST, TEXTS, TIMESTAMP, statement
 
-__all__ = ["candidates", "claim"]
+__all__ = ["MOST_BYTES", "Variant", "candidates", "claim"]
 
 _DUE = """j.is_available = true and j.run_at <= {now}
       and j.task_id = any (
         array(select t.id from __schema__._private_tasks t where t.identifier = any (:task_identifiers))
       )"""
 
-_NOT_FORBIDDEN = "\n      and (j.flags ?| :forbidden_flags) is not true"
+MOST_BYTES = 64 * 2**20
+"""How many bytes of payloads one claim fetches, give or take one job's."""
+
+_SIZE = """case
+        when pg_column_size(j.payload) <= {small} then {small} else octet_length(cast(j.payload as text))
+      end"""
 
 _CHOSEN = """
 with
   unqueued as (
-    select j.id, j.priority, j.run_at, j.job_queue_id, null as queue_name
+    select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size, null as queue_name
     from __schema__._private_jobs j
     where j.job_queue_id is null and {due}
       and (j.priority, j.run_at, j.id) > (:after_priority, :after_run_at, :after_id)
@@ -73,7 +86,7 @@ with
     select head.*, q.queue_name
     from free_queues q
     cross join lateral (
-      select j.id, j.priority, j.run_at, j.job_queue_id
+      select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size
       from __schema__._private_jobs j
       where j.job_queue_id = q.id and {due}
       order by j.priority, j.run_at
@@ -81,10 +94,23 @@ with
       for no key update skip locked
     ) head
   ),
-  chosen as (
+  foremost as (
     select * from unqueued union all select * from queued
     order by priority, run_at, id
     limit :count
+  ),
+  chosen as (
+    select *
+    from foremost
+    where size <= {small} or id in (
+      select id
+      from (
+        select id, sum({fetched}) over (order by priority, run_at, id rows unbounded preceding) - {fetched} as before
+        from foremost
+        where size > {small}
+      ) f
+      where before < {most}
+    )
   )
 """
 
@@ -99,36 +125,48 @@ _CLAIM = (
   )
 update __schema__._private_jobs j
 set attempts = j.attempts + 1, locked_at = now(), locked_by = :pool_id
-from chosen c
-where j.id = c.id
+from chosen c, __schema__._private_tasks t
+where j.id = c.id and t.id = j.task_id
 returning
   j.id,
-  (select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier,
-  cast(j.payload as text) as payload_text,
+  t.identifier as task_identifier,
+  {payload} as payload_text,
   c.queue_name,
   j.priority,
   greatest(j.run_at, {earliest}) as run_at,
   j.attempts, j.max_attempts, j.key,
   cast(j.flags as text) as flags_text,
-  j.locked_at,
+  (select cast(extract(epoch from now()) * 1000000 as bigint)) as locked_us,
   c.job_queue_id as queue_id
 """
 )
 
 
+class Variant(NamedTuple):
+    """What a claim heeds beyond its tasks; each has a parameter.
+
+    ``forbidding_flags``: jobs that have one of ``forbidden_flags`` stay. ``by_clock``: a job is due by the time
+    ``now``, not by the database's; locks have the database's time all the same. ``sized``: a payload of more than
+    ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``: jobs ``refused_ids`` stay;
+    ``among``: all but ``among_ids``.
+    """
+
+    forbidding_flags: bool = False
+    by_clock: bool = False
+    sized: bool = False
+    leaving: bool = False
+    refusing: bool = False
+    among: bool = False
+
+
 @lru_cache
-def claim(
-    schema: str, *, forbidding_flags: bool, by_clock: bool = False, refusing: bool = False, among: bool = False
-) -> TextualSelect:
+def claim(schema: str, variant: Variant = Variant()) -> TextualSelect:  # noqa: B008 - it never changes
     """Claim up to ``count`` jobs of ``task_identifiers`` for ``pool_id``; the columns of ClaimedJob.
 
-    Jobs without a queue only after ``after_priority``, ``after_run_at`` and ``after_id``.
-    With ``forbidding_flags``, jobs that have one of ``forbidden_flags`` stay. With ``by_clock``, a job is
-    due by the time ``now``, not by the database's; locks have the database's time all the same. With ``refusing``, jobs
-    ``refused_ids`` stay; with ``among``, all but ``among_ids``. Rows come back in no promised order.
+    Jobs without a queue only after ``after_priority``, ``after_run_at`` and ``after_id``. Rows come back in no promised
+    order.
     """
-    claimed = _statement(_CLAIM, schema, forbidding_flags, by_clock, refusing, among, pool_id=Text)
-    return claimed.columns(
+    return _statement(_CLAIM, schema, variant, pool_id=Text).columns(
         id=BigInteger,
         task_identifier=Text,
         payload_text=Text,
@@ -139,41 +177,43 @@ def claim(
         max_attempts=SmallInteger,
         key=Text,
         flags_text=Text,
-        locked_at=TIMESTAMP,
+        locked_us=BigInteger,
         queue_id=Integer,
     )
 
 
 @lru_cache
-def candidates(schema: str, *, forbidding_flags: bool, by_clock: bool = False, refusing: bool = False) -> TextualSelect:
+def candidates(schema: str, variant: Variant) -> TextualSelect:
     """Select the ids of the jobs that the same claim would lock now, in its order."""
     text = f"{_CHOSEN}\nselect id from chosen order by priority, run_at, id"
-    return _statement(text, schema, forbidding_flags, by_clock, refusing, False).columns(id=BigInteger)
+    return _statement(text, schema, variant).columns(id=BigInteger)
 
 
-def _statement(
-    text: str,
-    schema: str,
-    forbidding_flags: bool,
-    by_clock: bool,
-    refusing: bool,
-    among: bool,
-    **more: TypeEngine[Any] | type[TypeEngine[Any]],
-) -> TextClause:
-    due = _DUE.format(now=":now" if by_clock else "now()")
-    if forbidding_flags:
-        due += _NOT_FORBIDDEN
-        more["forbidden_flags"] = TEXTS
-    if by_clock:
+def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any] | type[TypeEngine[Any]]) -> TextClause:
+    due = _DUE.format(now=":now" if variant.by_clock else "now()")
+    small = "least(1024, :max_size / 256)" if variant.sized else "1024"
+    size = _SIZE.format(small=small)
+    conditions: list[tuple[bool, str, str, TypeEngine[Any]]] = [
+        (variant.forbidding_flags, "(j.flags ?| :forbidden_flags) is not true", "forbidden_flags", TEXTS),
+        (variant.leaving, f"{size} <= :max_size", "max_size", Integer()),
+        (variant.refusing, "j.id <> all (:refused_ids)", "refused_ids", BIGINTS),
+        (variant.among, "j.id = any (:among_ids)", "among_ids", BIGINTS),
+    ]
+    for is_heeded, condition, name, kind in conditions:
+        if is_heeded:
+            due += f"\n      and {condition}"
+            more[name] = kind
+    if variant.by_clock:
         more["now"] = TIMESTAMP
-    if refusing:
-        due += "\n      and j.id <> all (:refused_ids)"
-        more["refused_ids"] = BIGINTS
-    if among:
-        due += "\n      and j.id = any (:among_ids)"
-        more["among_ids"] = BIGINTS
+    fetched, payload = "size", "cast(j.payload as text)"
+    if variant.sized:
+        more["max_size"] = Integer
+        fetched = "case when size <= :max_size then size else 0 end"
+        payload = f"case when c.size <= :max_size then {payload} else '' end"
     return statement(
-        text.format(due=due, earliest=EARLIEST),
+        text.format(
+            due=due, earliest=EARLIEST, size=size, small=small, most=MOST_BYTES, fetched=fetched, payload=payload
+        ),
         schema,
         task_identifiers=TEXTS,
         count=Integer,

@@ -150,19 +150,25 @@ def complete_by_handler(schema: str) -> TextualSelect:
 def complete_alike(schema: str) -> TextualSelect:
     """Delete the jobs ``ids``, all claimed without a key and a queue for the same ``attempt``, not after ``locked_at``.
 
-    Most jobs are without a key and in their first attempt; this takes two thirds of the time of `complete`. A lock that
-    is younger than its run passes where it is older than ``locked_at``: not for those who know all their claims.
+    One row: the ids of those that were deleted, or null where all were. Most jobs are without a key and in their first
+    attempt; this takes half of the time of `complete`. A lock that is younger than its run passes where it is older
+    than ``locked_at``: not for those who know all their claims.
     """
     return statement(
-        """delete from __schema__._private_jobs j
-where j.id = any (:ids) and j.locked_by = :pool_id and j.attempts = :attempt and j.locked_at <= :locked_at
-returning j.id, false as busy""",
+        """with written as (
+  delete from __schema__._private_jobs j
+  where j.id = any (:ids) and j.locked_by = :pool_id and j.attempts = :attempt and j.locked_at <= :locked_at
+  returning j.id
+)
+select case
+  when (select count(*) from written) < cardinality(:ids) then array(select id from written)
+end as written_ids""",
         schema,
         ids=BIGINTS,
         attempt=SmallInteger,
         locked_at=TIMESTAMP,
         pool_id=Text,
-    ).columns(id=BigInteger, busy=Boolean)
+    ).columns(written_ids=BIGINTS)
 
 
 @lru_cache

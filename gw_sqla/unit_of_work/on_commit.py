@@ -14,6 +14,7 @@ from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_job_key_mode, check_schema_name
 from gw_sqla.jobs.job_spec import AddOptions, JobOptions, JobSpec, check_options
 from gw_sqla.jobs.payload import to_json
+from gw_sqla.jobs.payload_size import MAX_PAYLOAD_SIZE, check_max_payload_size, check_payload_size
 from gw_sqla.jobs.task import Task, identifier_of, may_have_key, spec_of
 from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
 from gw_sqla.unit_of_work.gathering import gather
@@ -28,9 +29,11 @@ AnySession: TypeAlias = Session | scoped_session[Any] | AsyncSession | async_sco
 class OnCommit:
     """Adds jobs with the unit of work of any session; the base of both repositories."""
 
-    def __init__(self, schema: str = DEFAULT_SCHEMA) -> None:
+    def __init__(self, schema: str = DEFAULT_SCHEMA, *, max_payload_size: int | None = MAX_PAYLOAD_SIZE) -> None:
         check_schema_name(schema)
+        check_max_payload_size(max_payload_size)
         self.schema = schema
+        self.max_payload_size = max_payload_size
 
     @overload
     def add_job_on_commit(
@@ -70,13 +73,14 @@ class OnCommit:
         commit, which then has not happened: roll back. Begins a transaction, as ``session.add`` does,
         where the session is in none.
         """
-        wanted = _wanted(self.schema, task, payload, **options)
+        wanted = _wanted(self.schema, self.max_payload_size, task, payload, **options)
         gather(_sync_session(session), wanted)
         return wanted.handle
 
 
 def _wanted(
     schema: str,
+    max_payload_size: int | None,
     task: Task[Any] | str,
     payload: Any,
     job_key_mode: JobKeyMode | None = None,
@@ -86,10 +90,12 @@ def _wanted(
     check_options(options)
     if callable(payload):
         JobSpec(task_identifier=identifier_of(task), **options)  # what is wrong with them is told now
-        return Wanted(schema, lambda: spec_of(task, payload(), options), mode)
+        return Wanted(schema, max_payload_size, lambda: spec_of(task, payload(), options), mode)
     spec = spec_of(task, payload, options)
-    spec = replace(spec, payload=json.loads(to_json(spec.payload)))  # what the caller does to it later changes nothing
-    return Wanted(schema, lambda: spec, mode, is_made=True, spec=spec)
+    text = to_json(spec.payload)
+    check_payload_size(text, max_payload_size)
+    spec = replace(spec, payload=json.loads(text))  # what the caller does to it later changes nothing
+    return Wanted(schema, max_payload_size, lambda: spec, mode, is_made=True, spec=spec)
 
 
 def _sync_session(session: AnySession) -> Session:

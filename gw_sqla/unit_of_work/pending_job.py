@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from gw_sqla.errors import JobNotAddedError
 from gw_sqla.jobs.job_spec import JobSpec
+from gw_sqla.jobs.payload import to_json
+from gw_sqla.jobs.payload_size import check_payload_size
 from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.types import JobKeyMode
 
@@ -63,6 +65,7 @@ class Wanted:
     """
 
     schema: str
+    max_payload_size: int | None
     make: Callable[[], JobSpec | None]
     mode: JobKeyMode | None
     origin: Hashable = None
@@ -75,4 +78,6 @@ class Wanted:
         """Make the spec, if that has not been done."""
         if not self.is_made:
             self.spec = self.make()
+            if self.spec is not None:
+                check_payload_size(to_json(self.spec.payload), self.max_payload_size)
             self.is_made = True

@@ -35,7 +35,8 @@ def send(session: Session, wanted: Sequence[Wanted]) -> None:
             group.sort(key=lambda merged: merged.spec.job_key or "")
             rows = add_jobs_deduplicating(session, schema, [merged.spec for merged in group])
         else:
-            rows = add_jobs(session, schema, [merged.spec for merged in group], mode is _PRESERVE)
+            specs = [merged.spec for merged in group]
+            rows = add_jobs(session, schema, specs, mode is _PRESERVE, max_payload_size=None)
         for merged, row in zip(group, rows, strict=True):
             for one in merged.all:
                 one.row = row

@@ -19,6 +19,7 @@ import anyio.lowlevel
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.jobs.run import Run
+from gw_sqla.statements.claim import MOST_BYTES
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_position import Mark
 from gw_sqla.worker.finisher import Finisher
@@ -139,14 +140,15 @@ class Claimer:
             self._mark.forget()
             self._demand.may_have_more = True
             return None
-        self._demand.may_have_more |= self._mark.move([run.job for run in runs], full=len(runs) == wanted)
+        is_full = len(runs) == wanted or _have_many_bytes(runs)
+        self._demand.may_have_more |= self._mark.move([run.job for run in runs], full=is_full)
         return runs
 
     async def _tried(self, statement: Callable[..., Awaitable[T]], *arguments: int) -> T | None:
         """Run a statement; None after a fault, when the backoff is over."""
         try:
             result = await statement(*arguments)
-        except DATABASE_FAULTS as fault:  # a TimeoutError too
+        except (*DATABASE_FAULTS, MemoryError) as fault:  # a TimeoutError too
             await self._outage.wait(fault)
             return None
         self._outage.over()
@@ -194,3 +196,8 @@ class Claimer:
         if not self._demand.may_have_leftovers:
             return self._poll_seconds
         return max(0.0, min(self._poll_seconds, self._let_go_at - monotonic()))
+
+
+def _have_many_bytes(runs: Sequence[Run]) -> bool:
+    """Whether a claim may have ended for the bytes of its payloads; a character has four at most."""
+    return 8 * sum(len(run.job.payload_text) for run in runs) > MOST_BYTES

@@ -26,6 +26,7 @@ from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import Processes
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.task import Task
+from gw_sqla.repository import JobRepository
 from gw_sqla.schema.supported_revisions import LEDGER_ID
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.claim_demand import Demand
@@ -76,7 +77,8 @@ def compose(
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
     store = _store(engine, settings, pool_id)
     registration = _registration(engine, tasks, settings, pool_id)
-    workplace = Workplace(engine, settings.schema, pool_id, stop.requested)
+    repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
+    workplace = Workplace(engine, repository, pool_id, stop.requested)
     processes = Processes()
     executor = Executor(tasks, workplace, processes, observers, settings.concurrency)
     lease, demand = Lease(), Demand()
@@ -136,7 +138,15 @@ def compose(
 
 def _store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> Store:
     clock = _local_time if settings.use_local_time else None
-    return Store(engine, settings.schema, pool_id, pooled=settings.transaction_pooler, clock=clock)
+    return Store(
+        engine,
+        settings.schema,
+        pool_id,
+        pooled=settings.transaction_pooler,
+        clock=clock,
+        max_payload_size=settings.max_payload_size,
+        leaves_oversized=settings.oversized_jobs == "leave",
+    )
 
 
 def _registration(

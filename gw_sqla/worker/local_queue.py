@@ -3,7 +3,7 @@
 Taking a job from it costs nothing. ``prefetch`` is how many jobs may wait here beyond those that run; a claim is due
 when there is room for a quarter of it, so that it is back before the rest is gone. Jobs that wait longer than
 ``prefetch_ttl``, because all slots are held up, go back for other workers, as from Graphile Worker's local queue; no
-more are prefetched until a slot ends a job.
+more are prefetched until a slot ends a job. Nor are more claimed while the large payloads that wait have `MOST_BYTES`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ from itertools import repeat
 from time import monotonic
 
 from gw_sqla.jobs.run import Run
+from gw_sqla.statements.claim import MOST_BYTES
 
 __all__ = ["LocalQueue"]
 
 log = logging.getLogger(__name__)
+
+_LARGE = 2**16
+"""Characters of a payload from which on it is counted."""
 
 
 class LocalQueue:
@@ -32,6 +36,7 @@ class LocalQueue:
         self._batch = max(1, prefetch // 4)
         self._ttl = prefetch_ttl.total_seconds()
         self._waiting: deque[tuple[float, Run]] = deque()  # with the time of the claim
+        self._large: dict[Run, int] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -43,6 +48,8 @@ class LocalQueue:
 
     def wanted(self, running: int) -> int:
         """How many jobs to claim while so many run: none, or at least a batch."""
+        if self._large and sum(self._large.values()) >= MOST_BYTES:
+            return 0
         room = self._concurrency - running - len(self._waiting)
         room = max(0, room) if self.is_stalled else room + self.prefetch
         return room if room >= self._batch or (room > 0 and self.is_stalled) else 0
@@ -54,15 +61,20 @@ class LocalQueue:
     def put(self, runs: Collection[Run]) -> None:
         """Queue runs, in this order."""
         self._waiting.extend(zip(repeat(monotonic()), runs, strict=False))
+        self._large |= {run: size for run in runs if (size := len(run.job.payload_text)) > _LARGE}
 
     def take(self) -> Run:
         """Return the next run; there must be one."""
-        return self._waiting.popleft()[1]
+        run = self._waiting.popleft()[1]
+        if self._large:
+            self._large.pop(run, None)
+        return run
 
     def take_all(self) -> list[Run]:
         """Empty the queue."""
         runs = [run for _, run in self._waiting]
         self._waiting.clear()
+        self._large.clear()
         return runs
 
     def take_stale(self) -> list[Run]:
@@ -77,3 +89,4 @@ class LocalQueue:
     def drop(self, runs: Collection[Run]) -> None:
         """Take these runs out."""
         self._waiting = deque(entry for entry in self._waiting if entry[1] not in runs)
+        self._large = {run: size for run, size in self._large.items() if run not in runs}

@@ -23,7 +23,7 @@ from itertools import islice
 
 import asyncpg
 
-from gw_sqla.database.outage import DATABASE_FAULTS, Outage, is_refusal, waited_for_lock
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage, is_answer, is_refusal, waited_for_lock
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Returned
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.put_aside import PutAside, Verdict
@@ -62,6 +62,7 @@ class OutcomeWriter:
         }
         self._aside = PutAside()
         self._alone: dict[Run, None] = {}  # to be written one by one, in this order
+        self._unsure: set[Run] = set()  # of those that wait: an earlier write may have been committed unanswered
         self._outage = Outage("writing what became of jobs")
         self.writing: Sequence[Run] = ()
 
@@ -112,6 +113,7 @@ class OutcomeWriter:
         """Forget a run, if it waits."""
         self._aside.pop(run, None)
         self._alone.pop(run, None)
+        self._unsure.discard(run)
 
     async def _write(self, write: _Write, runs: Sequence[Run], settled: Settled) -> None:
         try:
@@ -132,7 +134,8 @@ class OutcomeWriter:
         for run in answer.lost:
             if run.may_be_committed:
                 run.outcome = CompletedByHandler(run.job)
-            (lost if is_certain and not run.may_be_committed else settled.doubtful).append(run)
+            is_known = is_certain and run not in self._unsure and not run.may_be_committed
+            (lost if is_known else settled.doubtful).append(run)
         settled.lost.extend(lost)
         written = runs
         if answer.busy or lost:
@@ -156,6 +159,7 @@ class OutcomeWriter:
         """
         around_locks = bool(self._aside or self._alone)
         faults = 0
+        is_certain = True
         while True:
             try:
                 answer = await write(runs, around_locks=around_locks)
@@ -163,17 +167,19 @@ class OutcomeWriter:
                 if waited_for_lock(fault) and not around_locks:
                     around_locks = True
                     continue
-                if isinstance(fault, asyncpg.PostgresError):
-                    if is_refusal(fault):
-                        raise
+                if isinstance(fault, asyncpg.PostgresError) and is_answer(fault):
                     came_again = faults > 0 or waited_for_lock(fault) or runs[0] in self._aside
-                    if came_again and await self._works_without_rows(write):
+                    if is_refusal(fault) or (came_again and await self._works_without_rows(write)):
+                        if not is_certain:
+                            self._unsure.update(runs)
                         raise
+                else:
+                    is_certain = False
                 faults += 1
                 await self._outage.wait(fault)
             else:
                 self._outage.over()
-                return answer, faults == 0
+                return answer, is_certain
 
     async def _works_without_rows(self, write: _Write) -> bool:
         try:

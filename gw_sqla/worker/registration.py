@@ -6,8 +6,10 @@ uses, whose statements time out. A sweep opens another, and closes it when it is
 A sweep is set-based, and goes around what others have locked. Where the database refuses a row (a trigger of the
 user's), each pool is recovered by itself, and of the pool with that row each job: no row holds up another.
 
-Where Graphile Worker RS keeps a table of workers, its recovery takes an owner without a row in it for
-dead. The pool beats there too; the table is never made, and a fault of it is said once and costs nothing else.
+Where Graphile Worker RS keeps a table of workers, its recovery takes an owner without a row in it for dead. The pool
+beats there too, and a sweep takes the dead out of it in the statement that frees their locks: between two statements a
+worker could die, and leave a row that nobody takes out. The table is never made. What it refuses (it is newer than the
+grants of our role, perhaps) is said once and costs nothing else: the statement is run again without it.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ from gw_sqla.statements.quoting import quoted
 __all__ = ["Beat", "Recovered", "Registration", "Unlocked", "worker_facts"]
 
 log = logging.getLogger(__name__)
+
+_RustRefusal = asyncpg.SyntaxOrAccessError
+"""What a statement raises to which Rust's table is not what it expects, or forbidden."""
 
 _SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'"
 
@@ -89,8 +94,9 @@ class Registration:
         self._threshold = threshold
         self._metadata = metadata
         self._rust_table = f"{quoted(schema)}._private_workers"
-        self._beside_rust = False
-        self._rust_refuses = False
+        self._rust_is_there = False
+        self._rust_takes_beats = True
+        self._rust_has_refused = False
         self._turn = anyio.Lock()
 
     async def register(self) -> None:
@@ -99,11 +105,14 @@ class Registration:
         await self._fetch(workers.register(self._schema), parameters)
 
     async def beat(self, runs: Collection[Run]) -> Beat:
-        """Beat once, here and in Rust's table; tell which of the runs have lost their locks."""
+        """Beat once, here and in Rust's table; tell which of the runs have lost their locks.
+
+        A pool that is not registered leaves no row there: it may end before it is again, and nobody would recover it.
+        """
         parameters = self._named(runs) | {"rust_table": self._rust_table}
         [row] = await self._fetch(workers.beat(self._schema), parameters)
-        self._beside_rust = row["beside_rust"] and not self._rust_refuses
-        if self._beside_rust:
+        self._rust_is_there = row["beside_rust"]
+        if row["registered"] and self._beats_beside_rust:
             await self._beat_beside_rust()
         return Beat(row["registered"], _not_held(runs, row))
 
@@ -114,7 +123,7 @@ class Registration:
 
     async def deregister(self) -> None:
         """Forget the pool; for one that has unlocked everything."""
-        statement = workers.deregister(self._schema, beside_rust=self._beside_rust)
+        statement = workers.deregister(self._schema, beside_rust=self._beats_beside_rust)
         await self._fetch(statement, {"pool_id": self._pool_id})
 
     async def recover(self, delay: timedelta) -> list[Recovered]:
@@ -122,14 +131,23 @@ class Registration:
         dead = await self._sweeping.fetch(workers.find_dead(self._schema), {"rust_table": self._rust_table})
         if not dead:
             return []
-        statement = workers.recover(self._schema, beside_rust=dead[0]["beside_rust"])
+        try:
+            rows = await self._recover(dead, delay, beside_rust=dead[0]["beside_rust"])
+        except _RustRefusal as refusal:
+            self._say_refusal(refusal)
+            rows = await self._recover(dead, delay, beside_rust=False)
+        return [Recovered(row["what"], row["job_ids"], row["final_ids"]) for row in rows]
+
+    async def _recover(self, dead: Sequence[Any], delay: timedelta, *, beside_rust: bool) -> Sequence[Any]:
+        statement = workers.recover(self._schema, beside_rust=beside_rust)
         pool_ids = [row["pool_id"] for row in dead]
         parameters: dict[str, Any] = {"pool_ids": pool_ids, "job_ids": None, "delay": delay}
         try:
-            rows = await self._sweeping.fetch(statement, parameters)
-        except asyncpg.PostgresError:  # of one row, perhaps, with whatever code its trigger raises
-            rows = await self._recover_one_by_one(statement, dead, delay)
-        return [Recovered(row["what"], row["job_ids"], row["final_ids"]) for row in rows]
+            return await self._sweeping.fetch(statement, parameters)
+        except asyncpg.PostgresError as refusal:  # of one row, perhaps, with whatever code its trigger raises
+            if beside_rust and isinstance(refusal, _RustRefusal):
+                raise
+        return await self._recover_one_by_one(statement, dead, delay)
 
     async def _recover_one_by_one(self, statement: ClauseElement, dead: Iterable[Any], delay: timedelta) -> list[Any]:
         """Recover each job of each dead pool by itself; what the database refuses is logged, and stays."""
@@ -146,7 +164,14 @@ class Registration:
 
     async def unlock_stale(self) -> Unlocked:
         """Unlock what an owner that is not registered has held for over 4 hours."""
-        found = await self._sweeping.fetch(stale_locks.find_stale(self._schema, beside_rust=self._beside_rust), {})
+        find = stale_locks.find_stale(self._schema, beside_rust=self._rust_is_there)
+        try:
+            found = await self._sweeping.fetch(find, {})
+        except _RustRefusal as refusal:
+            if not self._rust_is_there:
+                raise
+            self._say_refusal(refusal)
+            found = await self._sweeping.fetch(stale_locks.find_stale(self._schema), {})
         statement = stale_locks.unlock_stale(self._schema)
         jobs = await self._unlocked(statement, [row["id"] for row in found if not row["is_queue"]], are_queues=False)
         queues = await self._unlocked(statement, [row["id"] for row in found if row["is_queue"]], are_queues=True)
@@ -180,13 +205,24 @@ class Registration:
     def _named(self, runs: Collection[Run]) -> dict[str, Any]:
         return {"pool_id": self._pool_id, "ids": [run.job.id for run in runs]}
 
+    @property
+    def _beats_beside_rust(self) -> bool:
+        return self._rust_is_there and self._rust_takes_beats
+
     async def _beat_beside_rust(self) -> None:
         parameters = {"pool_id": self._pool_id, "metadata": self._metadata}
         try:
             await self._fetch(workers.beat_beside_rust(self._schema), parameters)
-        except (asyncpg.SyntaxOrAccessError, asyncpg.IntegrityConstraintViolationError) as error:
-            self._rust_refuses = True
-            log.warning("no heartbeat in %s, which Graphile Worker RS made: %s", self._rust_table, error)
+        except (_RustRefusal, asyncpg.IntegrityConstraintViolationError) as refusal:
+            self._rust_takes_beats = False
+            self._say_refusal(refusal)
+        except asyncpg.LockNotAvailableError as fault:  # by the next beat, perhaps; this pool has beaten all the same
+            log.debug("no heartbeat in %s: %s", self._rust_table, fault)
+
+    def _say_refusal(self, refusal: asyncpg.PostgresError) -> None:
+        if not self._rust_has_refused:
+            self._rust_has_refused = True
+            log.warning("%s, which Graphile Worker RS made, cannot be used: %s", self._rust_table, refusal)
 
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Any:
         async with self._turn:

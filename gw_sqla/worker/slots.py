@@ -223,8 +223,10 @@ class Slots:
             self._queue.is_stalled = False
             run.end(_cut_off(run) if outcome is None else outcome)
             self._finish(run)
-            if run.thread_ended is None or run.state is not LOST:
+            if run.state is not LOST or run.thread_ended is None:
                 self._free(slot, run)
+            else:  # it is known no more, and its thread goes on
+                self._behind.setdefault(run, None)
         if has_traces:
             slot.leave_if_spoiled()
         return has_traces or run.state is LOST

@@ -24,7 +24,7 @@ from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import job_queries, leftovers, outcomes
-from gw_sqla.statements.claim import candidates, claim
+from gw_sqla.statements.claim import Variant, candidates, claim
 from gw_sqla.statements.quoting import quoted
 from gw_sqla.worker.refused_claims import RefusedClaims
 
@@ -36,6 +36,8 @@ LOCK_TIMEOUT = 200
 """Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
 
 _as_job = partial(tuple.__new__, ClaimedJob)  # ClaimedJob._make, without a call in Python for each job
+_KIND = itemgetter(*map(ClaimedJob._fields.index, ("attempts", "key", "queue_id")))
+_LOCKED = itemgetter(ClaimedJob._fields.index("locked_us"))
 _URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id")))
 
 
@@ -60,13 +62,21 @@ class Store:
         *,
         pooled: bool = False,
         clock: Callable[[], datetime] | None = None,
+        max_payload_size: int | None = None,
+        leaves_oversized: bool = False,
     ) -> None:
-        """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's."""
+        """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's.
+
+        A payload of more than ``max_payload_size`` bytes is not fetched: its job comes with an empty text, or stays.
+        """
         self._claiming = WorkerConnection(engine, pooled=pooled, ends_backends=True)
         writing_settings = f"{SESSION_SETTINGS};\nset lock_timeout = '{LOCK_TIMEOUT}ms'"
         self._writing = WorkerConnection(engine, writing_settings, pooled=pooled)
         self._clock = clock
         self._refused = RefusedClaims()
+        self._max_payload_size = max_payload_size
+        is_sized = max_payload_size is not None
+        self._variant = Variant(by_clock=clock is not None, sized=is_sized, leaving=is_sized and leaves_oversized)
         self._is_claim_unanswered = False  # or what it may have locked is not let go of yet
         self._schema = schema
         self._pool_id = pool_id
@@ -102,19 +112,21 @@ class Store:
             parameters["forbidden_flags"] = forbidden_flags
         if self._clock is not None:
             parameters["now"] = self._clock()
+        if self._max_payload_size is not None:
+            parameters["max_size"] = self._max_payload_size
         rows = await self._claimed(parameters)
         jobs = list(map(_as_job, rows))
         jobs.sort(key=_URGENCY)
         return list(map(Run, jobs))
 
     async def _claimed(self, parameters: dict[str, Any]) -> Sequence[Any]:
-        variant = {"forbidding_flags": "forbidden_flags" in parameters, "by_clock": "now" in parameters}
+        variant = self._variant._replace(forbidding_flags="forbidden_flags" in parameters)
         if refused := self._refused.ids():
             parameters["refused_ids"] = refused
-            variant["refusing"] = True
+            variant = variant._replace(refusing=True)
         try:
             try:
-                return await self._claiming.fetch_shielded(claim(self._schema, **variant), parameters)
+                return await self._claiming.fetch_shielded(claim(self._schema, variant), parameters)
             except asyncpg.PostgresError:
                 rows = await self._claimed_one_by_one(parameters, variant)
                 if not rows:
@@ -124,10 +136,10 @@ class Store:
             self._is_claim_unanswered = True
             raise
 
-    async def _claimed_one_by_one(self, parameters: dict[str, Any], variant: dict[str, bool]) -> Sequence[Any]:
+    async def _claimed_one_by_one(self, parameters: dict[str, Any], variant: Variant) -> Sequence[Any]:
         """Claim each job by itself that a refused claim would have locked; those that are refused are noted."""
-        found = await self._claiming.fetch(candidates(self._schema, **variant), parameters)
-        statement = claim(self._schema, **variant, among=True)
+        found = await self._claiming.fetch(candidates(self._schema, variant), parameters)
+        statement = claim(self._schema, variant._replace(among=True))
         rows: list[Any] = []
         for candidate in found:
             try:
@@ -139,17 +151,22 @@ class Store:
     async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
         """Delete the jobs of completed runs."""
         jobs = [run.job for run in runs]
-        attempts = {job.attempts for job in jobs}
-        are_alike = len(attempts) == 1 and {(job.key, job.queue_id) for job in jobs} == {(None, None)}
+        kinds = set(map(_KIND, jobs))
+        attempt, key, queue_id = next(iter(kinds), (0, None, None))
+        are_alike = len(kinds) == 1 and key is None and queue_id is None
         if around_locks or not are_alike or self._is_claim_unanswered:
             return await self._write(outcomes.complete(self._schema, around_locks=around_locks), runs, {})
         parameters = {
             "ids": [job.id for job in jobs],
-            "attempt": attempts.pop(),
-            "locked_at": max(job.locked_at for job in jobs),
+            "attempt": attempt,
+            "locked_at": max(jobs, key=_LOCKED).locked_at,
             "pool_id": self._pool_id,
         }
-        return _written(runs, await self._writing.fetch(outcomes.complete_alike(self._schema), parameters))
+        [row] = await self._writing.fetch(outcomes.complete_alike(self._schema), parameters)
+        if row[0] is None:
+            return ALL_WRITTEN
+        written = set(row[0])
+        return Written(lost=[run for run in runs if run.job.id not in written], busy=())
 
     async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
         """Write the failures of runs.

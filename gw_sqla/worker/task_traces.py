@@ -55,7 +55,11 @@ class TaskTraces:
 
     def are_there(self) -> bool:
         """Tell whether the task is not as it was: it is not to run another job."""
-        if self._count_links() != self._links or self._cancelling() or self._innermost_scope() is not self._scope:
+        if (
+            self._count_links() != self._links
+            or self._cancelling()
+            or getattr(self._scopes, self._scope_name, None) is not self._scope
+        ):
             return True
         try:
             return copy_context() != self._context

@@ -165,10 +165,7 @@ async def test_an_import_that_hangs(
 ) -> None:
     """It fails the job, in our words, and the process is gone."""
     (tmp_path / "hanging_import.py").write_text(
-        "import sys, time\n"
-        "def work(): ...\n"
-        "if 'gw_sqla.execution.handler_process' in sys.orig_argv:\n"
-        "    time.sleep(1000)\n"
+        f"import os, time\ndef work(): ...\nif os.getpid() != {os.getpid()}:\n    time.sleep(1000)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(process_pool, "_IMPORT_TIMEOUT", 2)
@@ -181,6 +178,28 @@ async def test_an_import_that_hangs(
         "the import of hanging_import in the handler's process took longer than 2 s"
     ]
     assert handlers_processes() == []
+
+
+def test_it_is_an_interpreter_like_the_workers(tmp_path: Path) -> None:
+    """The flags are passed on, and what lies in the current directory is not taken for the standard library's."""
+    (tmp_path / "queue.py").write_text("raise SystemExit('planted')")
+    program = """
+import json, subprocess, sys
+from gw_sqla.execution.interpreter_flags import interpreter_flags
+from gw_sqla.execution.process_pool import _PROGRAM
+program = _PROGRAM.replace("main()", "print(repr(sys.flags), sys.warnoptions, sys._xoptions)")
+print(repr(sys.flags), sys.warnoptions, sys._xoptions)
+sys.path.insert(0, "")
+sys.stdout.flush()
+subprocess.run([sys.executable, *interpreter_flags(), "-P", "-c", program, json.dumps(sys.path)], check=True)
+"""
+    flags = ["-P", "-OO", "-b", "-B", "-Wignore", "-X", "utf8", "-X", "importtime=0"]
+    ran = subprocess.run(
+        [sys.executable, *flags, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    ours, childs = ran.stdout.splitlines()
+    assert ours == childs
+    assert "optimize=2" in ours
 
 
 async def test_the_end_of_the_grace_period_kills_the_process(

@@ -1,7 +1,7 @@
 """Fixtures of the tests with Graphile Worker for Node.js on the same schema.
 
-GW_SQLA_PEER is a folder that has ``node_modules/graphile-worker``; ``nox -s interop`` makes one. Without
-it these tests are skipped; with it, whatever is missing fails them.
+GW_SQLA_PEER is a folder that has ``node_modules/graphile-worker``; ``nox -s interop`` makes one for each version that
+they are run against. Without it these tests are skipped; with it, whatever is missing fails them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from sqlalchemy import make_url
 
 from gw_sqla import AsyncSession, JobRepository, JobRow, RunnerSettings, Task, TaskRegistry, async_sessionmaker
 from gw_sqla.database.event_loops import call_asyncio
-from tests.schema.peer import peer_environment
+from tests.schema.catalog import Catalog
+from tests.schema.peer import VERSIONS, peer_environment, peer_version
 from tests.support.recorder import Recorder
 from tests.support.server import connect
-
-PEER_VERSION = "0.17.3"
 
 AddJob = Callable[..., Awaitable[JobRow]]
 Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
@@ -45,8 +44,13 @@ def _peer() -> None:
     folder = os.environ.get("GW_SQLA_PEER")
     if not folder:
         pytest.skip("needs graphile-worker from npm: run nox -s interop, or set GW_SQLA_PEER")
-    package = Path(folder) / "node_modules" / "graphile-worker" / "package.json"
-    assert f'"version": "{PEER_VERSION}"' in package.read_text(), f"{package} is not of version {PEER_VERSION}"
+    assert peer_version(folder) in VERSIONS
+
+
+@pytest.fixture
+def peers_own() -> Catalog:
+    """What a schema has beside the contract when the installed Graphile Worker has been there."""
+    return VERSIONS[peer_version(os.environ["GW_SQLA_PEER"])]
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ async def test_add_job(
         max_attempts=3,
         key="mail:7",
         flags_text='{"big": true}',
-        locked_at=job.locked_at,
+        locked_us=job.locked_us,
         queue_id=job.queue_id,
     )
     assert job.flags == {"big": True}

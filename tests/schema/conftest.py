@@ -13,6 +13,8 @@ from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla.database.event_loops import call_asyncio, database_loop
+from tests.schema.catalog import Catalog
+from tests.schema.peer import VERSIONS, peer_version
 from tests.schema.roles import Role, temporary_role
 from tests.support.server import Server, connect
 
@@ -99,6 +101,12 @@ def peer_cli() -> list[str]:
     if not folder or node is None:
         pytest.skip("needs Node.js and graphile-worker (GW_SQLA_PEER)")
     return [node, str(Path(folder) / "node_modules" / "graphile-worker" / "dist" / "cli.js")]
+
+
+@pytest.fixture
+def peers_own(peer_cli: list[str]) -> Catalog:
+    """What the schema of the installed Graphile Worker has beside the contract."""
+    return VERSIONS[peer_version(os.environ["GW_SQLA_PEER"])]
 
 
 @pytest.fixture

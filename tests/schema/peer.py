@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 
 import asyncpg
 from sqlalchemy import URL
 
 from gw_sqla.schema.supported_revisions import VERSION_TABLE
+from tests.schema.catalog import Catalog
+
+VERSIONS = {"0.17.3": Catalog(), "0.18.0": Catalog(ledger={20: False})}
+"""The versions that the tests are run against, with what each has beside the contract (bodies are no part of it)."""
+
+
+def peer_version(folder: str) -> str:
+    """Return which version of Graphile Worker for Node.js is installed in the folder."""
+    package = Path(folder) / "node_modules" / "graphile-worker" / "package.json"
+    return str(json.loads(package.read_text())["version"])
 
 
 def peer_environment(url: URL, schema: str = "graphile_worker") -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import subprocess
 import sys
 
@@ -20,7 +21,9 @@ from gw_sqla.errors import (
     SchemaTooOldError,
 )
 from gw_sqla.schema.check import check_schema
+from gw_sqla.schema.grants import apply_grants
 from gw_sqla.schema.migrations import migrate
+from gw_sqla.schema.rights import RoleKind
 from gw_sqla.schema.supported_revisions import HEAD, VERSION_TABLE
 from tests.schema.roles import Role
 from tests.support.server import execute
@@ -114,15 +117,19 @@ async def test_warns(
 
 async def test_role_without_rights(migrated_engine: AsyncEngine, migrated_database: str, role: Role) -> None:
     engine = role.engine(migrated_database)
-    with pytest.raises(
-        AccessError, match=rf"may not use schema.*grant usage on schema \"graphile_worker\" to \"{role.name}\""
-    ):
+    least = rf"have that role run: python -m gw_sqla grants {role.name} --as worker --apply$"
+    with pytest.raises(AccessError, match=f"may not use schema.*{least}"):
         await check_schema(engine)
     await grant(migrated_database, role, "grant usage on schema graphile_worker to ROLE")
     with pytest.raises(AccessError, match=r"lacks rights .*DELETE on _private_jobs.*SELECT on migrations"):
         await check_schema(engine)
     await grant(migrated_database, role, WORKERS_GRANTS)
-    with pytest.raises(AccessError, match=r"row level security hides the rows of _private_job_queues.*bypassrls"):
+    with pytest.raises(AccessError, match=f"row level security hides the rows of _private_job_queues.*{least}"):
+        await check_schema(engine)
+    await grant(
+        migrated_database, role, "create policy theirs on graphile_worker._private_jobs to postgres using (true)"
+    )
+    with pytest.raises(AccessError, match=r"row level security hides the rows of .*_private_jobs,"):
         await check_schema(engine)
     await grant(migrated_database, role, "revoke delete on graphile_worker._private_jobs from ROLE")
     with pytest.raises(AccessError, match=r"lacks rights .*\(DELETE on _private_jobs\)"):
@@ -145,16 +152,33 @@ async def test_role_with_just_the_rights(
     assert (state.role, state.version) == (role.name, HEAD)
 
 
-async def test_advice_of_the_error_helps(migrated_engine: AsyncEngine, migrated_database: str, role: Role) -> None:
-    """Whoever runs the SQL that the messages give ends with a role that works."""
+@pytest.mark.parametrize("kind", ["adder", "reader", "worker", "admin"])
+async def test_advice_of_the_error_helps(
+    migrated_engine: AsyncEngine, migrated_database: str, role: Role, kind: RoleKind
+) -> None:
+    """Whoever runs the command that the message gives ends with a role that works."""
     engine = role.engine(migrated_database)
     with pytest.raises(AccessError) as raised:
-        await check_schema(engine)
-    await grant(migrated_database, role, str(raised.value).rpartition("(")[2].removesuffix(")"))
-    with pytest.raises(AccessError) as raised:
-        await check_schema(engine)
-    await grant(migrated_database, role, str(raised.value).rpartition("run: ")[2])
-    await check_schema(engine)
+        await check_schema(engine, as_=kind)
+    _, _, program, command, name, option, as_, apply = shlex.split(str(raised.value).rpartition("run: ")[2])
+    assert (program, command, option, as_, apply) == ("gw_sqla", "grants", "--as", kind, "--apply")
+    await apply_grants(migrated_engine, name, as_=kind)
+    await check_schema(engine, as_=kind)
+
+
+async def test_a_role_that_may_not_know_how_old_the_schema_is(
+    migrated_engine: AsyncEngine, migrated_database: str, role: Role
+) -> None:
+    await apply_grants(migrated_engine, role.name, as_="adder")
+    await grant(migrated_database, role, "insert into graphile_worker.migrations values (20, now(), true)")
+    assert (await check_schema(role.engine(migrated_database), as_="adder")).newest is None
+    await grant(migrated_database, role, "grant select on graphile_worker.migrations to ROLE")
+    assert (await check_schema(role.engine(migrated_database), as_="adder")).newest is None, "version is hidden"
+    await grant(migrated_database, role, f"grant select on graphile_worker.{VERSION_TABLE} to ROLE")
+    policy = f"create policy mine on graphile_worker.{VERSION_TABLE} to ROLE using (true)"
+    await grant(migrated_database, role, policy)
+    with pytest.raises(SchemaTooNewError):
+        await check_schema(role.engine(migrated_database), as_="adder")
 
 
 async def test_missing_schema_without_rights(empty_engine: AsyncEngine, empty_database: str, role: Role) -> None:

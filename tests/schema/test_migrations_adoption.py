@@ -20,7 +20,7 @@ from gw_sqla.schema.check import check_schema
 from gw_sqla.schema.migration_report import MigrationReport
 from gw_sqla.schema.migrations import migrate, migration_sql
 from gw_sqla.schema.supported_revisions import HEAD
-from tests.schema.catalog import read, read_at
+from tests.schema.catalog import Catalog, read, read_at
 from tests.schema.contract import CONTRACT, OURS
 from tests.schema.peer import make_peers, peer_environment
 from tests.schema.roles import Role
@@ -208,17 +208,25 @@ async def test_adopts_what_node_made_and_node_accepts_it(
 
 
 @pytest.mark.interop
-async def test_node_accepts_what_we_made(empty_engine: AsyncEngine, empty_database: str, peer_cli: list[str]) -> None:
+async def test_node_accepts_what_we_made(
+    empty_engine: AsyncEngine, empty_database: str, peer_cli: list[str], peers_own: Catalog
+) -> None:
     await migrate(empty_engine)
     before = await call_asyncio(read_at, empty_database)
     await anyio.run_process([*peer_cli, "--schema-only"], env=peer_environment(make_url(empty_database)))
-    assert await call_asyncio(read_at, empty_database) == before
+    assert await call_asyncio(read_at, empty_database) == before | peers_own
+    assert (await migrate(empty_engine)).action == "unchanged"
 
 
 @pytest.mark.interop
 @pytest.mark.parametrize("head_start", ["none", "node's ledger is there", "ours waits"])
 async def test_race_with_nodes_installer(
-    empty_engine: AsyncEngine, empty_database: str, watcher: asyncpg.Connection, peer_cli: list[str], head_start: str
+    empty_engine: AsyncEngine,
+    empty_database: str,
+    watcher: asyncpg.Connection,
+    peer_cli: list[str],
+    peers_own: Catalog,
+    head_start: str,
 ) -> None:
     """Whoever comes first makes the schema; five of ours and Node's installer all succeed."""
     actions: list[str] = []
@@ -245,4 +253,4 @@ async def test_race_with_nodes_installer(
                 group.start_soon(one)
     assert Counter(actions) in ({"created": 1, "unchanged": 4}, {"adopted": 1, "unchanged": 4})
     after = await call_asyncio(read, watcher, "graphile_worker")
-    assert after == (CONTRACT | OURS).named("graphile_worker")
+    assert after == (CONTRACT | OURS | peers_own).named("graphile_worker")

@@ -14,7 +14,7 @@ from sqlalchemy.sql.base import Executable
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import leftovers, outcomes
-from gw_sqla.statements.claim import claim
+from gw_sqla.statements.claim import Variant, claim
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.claim_position import START
 
@@ -42,7 +42,7 @@ class Pool:
         parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
         if forbidden:
             parameters["forbidden_flags"] = forbidden
-        rows = await self.connection.execute(claim(self.schema, forbidding_flags=bool(forbidden)), parameters)
+        rows = await self.connection.execute(claim(self.schema, Variant(forbidding_flags=bool(forbidden))), parameters)
         jobs = [ClaimedJob(**row._mapping) for row in rows]
         self.runs |= {job.id: Run(job) for job in jobs}
         return jobs
@@ -59,7 +59,21 @@ class Pool:
             "locked_at": max((run.job.locked_at for run in runs), default=datetime.now(UTC)),
             "pool_id": self.pool_id,
         }
-        return {row.id for row in await self.connection.execute(outcomes.complete_alike(self.schema), parameters)}
+        found = (await self.connection.execute(outcomes.complete_alike(self.schema), parameters)).scalar_one()
+        return set(ids if found is None else found)
+
+    async def complete_by_handler(self, job_id: int) -> set[int]:
+        job = self._named([job_id])[0].job
+        parameters = {
+            "id": job_id,
+            "attempt": job.attempts,
+            "keyed": job.key is not None,
+            "locked_at": job.locked_at,
+            "queue_id": job.queue_id,
+            "pool_id": self.pool_id,
+        }
+        result = await self.connection.execute(outcomes.complete_by_handler(self.schema), parameters)
+        return {job_id} if result.scalar_one() else set()
 
     async def give_back(self, *ids: int, around_locks: bool = False) -> set[int]:
         statement = outcomes.give_back(self.schema, heeding_retirements=False, around_locks=around_locks)
@@ -137,7 +151,7 @@ class Pool:
 
 
 def _never_claimed(job_id: int) -> ClaimedJob:
-    return ClaimedJob(job_id, "a", "{}", None, 0, datetime.now(UTC), 1, 25, None, None, datetime.now(UTC), None)
+    return ClaimedJob(job_id, "a", "{}", None, 0, datetime.now(UTC), 1, 25, None, None, 0, None)
 
 
 @asynccontextmanager

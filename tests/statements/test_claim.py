@@ -173,3 +173,14 @@ async def test_times_that_python_cannot_hold(pool: Pool, db: asyncpg.Connection,
     await db.execute(f"select graphile_worker.add_job('a', run_at := '{run_at}')")
     [job] = await pool.claim()
     assert job.run_at == datetime.min.replace(tzinfo=UTC)
+
+
+async def test_it_takes_so_many_bytes(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
+    """Large payloads come a few at a time, small ones with them; one is always taken."""
+    for _ in range(3):
+        await add()
+    await db.execute("update graphile_worker._private_jobs set payload = to_json(repeat('x', 40000000))")
+    await add()
+    first = await pool.claim()
+    assert sorted(len(job.payload_text) for job in first) == [2, 40_000_002, 40_000_002]
+    assert [len(job.payload_text) for job in await pool.claim()] == [40_000_002]

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
-from gw_sqla.statements.claim import claim
+from gw_sqla.statements.claim import Variant, claim
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.claim_position import START
 from tests.statements.snapshot import DIALECT
@@ -62,7 +62,7 @@ async def full(db: asyncpg.Connection, request: pytest.FixtureRequest) -> asyncp
 
 async def explain(db: asyncpg.Connection, *, forbidding_flags: bool) -> dict[str, Any]:
     """Run the claim as a prepared statement under EXPLAIN ANALYZE and return its plan."""
-    statement = claim(DEFAULT_SCHEMA, forbidding_flags=forbidding_flags).compile(dialect=DIALECT)
+    statement = claim(DEFAULT_SCHEMA, Variant(forbidding_flags=forbidding_flags)).compile(dialect=DIALECT)
     values = {
         "task_identifiers": "array['a']",
         "forbidden_flags": "array['x']",

@@ -16,9 +16,10 @@ SCHEMAS = {"default": DEFAULT_SCHEMA, "quoted": 'we"ird: 50% Schema'}
 UNFILTERED = {"task_identifier": None, "queue_name": None, "state": None, "job_key": None, "after": None}
 
 BUILDERS: dict[str, Callable[[str], Executable]] = {
-    "claim": lambda schema: claim.claim(schema, forbidding_flags=False),
-    "claim forbidding_flags": lambda schema: claim.claim(schema, forbidding_flags=True),
-    "claim by_clock": lambda schema: claim.claim(schema, forbidding_flags=False, by_clock=True),
+    "claim": claim.claim,
+    "claim forbidding_flags": lambda schema: claim.claim(schema, claim.Variant(forbidding_flags=True)),
+    "claim sized": lambda schema: claim.claim(schema, claim.Variant(sized=True, leaving=True)),
+    "claim by_clock": lambda schema: claim.claim(schema, claim.Variant(by_clock=True)),
     "get_job": lambda _: job_queries.get_job(7),
     "list_jobs": lambda _: job_queries.list_jobs(**UNFILTERED, limit=100),
     "list_jobs filtered": lambda _: job_queries.list_jobs(
@@ -30,8 +31,8 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "find_stale": stale_locks.find_stale,
     "find_stale beside_rust": lambda schema: stale_locks.find_stale(schema, beside_rust=True),
     "unlock_stale": stale_locks.unlock_stale,
-    "candidates": lambda schema: claim.candidates(schema, forbidding_flags=True, by_clock=True, refusing=True),
-    "claim among": lambda schema: claim.claim(schema, forbidding_flags=False, refusing=True, among=True),
+    "candidates": lambda schema: claim.candidates(schema, claim.Variant(by_clock=True, refusing=True)),
+    "claim among": lambda schema: claim.claim(schema, claim.Variant(refusing=True, among=True)),
     "deregister": lambda schema: workers.deregister(schema, beside_rust=False),
     "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
     **{name: getattr(outcomes, name) for name in outcomes.__all__ if name != "give_back"},
@@ -56,7 +57,7 @@ def test_snapshot(name: str, kind: str) -> None:
 
 def test_every_builder_has_a_snapshot() -> None:
     modules = (claim, crontab, job_queries, leftovers, outcomes, schema_functions, stale_locks, workers)
-    public = {name for module in modules for name in module.__all__}
+    public = {name for module in modules for name in module.__all__ if name[0].islower()}
     assert {name.split()[0] for name in BUILDERS} == public
 
 

@@ -15,9 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 def done(queue_name: str | None) -> Completed:
-    return Completed(
-        ClaimedJob(1, "a", "{}", queue_name, 0, datetime.now(UTC), 1, 25, None, None, datetime.now(UTC), None)
-    )
+    return Completed(ClaimedJob(1, "a", "{}", queue_name, 0, datetime.now(UTC), 1, 25, None, None, 0, None))
 
 
 async def wakes(demand: Demand, event: Callable[[], object]) -> bool:

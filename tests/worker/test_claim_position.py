@@ -31,7 +31,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 def a_job(number: int, *, queue_name: str | None = None) -> ClaimedJob:
     run_at = NOON + timedelta(seconds=number)
-    return ClaimedJob(number, "note", "{}", queue_name, 3, run_at, 1, 25, None, None, datetime.now(UTC), None)
+    return ClaimedJob(number, "note", "{}", queue_name, 3, run_at, 1, 25, None, None, 0, None)
 
 
 def claim(mark: Mark, *jobs: ClaimedJob, full: bool = True) -> tuple[After, bool]:

@@ -37,7 +37,7 @@ NOTE_CLAIMS = (
 
 
 def a_run(number: int) -> Run:
-    return Run(ClaimedJob(number, "note", "{}", None, 0, datetime.now(UTC), 1, 25, None, None, datetime.now(UTC), None))
+    return Run(ClaimedJob(number, "note", "{}", None, 0, datetime.now(UTC), 1, 25, None, None, 0, None))
 
 
 async def run_forever(run: Run) -> Outcome:

@@ -260,36 +260,3 @@ async def test_a_sweep_that_waits_holds_up_no_beat(
                 while seen == first:
                     seen = await session.scalar(beat)
             await session.rollback()
-
-
-RUST = """create table graphile_worker._private_workers (
-  id text primary key, last_heartbeat_at timestamptz not null, started_at timestamptz not null, metadata jsonb)"""
-
-
-async def test_beside_rust_workers(engine: AsyncEngine, sessions: Sessions, add_job: AddJob) -> None:
-    """A recovered pool leaves no row in Rust's table; a Rust worker that beats there keeps its old locks."""
-    await add_job("note")
-    await take_all(sessions, "rust-alive", held_for=timedelta(hours=5))
-    await add_job("note")
-    await take_all(sessions, "rust-dead", held_for=timedelta(hours=5))
-    await register(sessions, "pool-dead", silent_for=LONG_AGO)
-    async with sessions.begin() as session:
-        await session.execute(text(RUST))
-        beaten = (
-            "insert into graphile_worker._private_workers values (:id, now() - cast(:ago as interval), now(), null)"
-        )
-        for pool_id, ago in (("rust-alive", JUST_NOW), ("rust-dead", timedelta(hours=5)), ("pool-dead", LONG_AGO)):
-            await session.execute(text(beaten), {"id": pool_id, "ago": ago})
-    sweeper = a_register(engine)
-    try:
-        await sweeper.register()
-        await sweeper.beat([])
-        await sweeper.recover(timedelta(0))
-        assert (await sweeper.unlock_stale()).owners == ["rust-dead"]
-        async with sessions() as session:
-            left = await session.scalars(text("select id from graphile_worker._private_workers order by id"))
-            assert list(left) == ["pool-sweeper", "rust-alive", "rust-dead"]
-    finally:
-        await sweeper.close()
-        async with sessions.begin() as session:
-            await session.execute(text("drop table graphile_worker._private_workers"))

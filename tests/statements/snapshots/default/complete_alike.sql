@@ -2,6 +2,11 @@
 -- $2 pool_id
 -- $3 attempt
 -- $4 locked_at
-delete from "graphile_worker"._private_jobs j
-where j.id = any ($1::BIGINT[]) and j.locked_by = $2::VARCHAR and j.attempts = $3::SMALLINT and j.locked_at <= $4::TIMESTAMP WITH TIME ZONE
-returning j.id, false as busy
+with written as (
+  delete from "graphile_worker"._private_jobs j
+  where j.id = any ($1::BIGINT[]) and j.locked_by = $2::VARCHAR and j.attempts = $3::SMALLINT and j.locked_at <= $4::TIMESTAMP WITH TIME ZONE
+  returning j.id
+)
+select case
+  when (select count(*) from written) < cardinality($1::BIGINT[]) then array(select id from written)
+end as written_ids

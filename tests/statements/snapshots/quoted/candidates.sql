@@ -1,24 +1,24 @@
 -- $1 now
 -- $2 task_identifiers
--- $3 forbidden_flags
--- $4 refused_ids
--- $5 after_priority
--- $6 after_run_at
--- $7 after_id
--- $8 count
+-- $3 refused_ids
+-- $4 after_priority
+-- $5 after_run_at
+-- $6 after_id
+-- $7 count
 with
   unqueued as (
-    select j.id, j.priority, j.run_at, j.job_queue_id, null as queue_name
+    select j.id, j.priority, j.run_at, j.job_queue_id, case
+        when pg_column_size(j.payload) <= 1024 then 1024 else octet_length(cast(j.payload as text))
+      end as size, null as queue_name
     from "we""ird: 50% Schema"._private_jobs j
     where j.job_queue_id is null and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
       and j.task_id = any (
         array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
       )
-      and (j.flags ?| $3::TEXT[]) is not true
-      and j.id <> all ($4::BIGINT[])
-      and (j.priority, j.run_at, j.id) > ($5::INTEGER, $6::TIMESTAMP WITH TIME ZONE, $7::BIGINT)
+      and j.id <> all ($3::BIGINT[])
+      and (j.priority, j.run_at, j.id) > ($4::INTEGER, $5::TIMESTAMP WITH TIME ZONE, $6::BIGINT)
     order by j.priority, j.run_at, j.id
-    limit $8::INTEGER
+    limit $7::INTEGER
     for no key update skip locked
   ),
   free_queues as (
@@ -31,37 +31,50 @@ with
       and j.task_id = any (
         array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
       )
-      and (j.flags ?| $3::TEXT[]) is not true
-      and j.id <> all ($4::BIGINT[])
+      and j.id <> all ($3::BIGINT[])
       order by j.priority, j.run_at
       limit 1
     ) head
     where q.is_available = true
     order by head.priority, head.run_at
-    limit $8::INTEGER
+    limit $7::INTEGER
     for no key update of q skip locked
   ),
   queued as (
     select head.*, q.queue_name
     from free_queues q
     cross join lateral (
-      select j.id, j.priority, j.run_at, j.job_queue_id
+      select j.id, j.priority, j.run_at, j.job_queue_id, case
+        when pg_column_size(j.payload) <= 1024 then 1024 else octet_length(cast(j.payload as text))
+      end as size
       from "we""ird: 50% Schema"._private_jobs j
       where j.job_queue_id = q.id and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
       and j.task_id = any (
         array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
       )
-      and (j.flags ?| $3::TEXT[]) is not true
-      and j.id <> all ($4::BIGINT[])
+      and j.id <> all ($3::BIGINT[])
       order by j.priority, j.run_at
       limit 1
       for no key update skip locked
     ) head
   ),
-  chosen as (
+  foremost as (
     select * from unqueued union all select * from queued
     order by priority, run_at, id
-    limit $8::INTEGER
+    limit $7::INTEGER
+  ),
+  chosen as (
+    select *
+    from foremost
+    where size <= 1024 or id in (
+      select id
+      from (
+        select id, sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
+        from foremost
+        where size > 1024
+      ) f
+      where before < 67108864
+    )
   )
 
 select id from chosen order by priority, run_at, id

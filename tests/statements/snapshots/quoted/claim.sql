@@ -6,7 +6,9 @@
 -- $6 pool_id
 with
   unqueued as (
-    select j.id, j.priority, j.run_at, j.job_queue_id, null as queue_name
+    select j.id, j.priority, j.run_at, j.job_queue_id, case
+        when pg_column_size(j.payload) <= 1024 then 1024 else octet_length(cast(j.payload as text))
+      end as size, null as queue_name
     from "we""ird: 50% Schema"._private_jobs j
     where j.job_queue_id is null and j.is_available = true and j.run_at <= now()
       and j.task_id = any (
@@ -39,7 +41,9 @@ with
     select head.*, q.queue_name
     from free_queues q
     cross join lateral (
-      select j.id, j.priority, j.run_at, j.job_queue_id
+      select j.id, j.priority, j.run_at, j.job_queue_id, case
+        when pg_column_size(j.payload) <= 1024 then 1024 else octet_length(cast(j.payload as text))
+      end as size
       from "we""ird: 50% Schema"._private_jobs j
       where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
       and j.task_id = any (
@@ -50,10 +54,23 @@ with
       for no key update skip locked
     ) head
   ),
-  chosen as (
+  foremost as (
     select * from unqueued union all select * from queued
     order by priority, run_at, id
     limit $5::INTEGER
+  ),
+  chosen as (
+    select *
+    from foremost
+    where size <= 1024 or id in (
+      select id
+      from (
+        select id, sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
+        from foremost
+        where size > 1024
+      ) f
+      where before < 67108864
+    )
   )
 ,
   locked_queues as (
@@ -64,16 +81,16 @@ with
   )
 update "we""ird: 50% Schema"._private_jobs j
 set attempts = j.attempts + 1, locked_at = now(), locked_by = $6::VARCHAR
-from chosen c
-where j.id = c.id
+from chosen c, "we""ird: 50% Schema"._private_tasks t
+where j.id = c.id and t.id = j.task_id
 returning
   j.id,
-  (select t.identifier from "we""ird: 50% Schema"._private_tasks t where t.id = j.task_id) as task_identifier,
+  t.identifier as task_identifier,
   cast(j.payload as text) as payload_text,
   c.queue_name,
   j.priority,
   greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
   j.attempts, j.max_attempts, j.key,
   cast(j.flags as text) as flags_text,
-  j.locked_at,
+  (select cast(extract(epoch from now()) * 1000000 as bigint)) as locked_us,
   c.job_queue_id as queue_id

@@ -1,0 +1,165 @@
+"""What each kind of role does, all of it: raises what the database refuses, AssertionError where rows are hidden.
+
+The engine is the role's, ``sessions`` a superuser's, for what others have done before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, async_sessionmaker
+from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.jobs.run import Run
+from gw_sqla.schema.rights import RoleKind
+from gw_sqla.statements.outcomes import complete_by_handler
+from gw_sqla.worker.registration import Registration
+from gw_sqla.worker.store import Store
+from tests.support.pools import register, take_all
+
+__all__ = ["WORK"]
+
+Sessions = async_sessionmaker[AsyncSession]
+Work = Callable[[AsyncEngine, Sessions], Awaitable[None]]
+
+repo = JobRepository()
+FIRST = (-(2**31), datetime(1, 1, 1, tzinfo=UTC), 0)
+LONG_AGO = timedelta(hours=5)
+
+
+async def add(engine: AsyncEngine, sessions: Sessions) -> None:
+    """Each way of adding; names that are new, keys that are free, taken, and of a job that runs."""
+    own = async_sessionmaker(engine)
+    async with own.begin() as session:
+        assert (await repo.add_job(session, "plain")).id
+        specs = [JobSpec(task_identifier="many", queue_name="q"), JobSpec(task_identifier="many")]
+        assert len(await repo.add_jobs(session, specs)) == 2
+        assert (await repo.add_job(session, "keyed", job_key="k")).revision == 0
+    async with own.begin() as session:
+        assert (await repo.add_job(session, "keyed", job_key="k")).revision == 1
+        await repo.add_job(session, "keyed", job_key="k", job_key_mode=JobKeyMode.UNSAFE_DEDUPE)
+    await take_all(sessions, "others")
+    async with own.begin() as session:
+        assert (await repo.add_job(session, "keyed", job_key="k")).revision == 0
+
+
+async def read(engine: AsyncEngine, sessions: Sessions) -> None:
+    """The repository's reading, the view, cron items, workers."""
+    async with sessions.begin() as session:
+        job = await repo.add_job(session, "read", {"a": 1}, queue_name="read")
+        await session.execute(text("insert into graphile_worker._private_known_crontabs values ('c', now())"))
+    await register(sessions, "pool-read", silent_for=timedelta(0))
+    async with async_sessionmaker(engine)() as session:
+        found = await repo.get_job(session, job.id)
+        assert found is not None
+        assert (found.task_identifier, found.queue_name, found.payload) == ("read", "read", {"a": 1})
+        assert await repo.list_jobs(session)
+        assert await repo.count_jobs_by_state(session)
+        assert await session.scalar(text("select count(*) from graphile_worker.jobs"))
+        assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers"))
+    known = KnownCrontabs(engine, "graphile_worker")
+    try:
+        assert await known.all()
+    finally:
+        await known.rest()
+
+
+async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
+    """Reading, and each function for administrators."""
+    await read(engine, sessions)
+    own = async_sessionmaker(engine)
+    async with sessions.begin() as session:
+        done, failing, later = [(await repo.add_job(session, "a")).id for _ in range(3)]
+        await repo.add_job(session, "a", job_key="free")
+    async with own.begin() as session:
+        assert await repo.complete_jobs(session, [done])
+        assert await repo.permanently_fail_jobs(session, [failing])
+        assert await repo.reschedule_jobs(session, [later], priority=1)
+        assert await repo.remove_job(session, "free")
+    async with sessions.begin() as session:
+        await repo.add_job(session, "a", job_key="locked", queue_name="a")
+    await take_all(sessions, "dead")
+    async with own.begin() as session:
+        assert await repo.remove_job(session, "locked")
+        await repo.force_unlock_workers(session, ["dead"])
+    async with sessions() as session:
+        locked = "select count(locked_by) from graphile_worker."
+        assert await session.scalar(text(f"{locked}_private_jobs")) == 0
+        assert await session.scalar(text(f"{locked}_private_job_queues")) == 0
+
+
+async def work(engine: AsyncEngine, sessions: Sessions) -> None:
+    """A worker's statements: jobs run to each end, cron, heartbeats, recovery; its handlers add jobs."""
+    store = Store(engine, "graphile_worker", "pool-own")
+    pool = Registration(engine, "graphile_worker", "pool-own", threshold=timedelta(minutes=1), metadata="{}")
+    known = KnownCrontabs(engine, "graphile_worker")
+    try:
+        await recover(pool, sessions)
+        await run_jobs(engine, store, sessions)
+        assert await known.make_known(["item"], datetime.now(UTC)) == {}
+        assert set(await known.make_known(["item"], datetime.now(UTC))) == {"item"}
+        item = CronItem("cron", "* * * * *", id="item")
+        for minutes in (1, 2):
+            tick = datetime.now(UTC) + timedelta(minutes=minutes)
+            assert await known.schedule(tick, [item], backfilled=False) == ["item"]
+        assert (await pool.beat([])).registered
+        await pool.deregister()
+        async with sessions() as session:
+            assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers")) == 0
+    finally:
+        await store.close()
+        await pool.close()
+        await known.rest()
+
+
+async def recover(pool: Registration, sessions: Sessions) -> None:
+    """Register, and free what the dead have left."""
+    await pool.register()
+    async with sessions.begin() as session:
+        await repo.add_job(session, "own", queue_name="dead")
+    await take_all(sessions, "pool-dead")
+    await register(sessions, "pool-dead", silent_for=LONG_AGO)
+    assert [len(recovered.job_ids) for recovered in await pool.recover(timedelta(0))] == [1]
+    await take_all(sessions, "pool-unknown", held_for=LONG_AGO)
+    unlocked = await pool.unlock_stale()
+    assert (unlocked.jobs, unlocked.queues) == (1, 1)
+    assert await pool.unknown_tasks(timedelta(0)) == {"own": 1}
+
+
+async def run_jobs(engine: AsyncEngine, store: Store, sessions: Sessions) -> None:
+    """Complete, fail, return, lose a job each; complete another in a transaction of its handler's."""
+    await store.register_tasks(["own", "new"])
+    await add(engine, sessions)
+    async with sessions.begin() as session:
+        await session.execute(text("delete from graphile_worker._private_jobs"))
+        await session.execute(text("update graphile_worker._private_job_queues set locked_by = null, locked_at = null"))
+    async with async_sessionmaker(engine).begin() as session:
+        for queue in ("a", "b", "c", "d", "e"):
+            await repo.add_job(session, "own", queue_name=queue)
+    runs = await store.claim(["own"], 5, [], FIRST)
+    assert len(runs) == 5
+    completed, failed, returned, by_handler, left = runs
+    failed.outcome = Failed(job=failed.job, message="no")
+    for written in (await store.complete([completed]), await store.fail([failed]), await store.give_back([returned])):
+        assert not written.lost
+    assert await complete(engine, by_handler)
+    assert await store.let_go([], [])
+    async with sessions() as session:
+        assert (
+            await session.scalar(text(f"select locked_by from graphile_worker.jobs where id = {left.job.id}")) is None
+        )
+
+
+async def complete(engine: AsyncEngine, run: Run) -> bool:
+    job = run.job
+    parameters: dict[str, Any] = {"id": job.id, "attempt": job.attempts, "keyed": False, "locked_at": job.locked_at}
+    async with async_sessionmaker(engine).begin() as session:
+        statement = complete_by_handler("graphile_worker")
+        return bool(await session.scalar(statement, parameters | {"queue_id": job.queue_id, "pool_id": "pool-own"}))
+
+
+WORK: dict[RoleKind, Work] = {"adder": add, "reader": read, "worker": work, "admin": administer}

@@ -1,0 +1,106 @@
+-- $1 max_size
+-- $2 task_identifiers
+-- $3 after_priority
+-- $4 after_run_at
+-- $5 after_id
+-- $6 count
+-- $7 pool_id
+with
+  unqueued as (
+    select j.id, j.priority, j.run_at, j.job_queue_id, case
+        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+      end as size, null as queue_name
+    from "graphile_worker"._private_jobs j
+    where j.job_queue_id is null and j.is_available = true and j.run_at <= now()
+      and j.task_id = any (
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::TEXT[]))
+      )
+      and case
+        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+      end <= $1::INTEGER
+      and (j.priority, j.run_at, j.id) > ($3::INTEGER, $4::TIMESTAMP WITH TIME ZONE, $5::BIGINT)
+    order by j.priority, j.run_at, j.id
+    limit $6::INTEGER
+    for no key update skip locked
+  ),
+  free_queues as (
+    select q.id, q.queue_name
+    from "graphile_worker"._private_job_queues q
+    cross join lateral (
+      select j.priority, j.run_at
+      from "graphile_worker"._private_jobs j
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
+      and j.task_id = any (
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::TEXT[]))
+      )
+      and case
+        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+      end <= $1::INTEGER
+      order by j.priority, j.run_at
+      limit 1
+    ) head
+    where q.is_available = true
+    order by head.priority, head.run_at
+    limit $6::INTEGER
+    for no key update of q skip locked
+  ),
+  queued as (
+    select head.*, q.queue_name
+    from free_queues q
+    cross join lateral (
+      select j.id, j.priority, j.run_at, j.job_queue_id, case
+        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+      end as size
+      from "graphile_worker"._private_jobs j
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
+      and j.task_id = any (
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::TEXT[]))
+      )
+      and case
+        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+      end <= $1::INTEGER
+      order by j.priority, j.run_at
+      limit 1
+      for no key update skip locked
+    ) head
+  ),
+  foremost as (
+    select * from unqueued union all select * from queued
+    order by priority, run_at, id
+    limit $6::INTEGER
+  ),
+  chosen as (
+    select *
+    from foremost
+    where size <= least(1024, $1::INTEGER / 256) or id in (
+      select id
+      from (
+        select id, sum(case when size <= $1::INTEGER then size else 0 end) over (order by priority, run_at, id rows unbounded preceding) - case when size <= $1::INTEGER then size else 0 end as before
+        from foremost
+        where size > least(1024, $1::INTEGER / 256)
+      ) f
+      where before < 67108864
+    )
+  )
+,
+  locked_queues as (
+    update "graphile_worker"._private_job_queues q
+    set locked_at = now(), locked_by = $7::VARCHAR
+    from chosen c
+    where q.id = c.job_queue_id
+  )
+update "graphile_worker"._private_jobs j
+set attempts = j.attempts + 1, locked_at = now(), locked_by = $7::VARCHAR
+from chosen c, "graphile_worker"._private_tasks t
+where j.id = c.id and t.id = j.task_id
+returning
+  j.id,
+  t.identifier as task_identifier,
+  case when c.size <= $1::INTEGER then cast(j.payload as text) else '' end as payload_text,
+  c.queue_name,
+  j.priority,
+  greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
+  j.attempts, j.max_attempts, j.key,
+  cast(j.flags as text) as flags_text,
+  (select cast(extract(epoch from now()) * 1000000 as bigint)) as locked_us,
+  c.job_queue_id as queue_id
