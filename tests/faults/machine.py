@@ -8,7 +8,7 @@ Graphile Worker made: what is here is what the contract says of both.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -28,6 +28,8 @@ ages = st.sampled_from([0, 0, 0, 1, 2])
 writes = st.sampled_from(["complete", "fail", "give_back", "let_go"])
 held_queues = st.lists(st.sampled_from(["q1", "q2"]), max_size=1)
 EVERYWHERE = range(6)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SchemaMachine(CallsMachine):
@@ -90,7 +92,9 @@ class SchemaMachine(CallsMachine):
             self.rows(later, at=at, ids=[row_id for row_id in ids if row_id is not None])
         self.model.claim(pool, [job.id for job in jobs], at, count, tasks, set(forbidden))
         for job in jobs:
-            self.runs.setdefault((pool, job.id), []).append(Run(job._replace(locked_at=at)))
+            self.runs.setdefault((pool, job.id), []).append(
+                Run(job._replace(locked_us=(at - _EPOCH) // timedelta(microseconds=1)))
+            )
             known = self.model.jobs[job.id]
             assert (job.attempts, job.task_identifier, job.queue_name) == (known.attempts, known.task, known.queue)
             assert job.payload == known.payload

@@ -12,7 +12,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from sqlalchemy.ext.asyncio import AsyncTransaction
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements import outcomes, stale_locks, workers
+from gw_sqla.statements import stale_locks, workers
 from tests.faults.machine import SchemaMachine, ages
 from tests.faults.machine_calls import alone
 from tests.faults.worlds import POOLS
@@ -61,13 +61,10 @@ class RecoveringMachine(SchemaMachine):
         _, runs = self.choose(pool, [place], age)
         if not runs:
             return
-        job = self.pools[pool].runs[runs[0].job_id].job
-        named = {"id": job.id, "attempt": job.attempts, "keyed": job.key is not None, "locked_at": job.locked_at}
-        named |= {"queue_id": job.queue_id, "pool_id": pool}
         savepoint = self.loop.run(self._savepoint())
-        [answer] = self.loop.run(self._execute(outcomes.complete_by_handler(self.schema), named))
+        completed = self.loop.run(self.pools[pool].complete_by_handler(runs[0].job_id))
         if is_committed:
-            assert answer.completed == bool(self.model.complete(runs)[0])
+            assert completed == self.model.complete(runs)[0]
         else:
             self.loop.run(savepoint.rollback())
 
