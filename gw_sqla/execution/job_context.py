@@ -89,8 +89,9 @@ class JobContext:
     async def add_job(self, task: Task[Any] | str, payload: Any = None, **options: Any) -> JobRow:
         """Add a job in a transaction of its own; arguments as in ``JobRepository.add_job``.
 
-        It exists even if this job fails afterwards. To add it with other writes, use ``session()`` and
-        ``repository``. From a sync handler: ``anyio.from_thread.run(ctx.add_job, ...)``.
+        It exists even if this job fails afterwards, or the transaction of its session is rolled back. To add it with
+        other writes, give ``repository`` their session.
+        From a sync handler: ``anyio.from_thread.run(ctx.add_job, ...)``.
         """
         async with self.session() as session:
             return await self.repository.add_job(session, task, payload, **options)

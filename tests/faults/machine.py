@@ -1,277 +1,187 @@
-"""A state machine that does the same to a worker schema and to the model, and compares every row after each step.
+"""The state machine with workers: they claim, and write what became of older and newer runs, around what others lock.
 
-Each run is one transaction, rolled back at its end: it begins with an empty schema, and its time stands still, so
-that backoffs compare to the microsecond. The schema may be one that gw_sqla or one that Graphile Worker made:
-what is here is what the contract says of both.
+All is in one transaction, so all claims have one time; each is moved to a time of its own afterwards, as if time had
+passed: then a lock that is younger than a run is told from its own. The schema may be one that gw_sqla or one that
+Graphile Worker made: what is here is what the contract says of both.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Sequence
-from datetime import timedelta
-from functools import lru_cache
-from typing import Any, ClassVar
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from sqlalchemy import NullPool, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.sql.elements import TextClause
+from hypothesis.stateful import precondition, rule
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gw_sqla.statements.quoting import quoted
-from tests.faults.model import EXPIRED, Model, ModelJob, Spec
-from tests.faults.worlds import (
-    KEYS,
-    POOLS,
-    RECENTLY,
-    REFUSED,
-    TASKS,
-    arguments,
-    fields,
-    keyed_apart,
-    picks,
-    specs,
-    times,
-)
+from gw_sqla.jobs.run import Run
+from tests.faults.machine_calls import CallsMachine, alone
+from tests.faults.model import Spec
+from tests.faults.model_runs import ModelRun
+from tests.faults.worlds import KEYS, POOLS, TASKS, picks
 from tests.statements.pool import Pool
 
-_ROWS = """select j.id, t.identifier as task, j.payload, q.queue_name as queue, j.run_at, j.max_attempts, j.key,
-  j.priority, (select array_agg(flag order by flag) from jsonb_object_keys(j.flags) as flag) as flags, j.attempts,
-  j.revision, j.last_error,
-  case when j.locked_at < now() - interval '4 hours' then :expired else '' end || j.locked_by as locked_by,
-  j.updated_at = now() as updated, j.is_available
-from __schema__._private_jobs as j
-left join __schema__._private_tasks as t on t.id = j.task_id
-left join __schema__._private_job_queues as q on q.id = j.job_queue_id
-order by j.id"""
+pools = st.sampled_from(POOLS)
+ages = st.sampled_from([0, 0, 0, 1, 2])
+"""Of the runs of a job by one pool: the newest, the one before it."""
+writes = st.sampled_from(["complete", "fail", "give_back", "let_go"])
+held_queues = st.lists(st.sampled_from(["q1", "q2"]), max_size=1)
+EVERYWHERE = range(6)
 
-_QUEUES = """select queue_name, case when locked_at < now() - interval '4 hours' then :expired else '' end || locked_by
-from __schema__._private_job_queues"""
-
-_ADD = """select * from __schema__.add_job(
-  :task, cast(:payload as json), :queue, :run_at, :max_attempts, :key, :priority, cast(:flags as text[]), :mode)"""
-
-_ADD_MANY = """select * from __schema__.add_jobs(array(
-  select s from json_populate_recordset(cast(null as __schema__.job_spec), cast(:specs as json)) as s
-), :preserve)"""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class SchemaMachine(RuleBasedStateMachine):
-    """To be subclassed with the ``url`` of a migrated database and the ``schema`` to drive."""
-
-    url: ClassVar[str]
-    schema: ClassVar[str] = "graphile_worker"
+class SchemaMachine(CallsMachine):
+    """To be subclassed as `CallsMachine`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = asyncio.Runner()
-        self.engine = create_async_engine(self.url, poolclass=NullPool)
-        self.connection: AsyncConnection = self.loop.run(self._connect())
         self.pools = {name: Pool(self.connection, name, self.schema) for name in POOLS}
-        self.model = Model(self.rows("select now()")[0][0])
-
-    async def _connect(self) -> AsyncConnection:
-        return await self.engine.connect()
+        self.runs: dict[tuple[str, int], list[Run]] = {}
+        self.claims = 0
+        self.begin = self.model.now
+        self.others: AsyncConnection | None = None
 
     def teardown(self) -> None:
-        self.loop.run(self.connection.close())
-        self.loop.close()
+        if self.others is not None:
+            self.loop.run(self.others.close())
+        super().teardown()
 
-    def rows(self, sql: str, **parameters: Any) -> Sequence[Any]:
-        """Run SQL in the machine's transaction."""
-        return self.loop.run(self._rows(sql, parameters))
+    @alone
+    @rule(pool=pools, places=picks, is_update=st.booleans(), queues=held_queues)
+    def others_lock(self, pool: str, places: list[int], is_update: bool, queues: list[str]) -> None:
+        """Somebody's transaction locks rows, and stays open."""
+        self.loop.run(self.connection.commit())
+        self.has_committed = True
+        self.model.now = self.rows("select now()")[0][0]
+        if self.others is None:
+            self.others = self.loop.run(self._connect())
+        ids = [job_id for job_id in self.picked(places, pool) if job_id in self.model.jobs]
+        lock = "for no key update" if is_update else "for key share"
+        jobs = f"select 1 from __schema__._private_jobs where id = any (:ids) {lock}"
+        self.rows(jobs, self.others, ids=ids)
+        lock_queues = "select 1 from __schema__._private_job_queues where queue_name = any (:names) for update"
+        self.rows(lock_queues, self.others, names=queues)
+        self.model.held_jobs = dict.fromkeys(ids, is_update)
+        self.model.held_queues = set(queues)
 
-    async def _rows(self, sql: str, parameters: dict[str, Any]) -> Sequence[Any]:
-        result = await self.connection.execute(_text(sql, self.schema), parameters)
-        return result.all() if result.returns_rows else []
-
-    def picked(self, places: Sequence[int], pool: str | None = None) -> list[int]:
-        """Return the ids at these places: of the jobs that the pool has first, then of the others."""
-        ids = sorted(self.model.jobs, key=lambda job_id: (self.model.jobs[job_id].locked_by != pool, job_id))
-        return [ids[place] if place < len(ids) else 2**40 + place for place in places]
-
-    @initialize(many=keyed_apart)
-    def begin_with_some_jobs(self, many: list[Spec]) -> None:
-        self.rows("delete from __schema__._private_jobs")
-        self.rows("delete from __schema__._private_job_queues")
-        self.add_jobs(many, preserve=False)
-
-    @rule(spec=specs, mode=st.sampled_from([None, "replace", "preserve_run_at", "unsafe_dedupe"]))
-    def add_job(self, spec: Spec, mode: str | None) -> None:
-        (row,) = self.rows(_ADD, **arguments(spec), mode=mode)
-        dedupe = mode == "unsafe_dedupe" and spec.key is not None
-        assert row.id == self.model.add(spec, row.id, preserve_run_at=mode == "preserve_run_at", dedupe=dedupe)
-        assert (row.key, row.revision) == (spec.key, self.model.jobs[row.id].revision)
-
-    def add_jobs(self, many: list[Spec], preserve: bool) -> None:
-        added = self.rows(_ADD_MANY, specs=json.dumps([fields(spec) for spec in many]), preserve=preserve)
-        assert len(added) == len(many)
-        ids = {row.key: row.id for row in added if row.key is not None}
-        plain = {row.id for row in added if row.key is None}
-        stored = {row.id: row for row in self.rows(_ROWS, expired=EXPIRED) if row.id in plain}
-        for spec in many:
-            if spec.key is not None:
-                assert self.model.add(spec, ids[spec.key], preserve_run_at=preserve) == ids[spec.key]
-                continue
-            self.model.add(
-                spec, 0
-            )  # the order of rows without a key is not in the contract: find this one's by its values
-            job = self.model.jobs.pop(0)
-            self.model.updated.discard(0)
-            job.id = next(job_id for job_id, row in stored.items() if not _differences(row, job))
-            del stored[job.id]
-            self.model.jobs[job.id] = job
-            self.model.updated.add(job.id)
-
-    @rule(many=keyed_apart, preserve=st.booleans())
-    def add_some_jobs(self, many: list[Spec], preserve: bool) -> None:
-        self.add_jobs(many, preserve=preserve)
-
-    @rule(spec=specs, change=st.sampled_from(list(REFUSED)))
-    def add_what_is_refused(self, spec: Spec, change: str) -> None:
-        sqlstate, bad = REFUSED[change]
-        self.refused(sqlstate, _ADD, **{**arguments(spec), "mode": None, **bad})
-        twice = json.dumps([{**fields(spec), "job_key": "k1"}] * 2)
-        self.refused("21000", _ADD_MANY, specs=twice, preserve=False)
-
-    @rule(key=st.sampled_from(KEYS))
-    def remove_job(self, key: str) -> None:
-        (row,) = self.rows("select * from __schema__.remove_job(:key)", key=key)
-        assert row.id == self.model.remove(key)
-
-    @rule(places=picks)
-    def complete_jobs(self, places: list[int]) -> None:
-        ids = self.picked(places)
-        rows = self.rows("select id from __schema__.complete_jobs(:ids)", ids=ids)
-        assert {row.id for row in rows} == self.model.complete_by_hand(ids)
-
-    @rule(places=picks, message=st.sampled_from([None, "because"]))
-    def permanently_fail_jobs(self, places: list[int], message: str | None) -> None:
-        ids = self.picked(places)
-        rows = self.rows("select id from __schema__.permanently_fail_jobs(:ids, :message)", ids=ids, message=message)
-        assert {row.id for row in rows} == self.model.fail_by_hand(ids, message)
+    @precondition(lambda machine: machine.model.is_held)
+    @rule()
+    def others_end(self) -> None:
+        assert self.others is not None
+        self.loop.run(self.others.rollback())
+        self.model.held_jobs.clear()
+        self.model.held_queues.clear()
 
     @rule(
-        places=picks,
-        run_at=times,
-        priority=st.none() | st.sampled_from([-9, 9]),
-        attempts=st.sampled_from([None, None, 0, 3, 25]),
-        max_attempts=st.sampled_from([None, None, 1, 3]),
-    )
-    def reschedule_jobs(self, places: list[int], **changes: Any) -> None:
-        ids = self.picked(places)
-        call = "__schema__.reschedule_jobs(:ids, :run_at, :priority, :attempts, :max_attempts)"
-        rows = self.rows(f"select id from {call}", ids=ids, **changes)
-        assert {row.id for row in rows} == self.model.reschedule(ids, changes)
-
-    @rule(pools=st.lists(st.sampled_from([*POOLS, "pool-of-another"]), unique=True))
-    def force_unlock_workers(self, pools: list[str]) -> None:
-        self.rows("select 1 from __schema__.force_unlock_workers(:pools)", pools=pools)
-        self.model.unlock(pools)
-
-    @rule(pool=st.sampled_from(POOLS))
-    def hours_pass_for(self, pool: str) -> None:
-        for table in ("_private_jobs", "_private_job_queues"):
-            sql = f"update __schema__.{table} set locked_at = locked_at - interval '5 hours' where locked_by = :pool"
-            self.rows(sql, pool=pool)
-        self.model.expire(pool)
-
-    @rule(
-        pool=st.sampled_from(POOLS),
+        pool=pools,
         count=st.sampled_from([1, 2, 10]),
         tasks=st.sampled_from([TASKS, TASKS, TASKS, ["b", "unheard of"]]),
         forbidden=st.sampled_from([[], [], ["f"], ["f", "g"]]),
     )
     def claim(self, pool: str, count: int, tasks: list[str], forbidden: list[str]) -> None:
+        if self.model.is_held:
+            count = 10  # a few may be less urgent than others: queues are chosen before their jobs are locked
         jobs = self.loop.run(self.pools[pool].claim(count, tasks=tasks, forbidden=forbidden))
-        self.model.claim(pool, [job.id for job in jobs], count, tasks, set(forbidden))
+        self.claims += 1
+        at = self.begin + timedelta(seconds=self.claims)
+        for table in ("jobs", "job_queues"):
+            ids = [job.id if table == "jobs" else job.queue_id for job in jobs]
+            later = f"update __schema__._private_{table} set locked_at = :at where id = any (:ids)"
+            self.rows(later, at=at, ids=[row_id for row_id in ids if row_id is not None])
+        self.model.claim(pool, [job.id for job in jobs], at, count, tasks, set(forbidden))
         for job in jobs:
+            self.runs.setdefault((pool, job.id), []).append(
+                Run(job._replace(locked_us=(at - _EPOCH) // timedelta(microseconds=1)))
+            )
             known = self.model.jobs[job.id]
             assert (job.attempts, job.task_identifier, job.queue_name) == (known.attempts, known.task, known.queue)
             assert job.payload == known.payload
 
-    @rule(pool=st.sampled_from(POOLS))
+    @rule(pool=pools)
     def claim_all(self, pool: str) -> None:
         self.claim(pool, 10, TASKS, [])
 
-    @rule(pool=st.sampled_from(POOLS), all_but=picks)
+    @rule(pool=pools, all_but=picks)
     def claim_and_fail(self, pool: str, all_but: list[int]) -> None:
         self.claim_all(pool)
-        self.fail(pool, [place for place in range(5) if place not in all_but], final=False)
+        self.fail(pool, [place for place in range(5) if place not in all_but], age=0, final=False)
 
-    @rule()
-    def backoffs_pass(self) -> None:
-        self.rows("update __schema__._private_jobs set run_at = :then where run_at > now()", then=RECENTLY)
-        for job in self.model.jobs.values():
-            job.run_at = RECENTLY if job.run_at > self.model.now else job.run_at
+    @alone
+    @rule(pool=pools, how_lost=st.sampled_from(["unlocked", "replaced", "given back"]), what=writes)
+    def an_older_run_writes(self, pool: str, how_lost: str, what: str) -> None:
+        """A pool loses the locks of its runs, claims the jobs anew, and writes what became of the older runs.
 
-    @rule(pool=st.sampled_from(POOLS), places=picks)
-    def complete(self, pool: str, places: list[int]) -> None:
+        One that is replaced after it was unlocked, or that is given back, is in the same attempt again.
+        """
+        self.claim_all(pool)
+        if how_lost == "given back":
+            self.give_back(pool, EVERYWHERE, age=0)
+        else:
+            self.force_unlock_workers([pool])
+        if how_lost == "replaced":
+            for key in KEYS:
+                self.add_job(Spec(TASKS[0], key=key), None)
+        self.claim_all(pool)
+        self.write(what, pool, EVERYWHERE, age=1)
+
+    @alone
+    @rule(pool=pools, places=picks, is_update=st.booleans(), queues=held_queues, what=writes)
+    def write_around_locks(self, pool: str, places: list[int], is_update: bool, queues: list[str], what: str) -> None:
+        self.claim_all(pool)
+        self.others_lock(pool, places, is_update, queues)
+        self.write(what, pool, EVERYWHERE, age=0)
+
+    def write(self, what: str, pool: str, places: Sequence[int], age: int) -> None:
+        if what == "fail":
+            self.fail(pool, places, age, final=False)
+        else:
+            {"complete": self.complete, "give_back": self.give_back, "let_go": self.let_go}[what](pool, places, age)
+
+    @rule(pool=pools, places=picks, age=ages)
+    def complete(self, pool: str, places: Sequence[int], age: int) -> None:
+        ids, runs = self.choose(pool, places, age)
+        written = self.loop.run(self.pools[pool].complete(*ids, around_locks=self.model.is_held))
+        assert (written, self.pools[pool].busy) == self.model.complete(runs)
+
+    @alone
+    @rule(pool=pools, age=ages)
+    def complete_alike(self, pool: str, age: int) -> None:
+        _, runs = self.choose(pool, EVERYWHERE, age)
+        runs = [run for run in runs if run.key is run.queue is None and run.attempt == runs[0].attempt]
+        if runs:
+            done = self.loop.run(self.pools[pool].complete_alike(*(run.job_id for run in runs)))
+            assert done == self.model.complete_alike(runs)
+
+    @rule(pool=pools, places=picks, age=ages, final=st.booleans())
+    def fail(self, pool: str, places: Sequence[int], age: int, final: bool) -> None:
+        ids, runs = self.choose(pool, places, age)
+        what: dict[str, Any] = {"messages": ["oh"] * len(ids), "final": [final] * len(ids)}
+        written = self.loop.run(self.pools[pool].fail(*ids, **what, around_locks=self.model.is_held))
+        assert (written, self.pools[pool].busy) == self.model.fail(runs, "oh", final=final)
+
+    @rule(pool=pools, places=picks, age=ages)
+    def give_back(self, pool: str, places: Sequence[int], age: int) -> None:
+        ids, runs = self.choose(pool, places, age)
+        written = self.loop.run(self.pools[pool].give_back(*ids, around_locks=self.model.is_held))
+        assert (written, self.pools[pool].busy) == self.model.give_back(runs)
+
+    @rule(pool=pools, places=picks, age=ages)
+    def let_go(self, pool: str, places: Sequence[int], age: int) -> None:
+        ids, runs = self.choose(pool, places, age)
+        assert self.loop.run(self.pools[pool].let_go(*ids)) == self.model.let_go(pool, runs)
+
+    def choose(self, pool: str, places: Sequence[int], age: int) -> tuple[list[int], list[ModelRun]]:
+        """Return the jobs at these places, and the pool's runs of them: the newest, or older ones.
+
+        The pool's next write is about these.
+        """
         ids = self.picked(places, pool)
-        assert self.loop.run(self.pools[pool].complete(*ids)) == self.model.complete(pool, ids)
-
-    @rule(pool=st.sampled_from(POOLS), places=picks, final=st.booleans())
-    def fail(self, pool: str, places: list[int], final: bool) -> None:
-        ids = self.picked(places, pool)
-        failed = self.loop.run(self.pools[pool].fail(*ids, messages=["oh"] * len(ids), final=[final] * len(ids)))
-        assert failed == self.model.fail(pool, ids, "oh", final=final)
-
-    @rule(pool=st.sampled_from(POOLS), places=picks)
-    def give_back(self, pool: str, places: list[int]) -> None:
-        ids = self.picked(places, pool)
-        assert self.loop.run(self.pools[pool].give_back(*ids)) == self.model.give_back(pool, ids)
-
-    @rule(pool=st.sampled_from(POOLS), places=picks)
-    def let_go(self, pool: str, places: list[int]) -> None:
-        known = self.picked(places)
-        queues = [run.job.queue_name for job_id, run in self.pools[pool].runs.items() if job_id in known]
-        assert self.loop.run(self.pools[pool].let_go(*known)) == self.model.let_go(pool, known, queues)
-
-    @invariant()
-    def the_rows_are_the_models(self) -> None:
-        rows = self.rows(_ROWS, expired=EXPIRED)
-        assert [row.id for row in rows] == sorted(self.model.jobs)
-        for row in rows:
-            job = self.model.jobs[row.id]
-            differences = _differences(row, job)
-            assert not differences, f"{differences} of {job}"
-            job.run_at = row.run_at
-            assert row.is_available == job.available, job
-            assert row.updated == (row.id in self.model.updated), f"updated_at of {job}"
-        queues = dict(tuple(row) for row in self.rows(_QUEUES, expired=EXPIRED))
-        assert {name: queues[name] for name in self.model.queues} == self.model.queues
-        if self.model.updated:
-            self.rows(
-                "update __schema__._private_jobs set updated_at = '2000-01-01', "
-                "created_at = case when id = any (:touched) then timestamptz '1999-01-01' else '2000-01-01' end",
-                touched=list(self.model.touched),
-            )
-            self.model.updated.clear()
-
-    def refused(self, sqlstate: str, sql: str, **parameters: Any) -> None:
-        """Run what the database must refuse with this SQLSTATE; the transaction goes on."""
-
-        async def try_it() -> None:
-            async with self.connection.begin_nested():
-                await self._rows(sql, parameters)
-
-        with pytest.raises(DBAPIError) as refusal:
-            self.loop.run(try_it())
-        assert getattr(refusal.value.orig, "sqlstate", None) == sqlstate, refusal.value
-
-
-@lru_cache
-def _text(sql: str, schema: str) -> TextClause:
-    return text(sql.replace("__schema__", quoted(schema)))
-
-
-def _differences(row: Any, job: ModelJob) -> dict[str, tuple[object, object]]:
-    """What the row has, and what it should have, where that is not the same; the id aside."""
-    has = {**row._mapping, "flags": row.flags and tuple(row.flags)}
-    if abs(row.run_at - job.run_at) <= timedelta(microseconds=2):  # exp() rounds otherwise in Python
-        has["run_at"] = job.run_at
-    return {name: (has[name], value) for name, value in vars(job).items() if name != "id" and has[name] != value}
+        chosen: list[ModelRun] = []
+        for job_id in ids:
+            if known := self.model.runs.get((pool, job_id)):
+                place = max(0, len(known) - 1 - age)
+                chosen.append(known[place])
+                self.pools[pool].runs[job_id] = self.runs[pool, job_id][place]
+        return ids, chosen

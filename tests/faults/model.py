@@ -1,20 +1,17 @@
-"""The worker schema in plain Python: what the contract says that its functions and a worker's statements do.
+"""The worker schema in plain Python: what the contract says that its functions do; workers: `tests.faults.model_runs`.
 
 Time stands still at ``now``, as in one transaction of PostgreSQL; what lies behind it is due.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-Lock = str | None
-
-EXPIRED = "expired "
-"""What a model's lock owner begins with when its lock is more than four hours old."""
+LONGEST_LOCK = timedelta(hours=4)
+"""From then on the functions for people touch a job that is locked."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,16 @@ class Spec:
     key: str | None = None
     priority: int | None = None
     flags: tuple[str, ...] | None = None
+
+
+class Lock(NamedTuple):
+    """Who has locked a job or a queue, and when; nobody is (None, None)."""
+
+    pool: str | None = None
+    at: datetime | None = None
+
+
+UNLOCKED = Lock()
 
 
 @dataclass
@@ -47,16 +54,11 @@ class ModelJob:
     attempts: int = 0
     revision: int = 0
     last_error: str | None = None
-    locked_by: Lock = None
+    lock: Lock = UNLOCKED
 
     @property
     def available(self) -> bool:
-        return self.locked_by is None and self.attempts < self.max_attempts
-
-    @property
-    def touchable(self) -> bool:
-        """Whether the functions for people may change it: nobody has it, or somebody for more than four hours."""
-        return self.locked_by is None or self.locked_by.startswith(EXPIRED)
+        return self.lock is UNLOCKED and self.attempts < self.max_attempts
 
     @property
     def urgency(self) -> tuple[int, datetime]:
@@ -67,8 +69,7 @@ class ModelJob:
 class Model:
     """All jobs and queues. ``updated`` has the ids of jobs whose updated_at the last call had to set.
 
-    ``touched`` has those that were changed since they were added, by other than workers; ``claims``, for each pool and
-    job, the attempt and the key of its last claim: what a run of it knows.
+    ``touched`` has those that were changed since they were added, by other than workers.
     """
 
     now: datetime
@@ -76,7 +77,6 @@ class Model:
     queues: dict[str, Lock] = field(default_factory=dict)
     updated: set[int] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
-    claims: dict[tuple[str, int], tuple[int, str | None]] = field(default_factory=dict)
 
     def touch(self, job: ModelJob) -> None:
         self.updated.add(job.id)
@@ -88,7 +88,7 @@ class Model:
     def add(self, spec: Spec, new_id: int, *, preserve_run_at: bool = False, dedupe: bool = False) -> int:
         """Add a job; ``new_id`` is its id if it is a new row. Return the id of the job that stands for it."""
         if spec.queue is not None:
-            self.queues.setdefault(spec.queue, None)
+            self.queues.setdefault(spec.queue, UNLOCKED)
         held = self.with_key(spec.key)
         if held is not None and dedupe:
             held.revision += 1
@@ -128,7 +128,7 @@ class Model:
         job = self.with_key(key)
         if job is None:
             return None
-        if job.touchable:
+        if self._is_touchable(job):
             del self.jobs[job.id]
         else:
             job.key = None
@@ -162,129 +162,30 @@ class Model:
     def unlock(self, pools: Collection[str]) -> None:
         """Clear the locks of pools, expired or not."""
         for job in self.jobs.values():
-            if job.locked_by is not None and job.locked_by.removeprefix(EXPIRED) in pools:
-                job.locked_by = None
-        for name, owner in self.queues.items():
-            if owner is not None and owner.removeprefix(EXPIRED) in pools:
-                self.queues[name] = None
+            if job.lock.pool in pools:
+                job.lock = UNLOCKED
+        for name, lock in self.queues.items():
+            if lock.pool in pools:
+                self.queues[name] = UNLOCKED
 
-    def expire(self, pool: str) -> None:
-        """Let the locks of a pool grow older than four hours."""
+    def age(self, pool: str, by: timedelta) -> None:
+        """Let the locks of a pool grow older."""
         for job in self.jobs.values():
-            if job.locked_by == pool:
-                job.locked_by = EXPIRED + pool
-        for name, owner in self.queues.items():
-            if owner == pool:
-                self.queues[name] = EXPIRED + pool
+            job.lock = _aged(job.lock, by) if job.lock.pool == pool else job.lock
+        for name, lock in self.queues.items():
+            self.queues[name] = _aged(lock, by) if lock.pool == pool else lock
 
-    def recover(self, pool: str, delay: timedelta, message: str) -> set[int]:
-        """A pool is dead: free what it has; its jobs wait, and keep the attempt as spent."""
-        freed = {job.id for job in self.jobs.values() if (job.locked_by or "").removeprefix(EXPIRED) == pool}
-        for job_id in freed:
-            self.jobs[job_id].run_at = max(self.jobs[job_id].run_at, self.now + delay)
-            self.jobs[job_id].last_error = message
-        self.unlock([pool])
-        return freed
+    def is_expired(self, lock: Lock) -> bool:
+        return lock.at is not None and lock.at < self.now - LONGEST_LOCK
 
-    def unlock_expired(self) -> int:
-        """Free what an owner that never registered has held for more than four hours; return how many jobs."""
-        expired = [job for job in self.jobs.values() if (job.locked_by or "").startswith(EXPIRED)]
-        for job in expired:
-            job.locked_by = None
-            job.run_at = max(job.run_at, self.now)
-        for name, owner in self.queues.items():
-            self.queues[name] = None if (owner or "").startswith(EXPIRED) else owner
-        return len(expired)
-
-    def claim(self, pool: str, claimed: Sequence[int], count: int, tasks: Collection[str], flags: set[str]) -> None:
-        """Check that a claim took what it had to take, and lock that."""
-        lanes: dict[object, list[ModelJob]] = {}
-        for job in self.jobs.values():
-            if self._claimable(job, tasks, flags):
-                lanes.setdefault(job.id if job.queue is None else job.queue, []).append(job)
-        heads = sorted(min(job.urgency for job in lane) for lane in lanes.values())
-        assert len(set(claimed)) == len(claimed)
-        chosen = [self.jobs[job_id] for job_id in claimed]
-        for job in chosen:
-            assert job in lanes.pop(job.id if job.queue is None else job.queue, []), f"{job} was not to be had"
-        assert sorted(job.urgency for job in chosen) == heads[:count]
-        for job in chosen:
-            job.attempts += 1
-            job.locked_by = pool
-            self.claims[pool, job.id] = job.attempts, job.key
-            if job.queue is not None:
-                self.queues[job.queue] = pool
-
-    def complete(self, pool: str, ids: Collection[int]) -> set[int]:
-        finished = self._owned(pool, ids)
-        for job in finished:
-            del self.jobs[job.id]
-        return self._finish(pool, finished)
-
-    def fail(self, pool: str, ids: Collection[int], message: str, *, final: bool) -> set[int]:
-        finished = self._owned(pool, ids)
-        for job in finished:
-            job.last_error = message
-            job.run_at = max(self.now, job.run_at) + timedelta(seconds=math.exp(min(job.attempts, 10)))
-            job.attempts = max(job.attempts, job.max_attempts) if final else job.attempts
-        return self._finish(pool, finished)
-
-    def give_back(self, pool: str, ids: Collection[int]) -> set[int]:
-        finished = self._owned(pool, ids)
-        for job in finished:
-            if (job.attempts, job.key) == self.claims[pool, job.id]:
-                job.attempts = max(0, job.attempts - 1)
-        return self._finish(pool, finished)
-
-    def let_go(self, pool: str, known: Collection[int], queues: Collection[str | None]) -> set[int]:
-        """The pool unlocks all but the jobs of the runs it knows, and then the queues that it has for nothing."""
-        everything = self._held(pool, self.jobs)
-        named = {job.id for job in self._owned(pool, known)}
-        for job in everything:
-            if job.id in named:
-                continue
-            removed = job.key is None and job.attempts >= job.max_attempts and job.id in self.touched
-            job.attempts -= not removed and job.attempts > 0
-            job.locked_by = None
-        wanted = {job.queue for job in everything if job.id in named} | set(queues)
-        for name, owner in self.queues.items():
-            if owner is not None and owner.removeprefix(EXPIRED) == pool and name not in wanted:
-                self.queues[name] = None
-        return {job.id for job in everything} - named
-
-    def _finish(self, pool: str, finished: Iterable[ModelJob]) -> set[int]:
-        for job in finished:
-            job.locked_by = None
-            if job.queue is not None and (self.queues[job.queue] or "").removeprefix(EXPIRED) == pool:
-                self.queues[job.queue] = None
-        return {job.id for job in finished}
-
-    def _claimable(self, job: ModelJob, tasks: Collection[str], flags: set[str]) -> bool:
-        queue_is_free = job.queue is None or self.queues[job.queue] is None
-        return (
-            job.available
-            and queue_is_free
-            and job.run_at <= self.now
-            and job.task in tasks
-            and not flags.intersection(job.flags or ())
-        )
+    def _is_touchable(self, job: ModelJob) -> bool:
+        """Whether the functions for people may change it: nobody has it, or somebody for more than four hours."""
+        return job.lock is UNLOCKED or self.is_expired(job.lock)
 
     def _touchable(self, ids: Collection[int]) -> list[ModelJob]:
-        return [job for job in self.jobs.values() if job.id in ids and job.touchable]
+        return [job for job in self.jobs.values() if job.id in ids and self._is_touchable(job)]
 
-    def _owned(self, pool: str, ids: Collection[int]) -> list[ModelJob]:
-        """The jobs among the ids that the pool has by its last claim of them."""
-        return [job for job in self._held(pool, ids) if self._is_of_last_claim(pool, job)]
 
-    def _is_of_last_claim(self, pool: str, job: ModelJob) -> bool:
-        attempts, key = self.claims[pool, job.id]
-        was_removed = key is not None and job.key is None and job.attempts == job.max_attempts
-        return job.attempts == attempts or was_removed
-
-    def _held(self, pool: str, ids: Collection[int]) -> list[ModelJob]:
-        """The jobs among the ids that are locked for the pool; how old its lock is does not matter."""
-        return [
-            job
-            for job in self.jobs.values()
-            if job.id in ids and job.locked_by is not None and job.locked_by.removeprefix(EXPIRED) == pool
-        ]
+def _aged(lock: Lock, by: timedelta) -> Lock:
+    assert lock.at is not None
+    return Lock(lock.pool, lock.at - by)

@@ -1,5 +1,7 @@
-"""A storm: several workers on thousands of jobs, workers killed and PostgreSQL crashed at random, for a bounded time.
+"""A storm: several workers on thousands of jobs, and all that can befall them at random, for a bounded time.
 
+Workers on asyncio and on trio, some of them behind PgBouncer, are killed, and paused for longer than their threshold;
+PostgreSQL is crashed; administrators do what they should not (`tests.faults.storm_administrators`).
 ``python -m tests.faults.storm`` runs a long one and prints its figures; so does ``nox -s storm``.
 """
 
@@ -8,156 +10,71 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import re
 import sys
 import tempfile
-import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gw_sqla import AsyncSession, JobRepository, JobSpec, migrate
-from tests.cli.command import ROOT, environment
-from tests.faults.storm_app import RUNS, WORKER
-from tests.faults.storm_judge import Aftermath, Death, Run
-from tests.support.forks import Program
+from tests.faults.storm_administrators import REFUSING, Administrators, fields
+from tests.faults.storm_app import RUNS, WRITES
+from tests.faults.storm_judge import Aftermath, Death, Deeds, Run, Taken
+from tests.faults.storm_worker import Plan, Watch, Worker
+from tests.support.pgbouncer import find_pgbouncer, start_pgbouncer
 from tests.support.server import RestartableServer, connect, execute, restartable_server
 
-_POOL = re.compile(r"worker (pool-[0-9a-f]+) runs")
-_HELD = """select locked_by from graphile_worker._private_jobs where locked_by is not null
-union select locked_by from graphile_worker._private_job_queues where locked_by is not null"""
 _LOCKED = """select (select count(*) from graphile_worker._private_jobs where locked_at is not null)
-  + (select count(*) from graphile_worker._private_job_queues where locked_at is not null)"""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How bad a storm is; the same seed draws the same faults in the same order, not at the same moments."""
-
-    jobs: int
-    queues: int
-    workers: int
-    seconds: float
-    seed: int
-    patience: float = 120
-    """Seconds after the storm in which all jobs have to be done."""
-    slack: float = 15
-    """Seconds that a recovery may take longer, for a loaded machine and a server that is just restarting."""
-    interval: float = 0.5
-    threshold: float = 5
-    sweep: float = 1
-    delay: float = 1
-
-
-class Worker:
-    """A worker process; its log goes to a file, which tells its pool id."""
-
-    def __init__(self, url: str, number: int, plan: Plan, directory: Path) -> None:
-        self.number = number
-        self._log = directory / f"worker-{number}.log"
-        options: dict[str, object] = {
-            "--app": "tests.faults.storm_app:tasks",
-            "--backend": "trio" if number % 2 else "asyncio",
-            "--concurrency": 4,
-            "--prefetch": 8 if number % 3 == 0 else 0,
-            "--poll-interval": 0.2,
-            "--heartbeat-interval": plan.interval,
-            "--heartbeat-threshold": plan.threshold,
-            "--sweep-interval": plan.sweep,
-            "--recovery-delay": plan.delay,
-        }
-        words = [str(word) for pair in options.items() for word in pair]
-        env = environment({"DATABASE_URL": url, WORKER: str(number)})
-        with self._log.open("wb") as log:
-            self.process = Program("gw_sqla", "worker", *words, env=env, cwd=ROOT, stderr=log)
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    @property
-    def was_taken_for_dead(self) -> bool:
-        """Whether it lived, but could not say so in time: the machine or the server stood still for so long."""
-        return "taken for dead" in self.log
-
-    @property
-    def pool_id(self) -> str | None:
-        """The id of its worker pool; None if it did not get so far."""
-        found = _POOL.search(self.log)
-        return found[1] if found else None
-
-
-class Watch(threading.Thread):
-    """Looks again and again at who holds locks, on a connection of its own."""
-
-    def __init__(self, url: Any) -> None:
-        super().__init__(name="watch", daemon=True)
-        self._url = url
-        self._over = threading.Event()
-        self.looks: list[tuple[datetime, frozenset[str]]] = []
-
-    def run(self) -> None:
-        asyncio.run(self._watch())
-
-    async def _watch(self) -> None:
-        while not self._over.is_set():
-            try:
-                connection = await connect(self._url)
-                try:
-                    while not self._over.is_set():
-                        began = datetime.now(UTC)
-                        rows = await connection.fetch(_HELD)
-                        self.looks.append((began, frozenset(row["locked_by"] for row in rows)))
-                        await asyncio.sleep(0.1)
-                finally:
-                    connection.terminate()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await asyncio.sleep(0.1)  # the server is down: that is what the storm is about
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join()
-
-    def unlocked(self, pool_id: str | None, since: datetime) -> tuple[datetime | None, bool]:
-        """Return when the pool was first seen to hold nothing after ``since``, and whether it held something then."""
-        later = [(at, pools) for at, pools in self.looks if at >= since]
-        held = [at for at, pools in later if pool_id in pools]
-        free = [at for at, pools in later if pool_id not in pools and (not held or at > held[-1])]
-        return (free[0] if free else None), bool(held)
+  + (select count(*) from graphile_worker._private_job_queues where locked_at is not null) as locks"""
+_LEFT = """select (select count(*) from graphile_worker._private_jobs where attempts < max_attempts) as jobs,
+  (select count(*) from graphile_worker._private_sqla_workers) as workers"""
+_FAILED = "select cast(cast(payload as text) as int) from graphile_worker._private_jobs where attempts >= max_attempts"
+_NOW = "update graphile_worker._private_jobs set run_at = now() where run_at > now() and locked_at is null"
+_LONG_PAUSE = (2, 6)
+"""Seconds that a pause is longer than the threshold, at least and at most."""
 
 
 class Storm:
-    """One storm on a server of its own."""
+    """One storm on a server of its own; ``pooler`` is the URL of a PgBouncer before it."""
 
-    def __init__(self, plan: Plan, server: RestartableServer, directory: Path) -> None:
+    def __init__(self, plan: Plan, server: RestartableServer, pooler: str | None, directory: Path) -> None:
         self._plan = plan
         self._server = server
+        self._pooler = pooler
         self._directory = directory
         self._url = server.url.render_as_string(hide_password=False)
         self._random = random.Random(plan.seed)
         self._workers: list[Worker] = []
+        self._paused: dict[Worker, float] = {}
         self._dead: list[tuple[Worker, datetime]] = []
         self._all: list[Worker] = []
+        self._gone: list[str] = []
+        self._taken: list[Taken] = []
         self._restarts = 0
+        self._deeds = Deeds(added=set(range(plan.jobs)))
 
     def run(self) -> Aftermath:
         """Prepare, rage, wait for the calm, look at what is left."""
         asyncio.run(self._prepare())
         watch = Watch(self._url)
+        administrators = Administrators(self._url, self._plan, self._deeds, self._living)
         watch.start()
         try:
             for _ in range(self._plan.workers):
                 self._start()
             self._until_at_work(self._plan.workers)
             began = time.monotonic()
+            administrators.start()
             self._rage(began + self._plan.seconds)
-            left = self._until_done(time.monotonic() + self._plan.patience)
+            administrators.stop()
+            self._until_done(time.monotonic() + self._plan.patience)
             seconds = time.monotonic() - began
+            locked = self._fetch(_LOCKED)[0][0]
             exit_codes = self._stop()
         finally:
             for worker in self._workers:
@@ -165,46 +82,57 @@ class Storm:
                 worker.process.wait()
         time.sleep(0.5)  # some more looks of the watch
         watch.stop()
+        numbers = {worker.pool_id: worker.number for worker in self._all}
+        left = self._fetch(_LEFT)[0]
         return Aftermath(
-            jobs=self._plan.jobs,
             seconds=seconds,
             restarts=self._restarts,
             runs=[Run(**row) for row in self._fetch(f"select {', '.join(Run.__annotations__)} from storm_runs")],
+            writes=[row[0] for row in self._fetch("select n from storm_writes")],
+            deeds=self._deeds,
             deaths=[
                 Death(worker.number, worker.pool_id, at, *watch.unlocked(worker.pool_id, at))
                 for worker, at in self._dead
             ],
-            left=left,
-            locked=self._fetch(_LOCKED)[0][0],
+            taken=self._taken + [Taken(numbers[pool_id], *times) for pool_id, *times in administrators.taken],
+            left=left["jobs"],
+            failed={row[0] for row in self._fetch(_FAILED)},
+            locked=locked + self._fetch(_LOCKED)[0][0],
+            registered=left["workers"],
+            gone=self._gone,
             exit_codes=exit_codes,
             mistaken={worker.number for worker in self._all if worker.was_taken_for_dead},
-            longest_recovery=self._plan.threshold + self._plan.sweep + self._plan.slack,
+            longest_recovery=self._plan.threshold + self._plan.sweep + self._plan.hold + self._plan.slack,
         )
 
     async def _prepare(self) -> None:
         engine = create_async_engine(self._url)
         await migrate(engine)
-        await execute(self._url, RUNS)
-        specs = [
-            JobSpec(task_identifier="storm", payload=n, queue_name=f"q{n % self._plan.queues}" if n % 3 else None)
-            for n in range(self._plan.jobs)
-        ]
+        for sql in (RUNS, WRITES, REFUSING):
+            await execute(self._url, sql)
+        specs = [_spec(n, self._plan.queues) for n in range(self._plan.jobs)]
         for first in range(0, len(specs), 1000):
             async with AsyncSession(engine) as session, session.begin():
                 await JobRepository().add_jobs(session, specs[first : first + 1000])
         await engine.dispose()
 
     def _start(self) -> None:
-        worker = Worker(self._url, len(self._all), self._plan, self._directory)
+        number = len(self._all)
+        worker = Worker(self._url, number, self._plan, self._directory, self._pooler if number % 3 == 1 else None)
         self._all.append(worker)
         self._workers.append(worker)
+
+    def _living(self) -> list[str]:
+        return [pool_id for worker in list(self._workers) if (pool_id := worker.pool_id)]
 
     def _until_at_work(self, least: int) -> list[Worker]:
         """Wait until so many workers work, which takes them some time; return those that do."""
         deadline = time.monotonic() + self._plan.patience
         while True:
+            self._end_pauses()
             for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
-                assert worker.pool_id is None, f"worker {worker.number} ended by itself: {worker.log}"
+                if worker.pool_id is not None:
+                    self._gone.append(worker.log[-2000:])
                 self._workers.remove(worker)  # it found no server at its start: its supervisor tries again
                 self._start()
             at_work = [worker for worker in self._workers if worker.pool_id]
@@ -214,30 +142,65 @@ class Storm:
             time.sleep(0.1)
 
     def _rage(self, until: float) -> None:
-        """Kill and crash; the oldest worker is spared, because recovery takes somebody who lives."""
+        """Kill, crash and pause; the oldest worker is spared, because recovery takes somebody who lives."""
+        faults = self._faults()
         while time.monotonic() < until:
-            time.sleep(self._random.uniform(0.3, 1.5))
-            if self._random.random() < 0.7:
-                self._kill(self._random.choice(self._until_at_work(2)[1:]))
-            else:
+            calm = time.monotonic() + self._random.uniform(*self._plan.between)
+            while time.monotonic() < calm:
+                self._end_pauses()
+                time.sleep(0.1)
+            fault = next(faults)
+            if fault == "crash":
                 self._server.stop("immediate")
                 self._server.start()
                 self._restarts += 1
+                continue
+            worker = self._random.choice(self._until_at_work(2)[1:])
+            if fault == "kill":
+                self._kill(worker)
+            elif worker not in self._paused:
+                self._deeds.counts["pauses"] += 1
+                self._paused[worker] = time.monotonic() + self._plan.threshold + self._random.uniform(*_LONG_PAUSE)
+                worker.pause()
+        while self._paused:
+            self._end_pauses()
+            time.sleep(0.1)
+
+    def _faults(self) -> Iterator[str]:
+        """In random order; the first three are one of each kind."""
+        yield from self._random.sample(["pause", "kill", "crash"], 3)
+        while True:
+            some = ["kill"] * 4 + ["crash"] * 2 + ["pause"] * 2
+            self._random.shuffle(some)
+            yield from some
 
     def _kill(self, worker: Worker) -> None:
         worker.process.kill()
         worker.process.wait()
         self._dead.append((worker, datetime.now(UTC)))
+        if self._paused.pop(worker, None):
+            self._note_pause(worker)
         self._workers.remove(worker)
         self._start()
 
-    def _until_done(self, deadline: float) -> int:
-        """Wait until no job is left; return how many are."""
-        while True:
-            left: int = self._fetch("select count(*) from graphile_worker._private_jobs")[0][0]
-            if left == 0 or time.monotonic() > deadline:
-                return left
-            self._until_at_work(0)
+    def _end_pauses(self) -> None:
+        for worker in [worker for worker, until in self._paused.items() if until < time.monotonic()]:
+            del self._paused[worker]
+            self._note_pause(worker)
+            worker.go_on()
+
+    def _note_pause(self, worker: Worker) -> None:
+        assert worker.paused_at is not None
+        self._taken.append(Taken(worker.number, worker.paused_at, datetime.now(UTC)))
+
+    def _until_done(self, deadline: float) -> None:
+        """Wait until no job is left, no lock, and nobody is registered who does not live; or until the deadline."""
+        while time.monotonic() < deadline:
+            self._fetch(_NOW)  # the waits between attempts are of no interest
+            at_work = len(self._until_at_work(len(self._workers)))
+            left = self._fetch(_LEFT)[0]
+            if left["jobs"] == self._fetch(_LOCKED)[0][0] == 0 and left["workers"] == at_work:
+                return
             time.sleep(0.2)
 
     def _stop(self) -> list[int]:
@@ -260,24 +223,51 @@ class Storm:
         return asyncio.run(fetch())
 
 
-def run(plan: Plan) -> Aftermath:
-    """Run a storm on a server of its own."""
-    with restartable_server() as server, tempfile.TemporaryDirectory(prefix="gw_sqla-storm-") as directory:
-        return Storm(plan, server, Path(directory)).run()
+def _spec(n: int, queues: int) -> JobSpec:
+    given = fields(n, queues)
+    return JobSpec(task_identifier=given["task"], payload=n, queue_name=given["queue"], job_key=given["key"])
+
+
+def run(plan: Plan, logs: Path | None = None) -> Aftermath:
+    """Run a storm on a server of its own; ``logs``: a folder for those of the workers."""
+    with ExitStack() as stack:
+        server = stack.enter_context(restartable_server())
+        program = find_pgbouncer()
+        pooler = None
+        if program is None:
+            print("PgBouncer is not installed: no worker is behind one")
+        else:
+            url = server.url.render_as_string(hide_password=False)
+            pooler = stack.enter_context(start_pgbouncer(program, url, "transaction"))
+        directory = logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gw_sqla-storm-")))
+        return Storm(plan, server, pooler, directory).run()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description="A long storm; prints its figures and ends with 1 if something is wrong."
     )
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--jobs", type=int, default=30_000)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument(
+        "--jobs", type=int, default=3000, help="at the start; more are added when half of them are left"
+    )
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--administrators", type=int, default=4)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--logs", type=Path, help="a folder that is there, for the logs of the workers")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    plan = Plan(options.jobs, 200, options.workers, options.seconds, options.seed, patience=900)
-    aftermath = run(plan)
+    plan = Plan(
+        options.jobs,
+        200,
+        options.workers,
+        options.seconds,
+        options.seed,
+        patience=900,
+        between=(0.5, 3.5),
+        administrators=options.administrators,
+    )
+    aftermath = run(plan, options.logs)
     print(aftermath)
     for problem in aftermath.problems():
         print("PROBLEM:", problem)

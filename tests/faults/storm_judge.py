@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from statistics import median
+
+from tests.faults.storm_app import task_of
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,9 @@ class Run:
     worker: int
     began: datetime
     ended: datetime | None
+    locked_at: datetime
+    done: bool
+    """Whether its handler came to its end, and in a transaction that completes the job: whether that is committed."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +41,50 @@ class Death:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """Between these two times somebody may have taken the locks that a worker had, though it lived."""
+
+    worker: int
+    since: datetime
+    until: datetime
+
+
+@dataclass
+class Deeds:
+    """What administrators did to jobs. Those of the storm write it, the judge reads it."""
+
+    added: set[int] = field(default_factory=set)
+    excused: set[int] = field(default_factory=set)
+    """Jobs that were replaced or removed, perhaps: they may run, and fail for good where they ran at that time."""
+    deleted_at: dict[int, datetime] = field(default_factory=dict)
+    """By the ids of jobs whose rows were deleted, perhaps: when that began."""
+    deleted: set[int] = field(default_factory=set)
+    """The numbers of jobs whose rows were deleted, for certain."""
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
 class Aftermath:
     """All that is known when a storm is over."""
 
-    jobs: int
     seconds: float
     restarts: int
     runs: Sequence[Run]
+    writes: Sequence[int]
+    """The numbers of the jobs that wrote in a transaction that completes the job."""
+    deeds: Deeds
     deaths: Sequence[Death]
+    taken: Sequence[Taken]
     left: int
-    """Jobs that are still in the table."""
+    """Jobs that are still in the table, and have attempts left."""
+    failed: Set[int]
+    """Numbers of those that have none."""
     locked: int
-    """Jobs and queues that are locked."""
+    """Jobs and queues that are locked, while the workers live still, and afterwards."""
+    registered: int
+    """Workers that are registered in the end."""
+    gone: Sequence[str]
+    """What the logs say of workers that ended by themselves."""
     exit_codes: Sequence[int]
     """Of the workers that were stopped in the end."""
     mistaken: Set[int]
@@ -55,16 +94,26 @@ class Aftermath:
 
     def problems(self) -> list[str]:
         """Return what must not be; empty after a good storm."""
-        found = []
-        missing = set(range(self.jobs)).difference(run.n for run in self.runs)
-        if missing:
-            found.append(f"{len(missing)} jobs never ran, such as {sorted(missing)[:5]}")
-        if self.left or self.locked:
-            found.append(f"{self.left} jobs are left, {self.locked} jobs and queues are locked")
-        found += overlaps(self.runs, {death.worker: death.at for death in self.deaths}, self.mistaken)
+        deeds = self.deeds
+        ran = {run.n for run in self.runs if run.done and task_of(run.n) == "storm"} | set(self.writes)
+        too_often = {n for n, count in Counter(self.writes).items() if count > 1 or n in deeds.deleted}
+        found = [
+            f"{len(numbers)} jobs {what}, such as {sorted(numbers)[:5]}"
+            for what, numbers in {
+                "never ran to their end": deeds.added - deeds.excused - ran,
+                "failed for good": self.failed - deeds.excused,
+                "wrote twice, or although they were deleted": too_often,
+            }.items()
+            if numbers
+        ]
+        if self.left or self.locked or self.registered:
+            found.append(f"{self.left} jobs, {self.locked} locks, {self.registered} workers are left in the database")
+        deaths = {death.worker: death.at for death in self.deaths}
+        found += overlaps(self.runs, deaths, self.mistaken, taken=self.taken, deleted_at=deeds.deleted_at)
         for death in self.deaths:
             if death.unlocked is None or _seconds(death) > self.longest_recovery:
                 found.append(f"{death.pool_id} died at {death.at}, and held its locks until {death.unlocked}")
+        found += [f"a worker ended by itself: {log}" for log in self.gone]
         if any(self.exit_codes):
             found.append(f"exit codes of the workers that were stopped: {self.exit_codes}")
         return found
@@ -75,35 +124,61 @@ class Aftermath:
         cut_off = sum(run.ended is None for run in self.runs)
         times = sorted(_seconds(death) for death in self.deaths if death.held and death.unlocked is not None)
         recovery = f"median {median(times):.1f} s, longest {times[-1]:.1f} s" if times else "none was needed"
+        deeds = self.deeds
         return "\n".join(
             [
-                f"{self.jobs} jobs in {self.seconds:.0f} s: {len(self.runs)} runs, {queued} of them in named queues",
+                f"{len(deeds.added)} jobs in {self.seconds:.0f} s: {len(self.runs)} runs, {queued} in named queues; "
+                f"{len(self.writes)} completed in their own transactions",
                 f"{len(self.deaths)} workers killed, {len(times)} of them holding locks; "
                 f"{self.restarts} immediate restarts of PostgreSQL; {len(self.mistaken)} taken for dead that lived",
+                "; ".join(f"{count} {name}" for name, count in sorted(deeds.counts.items())),
                 f"{cut_off} runs cut off by a kill, {again} runs of a job that had run before",
+                f"{len(deeds.excused)} jobs replaced or removed, {len(self.failed)} of them while they ran and failed",
                 f"from death to unlocked: {recovery}; allowed {self.longest_recovery:.1f} s",
-                f"left over: {self.left} jobs, {self.locked} locks; exit codes {list(self.exit_codes)}",
+                f"left over: {self.left} jobs, {self.locked} locks, {self.registered} workers; "
+                f"exit codes {list(self.exit_codes)}",
             ]
         )
 
 
-def overlaps(runs: Sequence[Run], deaths: Mapping[int, datetime], mistaken: Set[int] = frozenset()) -> list[str]:
-    """Return where two runs of one queue overlapped.
+def overlaps(
+    runs: Sequence[Run],
+    deaths: Mapping[int, datetime],
+    mistaken: Set[int] = frozenset(),
+    *,
+    taken: Sequence[Taken] = (),
+    deleted_at: Mapping[int, datetime] | None = None,
+) -> list[str]:
+    """Return where two runs of one queue, or of one job, overlapped.
 
     A run lasts until the end that its handler recorded; without one, until its process was seen dead (the
-    handler repeats its writes until they are committed, so only a kill leaves no end). A worker that was taken
-    for dead learns of it at its next heartbeat: what it runs until then may meet its successor.
+    handler repeats its writes until they are committed, so only a kill leaves no end). It has a right to be alone until
+    then, or until somebody took its lock away or deleted its job: a worker learns of that at its next heartbeat. The
+    same goes for one that was taken for dead, whenever that was.
     """
+    deleted_at = deleted_at or {}
+
+    def voided(run: Run) -> datetime:
+        times = [each.since for each in taken if each.worker == run.worker and run.locked_at <= each.until]
+        if run.job_id in deleted_at:
+            times.append(deleted_at[run.job_id])
+        return run.began if run.worker in mistaken else min(times, default=_NEVER)
+
     found = []
     lanes: dict[str, list[Run]] = {}
     for run in runs:
+        lanes.setdefault(f"job {run.job_id}", []).append(run)
         if run.queue_name is not None:
-            lanes.setdefault(run.queue_name, []).append(run)
+            lanes.setdefault(f"queue {run.queue_name}", []).append(run)
     for name, lane in lanes.items():
-        for first, second in pairwise(sorted(lane, key=lambda run: run.began)):
-            end = first.ended or deaths.get(first.worker)
-            if first.worker not in mistaken and (end is None or second.began < end):
-                found.append(f"queue {name}: {first} and {second} overlapped")
+        alone: tuple[datetime, Run] | None = None  # the run that has the longest right so far, and its end
+        for run in sorted(lane, key=lambda run: run.began):
+            void = voided(run)
+            if alone is not None and run.began < alone[0] and run.began < void:
+                found.append(f"{name}: {alone[1]} and {run} overlapped")
+            end = min(void, run.ended or deaths.get(run.worker, _NEVER))
+            if alone is None or end > alone[0]:
+                alone = end, run
     return found
 
 

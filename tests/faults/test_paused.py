@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.cli.command import fetch
-from tests.faults.storm import Plan, Worker
 from tests.faults.storm_app import RUNS
+from tests.faults.storm_worker import Plan, Worker
 
 PLAN = Plan(jobs=0, queues=0, workers=0, seconds=0, seed=0, interval=0.5, threshold=5, sweep=0.5, delay=0)
 

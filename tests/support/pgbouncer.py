@@ -26,6 +26,7 @@ auth_type = any
 pool_mode = {mode}
 default_pool_size = 6
 max_client_conn = 100
+server_login_retry = 1
 """
 _DEADLINE = 30.0
 """Seconds that it may take to start; nothing waits so long unless it is broken."""
