@@ -43,8 +43,11 @@ def is_refusal(fault: asyncpg.PostgresError) -> bool:
 
 
 def is_answer(fault: asyncpg.PostgresError) -> bool:
-    """Tell whether the server has answered that a statement failed; of a connection that ended it says nothing."""
-    return not str(fault.sqlstate).startswith(("08", "57P"))
+    """Tell whether the server has answered that a statement failed; of a connection that ended it says nothing.
+
+    (Of class 08 a trigger that connects elsewhere may raise any; one of them is the driver's own.)
+    """
+    return not isinstance(fault, asyncpg.ConnectionDoesNotExistError) and not str(fault.sqlstate).startswith("57P")
 
 
 def is_conflict(error: DBAPIError) -> bool:
