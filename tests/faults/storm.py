@@ -32,7 +32,7 @@ from tests.support.server import RestartableServer, connect, execute, restartabl
 _LOCKED = """select (select count(*) from graphile_worker._private_jobs where locked_at is not null)
   + (select count(*) from graphile_worker._private_job_queues where locked_at is not null) as locks"""
 _LEFT = """select (select count(*) from graphile_worker._private_jobs where attempts < max_attempts) as jobs,
-  (select count(*) from graphile_worker._private_sqla_workers) as workers"""
+  array(select pool_id from graphile_worker._private_sqla_workers) as workers"""
 _FAILED = "select cast(cast(payload as text) as int) from graphile_worker._private_jobs where attempts >= max_attempts"
 _NOW = "update graphile_worker._private_jobs set run_at = now() where run_at > now() and locked_at is null"
 _LONG_PAUSE = (2, 6)
@@ -98,7 +98,7 @@ class Storm:
             left=left["jobs"],
             failed={row[0] for row in self._fetch(_FAILED)},
             locked=locked + self._fetch(_LOCKED)[0][0],
-            registered=left["workers"],
+            registered=len(set(left["workers"]) - {worker.pool_id for worker in self._all if worker.is_pooled}),
             gone=self._gone,
             exit_codes=exit_codes,
             mistaken={worker.number for worker in self._all if worker.was_taken_for_dead},

@@ -82,7 +82,8 @@ class Aftermath:
     locked: int
     """Jobs and queues that are locked, while the workers live still, and afterwards."""
     registered: int
-    """Workers that are registered in the end."""
+    """Workers that are registered in the end; but those behind a pooler, who may not know whether a claim that was cut
+    off still locks: their row stays for a minute, by which they would be recovered."""
     gone: Sequence[str]
     """What the logs say of workers that ended by themselves."""
     exit_codes: Sequence[int]

@@ -51,6 +51,7 @@ class Worker:
     """A worker process; its log goes to a file, which tells its pool id. ``pooler``: the URL of a PgBouncer."""
 
     def __init__(self, url: str, number: int, plan: Plan, directory: Path, pooler: str | None = None) -> None:
+        self.is_pooled = pooler is not None
         self.number = number
         self.paused_at: datetime | None = None
         self.pauses = 0
