@@ -199,7 +199,7 @@ class Storm:
             self._fetch(_NOW)  # the waits between attempts are of no interest
             at_work = len(self._until_at_work(len(self._workers)))
             left = self._fetch(_LEFT)[0]
-            if left["jobs"] == self._fetch(_LOCKED)[0][0] == 0 and left["workers"] == at_work:
+            if left["jobs"] == self._fetch(_LOCKED)[0][0] == 0 and len(left["workers"]) == at_work:
                 return
             time.sleep(0.2)
 
