@@ -15,6 +15,7 @@ import asyncpg
 
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.database.outage import is_answer
 
 __all__ = ["RETRY_SECONDS", "CronAdder"]
 
@@ -47,6 +48,8 @@ class CronAdder:
         try:
             return await self._known.schedule(minute, free, backfilled=backfilled) if free else []
         except asyncpg.PostgresError as refusal:
+            if not is_answer(refusal):
+                raise
             await self._known.schedule(minute, [], backfilled=backfilled)
             if len(free) == 1:
                 self._refuse(minute, free[0], backfilled, refusal)
@@ -64,6 +67,8 @@ class CronAdder:
                     try:
                         await self._known.schedule(minute, [item], backfilled=backfilled)
                     except asyncpg.PostgresError as refusal:
+                        if not is_answer(refusal):
+                            raise
                         await self._known.schedule(minute, [], backfilled=backfilled)
                         log.debug("cron item %s is refused still: %s", item.identifier, refusal)
                         break

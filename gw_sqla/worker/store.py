@@ -19,6 +19,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.outage import is_answer
 from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed
@@ -127,7 +128,9 @@ class Store:
         try:
             try:
                 return await self._claiming.fetch_shielded(claim(self._schema, variant), parameters)
-            except asyncpg.PostgresError:
+            except asyncpg.PostgresError as refusal:
+                if not is_answer(refusal):  # it may have locked what it was to
+                    raise
                 rows = await self._claimed_one_by_one(parameters, variant)
                 if not rows:
                     raise
@@ -145,6 +148,8 @@ class Store:
             try:
                 rows += await self._claiming.fetch(statement, parameters | {"among_ids": [candidate["id"]]})
             except asyncpg.PostgresError as refusal:
+                if not is_answer(refusal):
+                    raise
                 self._refused.add(candidate["id"], refusal)
         return rows
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import (
     AsyncSession,
     JobContext,
+    JobRepository,
     Runner,
     RunnerSettings,
     TaskRegistry,
@@ -180,7 +181,7 @@ async def test_an_unlocked_run_completes_nothing(
         await recorder.until(lambda: recorder.started)
         async with sessions.begin() as session:
             await session.execute(text("update graphile_worker._private_jobs set locked_by = null, locked_at = null"))
-        await add_job(work, "new", job_key="k")
+            await JobRepository().add_job(session, work, "new", job_key="k")
         async with sessions() as session:
             is_locked = text("select locked_at is not null from graphile_worker._private_jobs")
             while not await session.scalar(is_locked):

@@ -96,7 +96,7 @@ async def test_observers_are_given_the_exception(
         await add_job(task, payload)
     await add_job(process_tasks.fail, "ValueError")
     await Runner(engine, {**tasks, **process_tasks.tasks}, observers=[recorder]).run_once()
-    found = {outcome.job.task_identifier: outcome.exception for outcome in recorder.failed}
+    found = {outcome.job.task_identifier: outcome.exception for outcome in reversed(recorder.failed)}  # the first runs
     assert found["charge"] is error
     assert isinstance(found["many"], ExceptionGroup)
     assert found["many"].exceptions == (error,)
