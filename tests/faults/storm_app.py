@@ -104,6 +104,7 @@ async def work(n: int, ctx: JobContext) -> None:
 
 async def record(payload: int, ctx: JobContext, work: Callable[[], Awaitable[None]]) -> None:
     """Do the work between two records of this run, the second of which tells whether it was done."""
+    run: dict[str, Any] = {}
     with anyio.CancelScope(shield=True):
         run = await begin(payload, ctx, is_short=False)
     done = False
