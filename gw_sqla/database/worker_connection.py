@@ -218,7 +218,7 @@ class WorkerConnection:
     async def _close(self) -> None:
         """Close the connection, if there is one; one that does not answer is cut off.
 
-        SQLAlchemy gives up one whose function (`run_sync`) is cancelled and, as it is detached, leaves it open.
+        By the driver: SQLAlchemy would wait as long, in a task whose error nobody asks for.
         """
         connection, driver = self._connection, self._driver
         self._connection = self._driver = self._backend = None
@@ -226,14 +226,13 @@ class WorkerConnection:
             return
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await connection.close()
-                if driver is not None and not driver.is_closed():
-                    await driver.close()
+                await driver.close()
         except TimeoutError:
             log.debug("a connection of the worker's own did not answer when it was closed")
         finally:
-            if driver is not None and not driver.is_closed():
-                driver.terminate()
+            driver.terminate()
+            await connection.invalidate()
+            await connection.close()
 
     async def _fetch_in_transaction(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         async with self._driver.transaction(isolation="read_committed"):
@@ -245,16 +244,16 @@ class WorkerConnection:
         if self._connection is not None:
             return self._driver
         try:
-            self._connection = await self._without_pool().connect()
-            self._driver = (await self._connection.get_raw_connection()).driver_connection
+            self._connection = connection = await self._without_pool().connect()
         except asyncpg.PostgresError as refusal:  # of this login, not of a statement
             raise ConnectError(str(refusal)) from refusal
         except DATABASE_FAULTS:
             raise
         except Exception as error:  # whatever a program's own way of connecting raises
             raise ConnectError(f"{type(error).__name__}: {error}") from error
-        assert self._connection.sync_connection is not None
-        self._connection.sync_connection.detach()
+        assert connection.sync_connection is not None
+        self._driver = connection.sync_connection.connection.driver_connection
+        connection.sync_connection.detach()
         if not self._pooled:
             await self._driver.execute(f"{_READ_COMMITTED};\n{self._settings}")
             if self._ends_backends:

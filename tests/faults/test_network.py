@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import timedelta
 
 import anyio
@@ -19,6 +20,7 @@ from gw_sqla import (
     async_sessionmaker,
 )
 from gw_sqla.database import worker_connection
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.stop_request import StopRequest
@@ -207,6 +209,17 @@ async def test_silence_that_ends(
     await assert_nothing_is_left(sessions, repo)
     assert len(ran) == JOBS  # nothing was cut off, so nothing was run twice
     assert recorder.lost == []
+
+
+async def test_silence_while_a_connection_is_closed(far_engine: AsyncEngine, proxy: Proxy) -> None:
+    """No task with an error that nobody asks for is left behind: asyncio's loop, and so this test, would be told."""
+    connection = WorkerConnection(far_engine)
+    await connection.fetch(text("select 1"), {})
+    proxy.hold()
+    with anyio.fail_after(10):
+        await connection.close()
+    await anyio.sleep(0.5)  # SQLAlchemy's task has waited as long as this side by then
+    gc.collect()
 
 
 async def test_silence_while_the_schema_is_looked_at(
