@@ -19,7 +19,7 @@ _PAUSE = 10.0
 """Seconds for which such a job is left out."""
 
 _MOST = 1000
-"""So many are left out, and reported; where all are refused, others have the same fate."""
+"""So many are left out, and reported; where there are more, claims fail."""
 
 
 class RefusedClaims:
@@ -37,10 +37,12 @@ class RefusedClaims:
         self._until = {job_id: until for job_id, until in self._until.items() if until > now}
         return list(self._until)
 
-    def add(self, job_id: int, refusal: asyncpg.PostgresError) -> None:
-        """Leave a job out of the claims for a while; said once for each."""
-        if len(self._until) < _MOST:
-            self._until[job_id] = monotonic() + _PAUSE
+    def add(self, job_id: int, refusal: asyncpg.PostgresError) -> bool:
+        """Leave a job out of the claims for a while; said once for each. False where there are too many."""
+        if len(self._until) == _MOST:
+            return False
+        self._until[job_id] = monotonic() + _PAUSE
         if job_id not in self._reported and len(self._reported) < _MOST:
             self._reported.add(job_id)
             log.error("job %d cannot be claimed, and is tried again: %s", job_id, str(refusal).partition("\n")[0])
+        return True

@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 LOCK_TIMEOUT = 200
 """Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
 
+_LOOK_AHEAD = 100
+"""So many jobs are looked at, at least, where some are refused."""
+
 _as_job = partial(tuple.__new__, ClaimedJob)  # ClaimedJob._make, without a call in Python for each job
 _KIND = itemgetter(*map(ClaimedJob._fields.index, ("attempts", "key", "queue_id")))
 _LOCKED = itemgetter(ClaimedJob._fields.index("locked_us"))
@@ -121,37 +124,51 @@ class Store:
         return list(map(Run, jobs))
 
     async def _claimed(self, parameters: dict[str, Any]) -> Sequence[Any]:
-        variant = self._variant._replace(forbidding_flags="forbidden_flags" in parameters)
-        if refused := self._refused.ids():
-            parameters["refused_ids"] = refused
-            variant = variant._replace(refusing=True)
         try:
+            variant = self._variant_now(parameters)
             try:
                 return await self._claiming.fetch_shielded(claim(self._schema, variant), parameters)
             except asyncpg.PostgresError as refusal:
                 if not is_answer(refusal):  # it may have locked what it was to
                     raise
-                rows = await self._claimed_one_by_one(parameters, variant)
-                if not rows:
-                    raise
-                return rows
+                return await self._claimed_around(parameters)
         except BaseException:
             self._is_claim_unanswered = True
             raise
 
-    async def _claimed_one_by_one(self, parameters: dict[str, Any], variant: Variant) -> Sequence[Any]:
-        """Claim each job by itself that a refused claim would have locked; those that are refused are noted."""
-        found = await self._claiming.fetch(candidates(self._schema, variant), parameters)
-        statement = claim(self._schema, variant._replace(among=True))
-        rows: list[Any] = []
-        for candidate in found:
-            try:
-                rows += await self._claiming.fetch(statement, parameters | {"among_ids": [candidate["id"]]})
-            except asyncpg.PostgresError as refusal:
-                if not is_answer(refusal):
-                    raise
-                self._refused.add(candidate["id"], refusal)
+    def _variant_now(self, parameters: dict[str, Any]) -> Variant:
+        """Name the refused jobs among the parameters; return the claim that takes what is there."""
+        variant = self._variant._replace(forbidding_flags="forbidden_flags" in parameters)
+        if refused := self._refused.ids():
+            parameters["refused_ids"] = refused
+            variant = variant._replace(refusing=True)
+        return variant
+
+    async def _claimed_around(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Claim each job by itself, as one among them is refused, which is noted; until there is one or nothing else.
+
+        The first claim is of no job: what is refused even then is about none of them.
+        """
+        wanted: int = parameters["count"]
+        rows = await self._claimed_among(parameters, [])
+        while not rows:
+            look = parameters | {"count": max(wanted, _LOOK_AHEAD)}
+            found = await self._claiming.fetch(candidates(self._schema, self._variant_now(look)), look)
+            for candidate in found:
+                try:
+                    rows += await self._claimed_among(parameters, [candidate["id"]])
+                except asyncpg.PostgresError as refusal:
+                    if not (is_answer(refusal) and self._refused.add(candidate["id"], refusal)):
+                        raise
+                if len(rows) == wanted:
+                    break
+            if not found:
+                break
         return rows
+
+    async def _claimed_among(self, parameters: dict[str, Any], ids: list[int]) -> list[Any]:
+        variant = self._variant_now(parameters)._replace(among=True)
+        return list(await self._claiming.fetch(claim(self._schema, variant), parameters | {"among_ids": ids}))
 
     async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
         """Delete the jobs of completed runs."""

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import AsyncSession, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
+from gw_sqla import AsyncSession, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.worker import refused_claims
 from tests.support.log import Log
 from tests.support.pools import locks
@@ -56,6 +56,31 @@ async def test_the_others_are_claimed_around_it(
         await recorder.until(lambda: len(recorder.completed) == 22)
     assert recorder.completed[-1].job.id == refused.id
     assert log.with_text("cannot be claimed") == [f"job {refused.id} cannot be claimed, and is tried again: not now"]
+
+
+@pytest.mark.parametrize("queues", [False, True])
+async def test_many_of_them_starve_no_other(
+    engine: AsyncEngine,
+    tasks: TaskRegistry,
+    sessions: Sessions,
+    recorder: Recorder,
+    repo: JobRepository,
+    add_job: AddJob,
+    queues: bool,
+) -> None:
+    """More than one look shows, and more than a claim asks for."""
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    async with sessions.begin() as session:
+        specs = [note.spec(priority=-7, queue_name=f"q{n}" if queues else None) for n in range(120)]
+        await repo.add_jobs(session, [*specs, note.spec(), note.spec()])
+    settings = RunnerSettings(concurrency=1, prefetch=0)
+    async with trigger(sessions, NOT_CLAIMED), Runner(engine, tasks, settings, observers=[recorder]):
+        await recorder.until(lambda: len(recorder.completed) == 2)
+        await add_job(note)  # when the refused ones are known
+        await recorder.until(lambda: len(recorder.completed) == 3)
 
 
 async def test_where_all_are_refused_it_is_an_outage(
