@@ -11,7 +11,8 @@ with its methods).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar, overload
 
@@ -19,7 +20,8 @@ import anyio
 from sqlalchemy.ext import asyncio as sa
 
 from gw_sqla.database.event_loops import call_asyncio, require_loop
-from gw_sqla.database.sqlalchemy_adapter import adapt, end_in_time
+from gw_sqla.database.sqlalchemy_adapter import adapt
+from gw_sqla.database.transaction_end import commit_patiently, end_in_time
 
 __all__ = ["AsyncAttrs", "AsyncSession", "AsyncSessionTransaction", "async_sessionmaker"]
 
@@ -41,6 +43,11 @@ class AsyncSessionTransaction(sa.AsyncSessionTransaction):
 
     async def __aenter__(self) -> AsyncSessionTransaction:
         return await self.start(is_ctxmanager=True)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await _end(kind, super().__aexit__, kind, error, traceback)
 
 
 class AsyncSession(sa.AsyncSession):
@@ -112,14 +119,22 @@ class SessionInTransaction(Generic[SessionT]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with anyio.CancelScope(shield=True):
-            await call_asyncio(end_in_time, self._end, kind, error, traceback, is_clean_up=kind is not None)
+        await _end(kind, self._end, kind, error, traceback)
 
     async def _end(self, *error: Any) -> None:
         try:
             await self._transaction.__aexit__(*error)
         finally:
             await self._session.close()
+
+
+async def _end(raised: type[BaseException] | None, end: Callable[..., Awaitable[None]], *args: Any) -> None:
+    """Leave the block of a transaction: with a commit where nothing was raised in it."""
+    if raised is None:
+        await commit_patiently(partial(call_asyncio, end_in_time, end, *args, is_clean_up=False))
+        return
+    with anyio.CancelScope(shield=True):
+        await call_asyncio(end_in_time, end, *args, is_clean_up=True)
 
 
 class AsyncAttrs(sa.AsyncAttrs):

@@ -1,9 +1,7 @@
 """SQLAlchemy's asyncio classes, with each awaiting method through the seam of `gw_sqla.database.event_loops`.
 
 The methods are found by inspection, so one that a later SQLAlchemy adds is covered. What ends a
-transaction or gives a connection back is shielded: a cancelled block still rolls back before it is left, whatever
-the event loop. It has some seconds for that: a connection that does not answer is dropped, which ends its transaction
-on the server too. A commit is given longer, and a TimeoutError says that its answer did not come.
+transaction or gives a connection back is shielded, and bounded in time (`gw_sqla.database.transaction_end`).
 
 A result of ``stream`` goes on awaiting after the call: it is given a class whose methods go through the seam too, each
 row of an ``async for`` by itself. ``partitions`` costs less.
@@ -11,10 +9,8 @@ row of an ``async for`` by itself. ``partitions`` costs less.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,16 +18,9 @@ import anyio
 from sqlalchemy.ext import asyncio as sa
 
 from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.database.transaction_end import end_in_time
 
-__all__ = ["CLEAN_UP_SECONDS", "COMMIT_SECONDS", "adapt", "end_in_time"]
-
-log = logging.getLogger(__name__)
-
-CLEAN_UP_SECONDS = 5.0
-"""How long the end of a transaction without a commit may take, and the closing of a session."""
-
-COMMIT_SECONDS = 60.0
-"""How long a commit at the end of a block may take."""
+__all__ = ["adapt"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,28 +51,11 @@ def _through_seam(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]
 def _shielded(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        commits = method.__name__ == "__aexit__" and issubclass(type(args[0]), sa.AsyncSessionTransaction)
-        is_clean_up = not commits or args[1] is not None
         with anyio.CancelScope(shield=True):
-            return await call_asyncio(end_in_time, method, *args, is_clean_up=is_clean_up, **kwargs)
+            return await call_asyncio(end_in_time, method, *args, is_clean_up=True, **kwargs)
         raise AssertionError("nothing cancels this scope")
 
     return call
-
-
-async def end_in_time(method: Callable[..., Awaitable[Any]], *args: Any, is_clean_up: bool, **kwargs: Any) -> Any:
-    """In asyncio: end a transaction or a session. A clean-up that takes too long is given up, with its connection.
-
-    SQLAlchemy drops a connection in the middle of whose rollback it is cancelled.
-    """
-    limit = asyncio.timeout(CLEAN_UP_SECONDS if is_clean_up else COMMIT_SECONDS)
-    try:
-        async with limit:
-            return await method(*args, **kwargs)
-    except TimeoutError:
-        if not (is_clean_up and limit.expired()):
-            raise
-        log.warning("a session's connection did not answer for %g s at its end, and was dropped", CLEAN_UP_SECONDS)
 
 
 def _streaming(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gw_sqla.database.outage import is_conflict
 from gw_sqla.database.session import AsyncSession
+from gw_sqla.database.transaction_end import commit_patiently
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Task
@@ -25,9 +26,6 @@ log = logging.getLogger(__name__)
 Call = Callable[[Run], Awaitable[Any]]
 Gather = Callable[[Run, AsyncSession | None], tuple[list[Any], dict[str, Any]]]
 """Makes the arguments of a handler, by position and by name."""
-
-_COMMIT_SECONDS = 5
-"""How long a commit may hold up a cancellation: so that its answer is known."""
 
 _ASK = select(literal(1))
 _ABORTED = "25P02"
@@ -83,7 +81,7 @@ async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: W
             await workplace.completions.complete(run, session)
         else:
             await session.execute(_ASK)
-        await _with_patience(session.commit)
+        await commit_patiently(session.commit)
     except DBAPIError as error:
         if task.transactional and is_conflict(error):
             run.rolled_back()
@@ -93,34 +91,3 @@ async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: W
             "the handler caught an error of the database that has aborted its transaction; nothing can be committed: "
             "put what may fail into a savepoint, session.begin_nested()"
         ) from error
-
-
-async def _with_patience(commit: Callable[[], Awaitable[None]]) -> None:
-    """Commit; a cancellation waits some seconds for the answer, no more, and where there is one, until after this."""
-    is_committed = False
-    error: Exception | None = None
-    try:
-        async with anyio.create_task_group() as watching:
-            with anyio.CancelScope(shield=True) as commit_scope:
-                watching.start_soon(_bound_when_cancelled, commit_scope)
-                try:
-                    await commit()
-                    is_committed = True
-                except Exception as raised:  # not in a group
-                    error = raised
-            watching.cancel_scope.cancel()
-    except anyio.get_cancelled_exc_class():
-        if not is_committed and error is None:
-            raise
-    if error is not None:
-        raise error
-    if not is_committed:
-        await anyio.lowlevel.checkpoint_if_cancelled()
-        raise TimeoutError("the commit was not answered")
-
-
-async def _bound_when_cancelled(scope: anyio.CancelScope) -> None:
-    try:
-        await anyio.sleep_forever()
-    finally:
-        scope.deadline = anyio.current_time() + _COMMIT_SECONDS

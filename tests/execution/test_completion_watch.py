@@ -20,7 +20,7 @@ from gw_sqla import (
     async_sessionmaker,
     call_asyncio,
 )
-from gw_sqla.execution import handler_transaction
+from gw_sqla.database import transaction_end
 from tests.execution.conftest import WRITE, Effects, Jobs
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -192,7 +192,9 @@ async def test_an_unlocked_run_completes_nothing(
     assert [outcome.job.payload for outcome in recorder.completed] == ["new"]
 
 
+@pytest.mark.parametrize("whose", ["the worker's", "the handler's"])
 async def test_a_stop_does_not_wait_for_a_commit_for_long(
+    whose: str,
     engine: AsyncEngine,
     tasks: TaskRegistry,
     sessions: Sessions,
@@ -202,11 +204,19 @@ async def test_a_stop_does_not_wait_for_a_commit_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The commit waits for a transaction that does not end."""
-    monkeypatch.setattr(handler_transaction, "_COMMIT_SECONDS", 0.1)
+    monkeypatch.setattr(transaction_end, "CANCELLED_COMMIT_SECONDS", 0.1)
 
-    @tasks.task("work")
-    async def work(session: AsyncSession) -> None:
-        await session.execute(WRITE, {"note": "written"})
+    if whose == "the worker's":
+
+        @tasks.task("work")
+        async def work(session: AsyncSession) -> None:
+            await session.execute(WRITE, {"note": "written"})
+    else:
+
+        @tasks.task("work")
+        async def work(ctx: JobContext) -> None:
+            async with ctx.session() as session:
+                await session.execute(WRITE, {"note": "written"})
 
     async with sessions.begin() as session:
         await session.execute(
@@ -225,7 +235,7 @@ async def test_a_stop_does_not_wait_for_a_commit_for_long(
         await holder.execute(text("select pg_advisory_xact_lock(4713)"))
         with anyio.fail_after(20):
             async with Runner(engine, tasks, RunnerSettings(grace_period=timedelta(0)), observers=[recorder]):
-                await add_job(work)
+                await add_job(tasks["work"])
                 waits = text("select count(*) from pg_locks where locktype = 'advisory' and not granted")
                 while not await holder.scalar(waits):
                     await anyio.lowlevel.checkpoint()

@@ -196,42 +196,6 @@ async def test_cancelled_after_its_commit_it_stays_completed(
     assert (len(recorder.completed), recorder.failed, recorder.lost) == (1, [], [])
 
 
-@pytest.mark.parametrize("is_committed", [False, True])
-async def test_commit_whose_answer_was_lost(
-    engine: AsyncEngine,
-    tasks: TaskRegistry,
-    add_job: AddJob,
-    effects: Effects,
-    jobs: Jobs,
-    recorder: Recorder,
-    monkeypatch: pytest.MonkeyPatch,
-    is_committed: bool,
-) -> None:
-    """The connection dies during the commit: the worker asks the database what became of it."""
-
-    @tasks.task("write", transactional=True)
-    async def write(session: AsyncSession) -> None:
-        await session.execute(WRITE, {"note": "written"})
-        monkeypatch.setattr(AsyncSession, "commit", lose_the_answer)
-
-    commit = AsyncSession.commit
-
-    async def lose_the_answer(session: AsyncSession) -> None:
-        monkeypatch.setattr(AsyncSession, "commit", commit)
-        if is_committed:
-            await commit(session)
-        raise ConnectionResetError("the answer is lost")
-
-    await add_job(write)
-    counts = await Runner(engine, tasks, observers=[recorder]).run_once()
-    assert counts == (RunCounts(completed=1, failed=0) if is_committed else RunCounts(completed=0, failed=1))
-    assert await effects() == (["written"] if is_committed else [])
-    assert [job.last_error for job in await jobs()] == (
-        [] if is_committed else ["ConnectionResetError: the answer is lost"]
-    )
-    assert recorder.lost == []
-
-
 SLOW_COMMIT = [
     """create function wait_for_4712() returns trigger language plpgsql as $$ begin
   perform pg_advisory_xact_lock_shared(4712); return null; end $$""",

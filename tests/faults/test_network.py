@@ -268,7 +268,7 @@ async def test_silence_bounds_what_ends_a_handler(
 ) -> None:
     """The clean-up of its session, and everything else that a stop waits for, has some seconds, here a fifth of one."""
     for name in (
-        "gw_sqla.database.sqlalchemy_adapter.CLEAN_UP_SECONDS",
+        "gw_sqla.database.transaction_end.CLEAN_UP_SECONDS",
         "gw_sqla.database.worker_connection._CLOSE_SECONDS",
         "gw_sqla.worker.claimer._END_SECONDS",
         "gw_sqla.worker.heartbeat._DEREGISTER_SECONDS",
