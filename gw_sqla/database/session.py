@@ -123,7 +123,7 @@ class SessionInTransaction(Generic[SessionT]):
 
     async def _end(self, *error: Any) -> None:
         try:
-            await self._transaction.__aexit__(*error)
+            await sa.AsyncSessionTransaction.__aexit__(self._transaction, *error)
         finally:
             await self._session.close()
 
@@ -131,7 +131,7 @@ class SessionInTransaction(Generic[SessionT]):
 async def _end(raised: type[BaseException] | None, end: Callable[..., Awaitable[None]], *args: Any) -> None:
     """Leave the block of a transaction: with a commit where nothing was raised in it."""
     if raised is None:
-        await commit_patiently(partial(call_asyncio, end_in_time, end, *args, is_clean_up=False))
+        await commit_patiently(partial(end_in_time, end, *args, is_clean_up=False))
         return
     with anyio.CancelScope(shield=True):
         await call_asyncio(end_in_time, end, *args, is_clean_up=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 from sqlalchemy import literal, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 
 from gw_sqla.database.outage import is_conflict
 from gw_sqla.database.session import AsyncSession
@@ -81,7 +83,7 @@ async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: W
             await workplace.completions.complete(run, session)
         else:
             await session.execute(_ASK)
-        await commit_patiently(session.commit)
+        await commit_patiently(partial(SqlalchemySession.commit, session))
     except DBAPIError as error:
         if task.transactional and is_conflict(error):
             run.rolled_back()
