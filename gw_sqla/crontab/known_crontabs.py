@@ -57,6 +57,11 @@ class KnownCrontabs:
         parameters = {"items": text, "tick": minute}
         return [row[0] for row in await self._connection.fetch(crontab.schedule(self._schema), parameters)]
 
+    async def raise_if_none_can_be_added(self, minute: datetime) -> None:
+        """Raise what scheduling any item's job would raise now; adds nothing."""
+        await self._connection.fetch(crontab.add_nothing(self._schema), {})
+        await self.schedule(minute, [], backfilled=False)
+
     async def rest(self) -> None:
         """Close the connection until the next statement; raises what closing raises."""
         await self._connection.rest()

@@ -13,7 +13,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.quoting import FIRST_DAY, LAST_DAY, TEXTS, TIMESTAMP, statement
 
-__all__ = ["known_crontabs", "make_known", "schedule"]
+__all__ = ["add_nothing", "known_crontabs", "make_known", "schedule"]
 
 
 @lru_cache
@@ -88,3 +88,19 @@ cross join lateral __schema__.add_job(
         items=Text,
         tick=TIMESTAMP,
     ).columns(identifier=Text, job_id=BigInteger)
+
+
+@lru_cache
+def add_nothing(schema: str) -> TextualSelect:
+    """Fail where no job could be added now, whatever job: for want of a table, a right, or room."""
+    return statement(
+        """with tasks as (
+  insert into __schema__._private_tasks (identifier) select '' where false
+), queues as (
+  insert into __schema__._private_job_queues (queue_name) select '' where false
+), jobs as (
+  insert into __schema__._private_jobs (task_id, payload) select 0, '{}' where false
+)
+select""",
+        schema,
+    ).columns()

@@ -2,7 +2,7 @@
 
 A trigger or a constraint of the user's can refuse a job. The items of that minute are then added one by one, and the
 one that is refused is tried again every few seconds, its minutes in their order, for as long as ``catch_up`` allows.
-Where even the statement without items does not work, the fault is not an item's: it is raised.
+Where no job of any item could be added, the fault is not an item's: it is raised.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class CronAdder:
         except asyncpg.PostgresError as refusal:
             if not is_answer(refusal):
                 raise
-            await self._known.schedule(minute, [], backfilled=backfilled)
+            await self._known.raise_if_none_can_be_added(minute)
             if len(free) == 1:
                 self._refuse(minute, free[0], backfilled, refusal)
                 return []
@@ -69,7 +69,7 @@ class CronAdder:
                     except asyncpg.PostgresError as refusal:
                         if not is_answer(refusal):
                             raise
-                        await self._known.schedule(minute, [], backfilled=backfilled)
+                        await self._known.raise_if_none_can_be_added(minute)
                         log.debug("cron item %s is refused still: %s", item.identifier, refusal)
                         break
                 del waiting[0]
