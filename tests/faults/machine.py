@@ -28,6 +28,7 @@ ages = st.sampled_from([0, 0, 0, 1, 2])
 writes = st.sampled_from(["complete", "fail", "give_back", "let_go"])
 held_queues = st.lists(st.sampled_from(["q1", "q2"]), max_size=1)
 EVERYWHERE = range(6)
+AGE = timedelta(hours=1)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,6 +100,14 @@ class SchemaMachine(CallsMachine):
             assert (job.attempts, job.task_identifier, job.queue_name) == (known.attempts, known.task, known.queue)
             assert job.payload == known.payload
 
+    @precondition(lambda machine: not machine.model.is_held)
+    @rule(pool=pools)
+    def age_locks(self, pool: str) -> None:
+        for table in ("jobs", "job_queues"):
+            aged = f"update __schema__._private_{table} set locked_at = locked_at - cast(:age as interval) where locked_by = :pool"
+            self.rows(aged, age=AGE, pool=pool)
+        self.model.age_locks(pool, AGE)
+
     @rule(pool=pools)
     def claim_all(self, pool: str) -> None:
         self.claim(pool, 10, TASKS, [])
@@ -109,11 +118,12 @@ class SchemaMachine(CallsMachine):
         self.fail(pool, [place for place in range(5) if place not in all_but], age=0, final=False)
 
     @alone
-    @rule(pool=pools, how_lost=st.sampled_from(["unlocked", "replaced", "given back"]), what=writes)
-    def an_older_run_writes(self, pool: str, how_lost: str, what: str) -> None:
+    @rule(pool=pools, how_lost=st.sampled_from(["unlocked", "replaced", "given back"]), aged=st.booleans(), what=writes)
+    def an_older_run_writes(self, pool: str, how_lost: str, aged: bool, what: str) -> None:
         """A pool loses the locks of its runs, claims the jobs anew, and writes what became of the older runs.
 
-        One that is replaced after it was unlocked, or that is given back, is in the same attempt again.
+        One that is replaced after it was unlocked, or that is given back, is in the same attempt again. Where somebody
+        has aged the new locks, as administrators do who test the sweep, only the attempt tells the runs apart.
         """
         self.claim_all(pool)
         if how_lost == "given back":
@@ -124,6 +134,8 @@ class SchemaMachine(CallsMachine):
             for key in KEYS:
                 self.add_job(Spec(TASKS[0], key=key), None)
         self.claim_all(pool)
+        if aged:
+            self.age_locks(pool)
         self.write(what, pool, EVERYWHERE, age=1)
 
     @alone

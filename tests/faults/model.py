@@ -34,6 +34,10 @@ class Lock(NamedTuple):
     pool: str | None = None
     at: datetime | None = None
 
+    def aged(self, age: timedelta) -> Lock:
+        assert self.at is not None
+        return self._replace(at=self.at - age)
+
 
 UNLOCKED = Lock()
 

@@ -70,6 +70,11 @@ class WorkerModel(Model):
             if job.queue is not None:
                 self.queues[job.queue] = job.lock
 
+    def age_locks(self, pool: str, age: timedelta) -> None:
+        for locked in self.jobs.values():
+            locked.lock = locked.lock.aged(age) if locked.lock.pool == pool else locked.lock
+        self.queues |= {name: lock.aged(age) for name, lock in self.queues.items() if lock.pool == pool}
+
     def complete(self, runs: Sequence[ModelRun]) -> tuple[set[int], set[int]]:
         written, busy = self._sorted(runs, deleting=True)
         for run in written:
