@@ -59,6 +59,14 @@ CLAIMS_WAIT = [
 when (old.locked_by is null and new.locked_by is not null) execute function wait_for_4711()""",
 ]
 CLAIM_THAT_WAITS = "select min(pid) from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
+DELETIONS_WAIT = [  # without a lock, whose timeout would end it
+    """create function wait_for_4711() returns trigger language plpgsql as $$ begin
+  while not pg_try_advisory_xact_lock_shared(4711) loop perform pg_sleep(0.01); end loop; return old; end $$""",
+    """create trigger wait_for_4711 before delete on graphile_worker._private_jobs for each row
+execute function wait_for_4711()""",
+]
+DELETION_THAT_WAITS = """select exists (select from pg_stat_activity
+where datname = current_database() and wait_event = 'PgSleep')"""
 OTHERS_AT_WORK = """select exists (select from pg_stat_activity
 where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid())"""
 
@@ -142,6 +150,43 @@ async def test_a_claim_that_the_server_ends_after_its_connection(
         async with sessions.begin() as session:
             await session.execute(text("drop function wait_for_4711 cascade"))
     assert recorder.lost == []
+
+
+async def test_a_write_that_the_server_ends_after_its_connection(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    add_job: AddJob,
+    proxy: Proxy,
+    log: Log,
+) -> None:
+    """The next try finds the row locked by the first; that it is gone then does not say that the lock was lost."""
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    async with sessions.begin() as session:
+        for sql in DELETIONS_WAIT:
+            await session.execute(text(sql))
+    try:
+        async with sessions.begin() as held:
+            await held.execute(text("select pg_advisory_xact_lock(4711)"))
+            await add_job(note)
+            async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]):
+                async with sessions() as session:
+                    with anyio.fail_after(20):
+                        while not await session.scalar(text(DELETION_THAT_WAITS)):
+                            await session.rollback()  # a transaction sees one state of the server
+                            await anyio.sleep(0.01)
+                proxy.cut()
+                await log.until(lambda: log.with_text("another transaction has locked it"))
+                await held.rollback()
+                await recorder.until(lambda: recorder.completed or recorder.lost)
+    finally:
+        async with sessions.begin() as session:
+            await session.execute(text("drop function wait_for_4711 cascade"))
+    assert (len(recorder.completed), recorder.lost) == (1, [])
 
 
 async def test_slow_network(
