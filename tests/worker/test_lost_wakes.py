@@ -55,7 +55,7 @@ async def test_a_slot_that_is_freed_meanwhile_is_given_a_job(
             async with sessions.begin() as session:
                 await session.execute(text(f"delete from graphile_worker._private_jobs where id = {job.id}"))
             with anyio.fail_after(20):
-                while not await looking.scalar(text(WAITS)):  # noqa: ASYNC110 - of the server
+                while not await looking.scalar(text(WAITS)):
                     await looking.rollback()  # a transaction sees one state of the server
                     await anyio.sleep(0.01)
             go_on.set()
