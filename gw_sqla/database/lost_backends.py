@@ -1,4 +1,8 @@
-"""A session's own backend, and the end of those whose sessions are lost: they may be at work on what was asked."""
+"""A session's own backend, and the end of those whose sessions are lost: they may be at work on what was asked.
+
+A session that has taken on a role (SET ROLE) does not see when its own backend began, nor may it end one: it can only
+wait until nobody has that process id any more.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,10 @@ _TIMESTAMP = DateTime(timezone=True)
 
 @lru_cache
 def own_backend() -> TextualSelect:
-    """Select the process id of the session's backend and when it began: a pid alone may be another's later."""
+    """Select the process id of the session's backend and when it began, null where that is not to be seen.
+
+    A pid alone may be another's later.
+    """
     return text("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()").columns(
         pid=Integer, backend_start=_TIMESTAMP
     )
@@ -23,11 +30,14 @@ def own_backend() -> TextualSelect:
 
 @lru_cache
 def end_backends() -> TextualSelect:
-    """Tell each of these backends to end; one row for each that is still there, which another look may not find."""
+    """Tell each of these backends to end; one row for each that is still there, which another look may not find.
+
+    ``told`` is null for one that may be another's: when it began is not to be seen.
+    """
     statement = text(
-        """select pg_terminate_backend(a.pid) as told
+        """select case when a.backend_start is not null then pg_terminate_backend(a.pid) end as told
 from unnest(:pids, :starts) as lost (pid, backend_start)
-join pg_stat_activity a on a.pid = lost.pid and a.backend_start = lost.backend_start"""
+join pg_stat_activity a on a.pid = lost.pid and a.backend_start is not distinct from lost.backend_start"""
     )
     return statement.bindparams(
         bindparam("pids", type_=ARRAY(Integer)), bindparam("starts", type_=ARRAY(_TIMESTAMP))

@@ -101,8 +101,8 @@ class WorkerConnection:
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
         self._ends_backends = ends_backends
-        self._backend: tuple[int, datetime] | None = None
-        self._lost_backends: list[tuple[int, datetime]] = []
+        self._backend: tuple[int, datetime | None] | None = None
+        self._lost_backends: list[tuple[int, datetime | None]] = []
         self._lost_until = 0.0
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
@@ -159,6 +159,8 @@ class WorkerConnection:
             if not left:
                 self._lost_backends.clear()
                 return True
+            if any(row["told"] is None for row in left):
+                return False
             await anyio.sleep(_LOOK_SECONDS)
         return False
 

@@ -5,6 +5,9 @@ has not, and the job may lose its lock again. Where the answer to a commit is lo
 it is on a connection of the handler's, whose transaction somebody else may end: then the database is asked, when the
 handler has ended (`gw_sqla.execution.transactional_completion`).
 
+PostgreSQL answers the commit of a transaction that an error has aborted with a rollback and no error. A handler may
+have caught that error after it completed the job; hence a statement before the commit, which then fails.
+
 SQLAlchemy's events do not say which transaction they are about, so the innermost is asked for. They are listened to on
 the class Session: a session without completions pays a look into ``session.info`` for each.
 """
@@ -27,21 +30,29 @@ class _Watched:
     def __init__(self) -> None:
         self.runs: dict[Run, SessionTransaction] = {}
         self.is_deciding = False
+        self.may_be_aborted = False
 
 
-def watch(session: Session, run: Run) -> None:
-    """Tell the run what becomes of the transaction that the session is in, which has completed its job."""
+def watch(session: Session, run: Run, *, is_last: bool) -> None:
+    """Tell the run what becomes of the transaction that the session is in, which has completed its job.
+
+    ``is_last``: nothing comes between that and the commit, so it cannot have been aborted meanwhile.
+    """
     if isinstance(session.get_bind(), Connection):
         return
     transaction = session.get_nested_transaction() or session.get_transaction()
     assert transaction is not None
-    session.info.setdefault(_KEY, _Watched()).runs[run] = transaction
+    watched: _Watched = session.info.setdefault(_KEY, _Watched())
+    watched.runs[run] = transaction
+    watched.may_be_aborted |= not is_last
 
 
 @event.listens_for(Session, "before_commit")
 def _before_commit(session: Session) -> None:
     watched: _Watched | None = session.info.get(_KEY)
     if watched is not None and session.get_nested_transaction() is None:
+        if watched.may_be_aborted:
+            session.connection().exec_driver_sql("select 1")
         watched.is_deciding = True
 
 

@@ -80,7 +80,7 @@ def in_transaction(task: Task[Any], gather: Gather, workplace: Workplace) -> Cal
 async def _commit(task: Task[Any], run: Run, session: AsyncSession, workplace: Workplace) -> None:
     try:
         if task.transactional:
-            await workplace.completions.complete(run, session)
+            await workplace.completions.complete(run, session, is_last=True)
         else:
             await session.execute(_ASK)
         await commit_patiently(partial(SqlalchemySession.commit, session))

@@ -169,18 +169,19 @@ class _Child:
 
     @property
     def is_broken(self) -> bool:
-        """Whether the process is known to have ended, or not to answer any more."""
+        """Whether the process is known to have ended, or owes an answer, which would be taken for the next one."""
         return not self._answers or self._process.returncode is not None
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request and return the answer; raises HandlerFailedError where it tells of an error."""
+        self._answers = False
         try:
             await self._to.send(json.dumps(request).encode() + b"\n")
             answer = json.loads(await self._receive())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead) as error:
-            self._answers = False
             raise HandlerFailedError(await self._how_it_ended()) from error
         assert isinstance(answer, dict)
+        self._answers = True
         if "error" in answer:
             answer["message"] = storable_text(answer.pop("error"))
             raise HandlerFailedError(**answer)

@@ -34,7 +34,7 @@ _ASKING_TIMEOUT = 5.0
 """Seconds for which the question may hold up a cancelled job."""
 
 
-def _complete(session: Session, schema: str, parameters: dict[str, Any], run: Run) -> bool:
+def _complete(session: Session, schema: str, parameters: dict[str, Any], run: Run, is_last: bool) -> bool:
     if is_autocommit(session.connection()):
         raise SessionError(
             "the session's connection is in AUTOCOMMIT: it has no transaction in which the job could be completed"
@@ -42,7 +42,7 @@ def _complete(session: Session, schema: str, parameters: dict[str, Any], run: Ru
     if not session.scalar(outcomes.complete_by_handler(schema), parameters):
         return False
     run.completing()
-    watch(session, run)
+    watch(session, run, is_last=is_last)
     return True
 
 
@@ -54,8 +54,11 @@ class Completions:
         self._schema = schema
         self._pool_id = pool_id
 
-    async def complete(self, run: Run, session: SqlalchemySession) -> None:
-        """Delete the job in the session's transaction; raises LockLostError where it is not this pool's."""
+    async def complete(self, run: Run, session: SqlalchemySession, *, is_last: bool = False) -> None:
+        """Delete the job in the session's transaction; raises LockLostError where it is not this pool's.
+
+        ``is_last``: the commit comes next.
+        """
         if not isinstance(session, SqlalchemySession):
             raise InvalidJobError("session", f"must be an AsyncSession, not {type(session).__name__}")
         job = run.job
@@ -67,7 +70,9 @@ class Completions:
             "queue_id": job.queue_id,
             "pool_id": self._pool_id,
         }
-        if run.state is LOST or not await call_asyncio(session.run_sync, _complete, self._schema, parameters, run):
+        if run.state is LOST or not await call_asyncio(
+            session.run_sync, _complete, self._schema, parameters, run, is_last
+        ):
             raise LockLostError(job.id)
 
     async def is_committed(self, run: Run) -> bool:

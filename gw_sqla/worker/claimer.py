@@ -77,6 +77,8 @@ class Claimer:
                 continue
             if self._demand.may_have_leftovers:
                 await self._tried(self._let_go)
+                if self._demand.may_have_more and self._wanted() > 0:  # since then
+                    continue
             with anyio.move_on_after(self._seconds_to_next_look()) as poll:
                 await self._demand.wait()
             if poll.cancelled_caught:

@@ -101,6 +101,7 @@ class OutcomeWriter:
         """Try again with those whose time has come: at once those that were locked, and one of the others."""
         locked, others = self._aside.due()
         self._alone |= dict.fromkeys(others)
+        locked = [run for run in locked if run not in self._alone]  # refused since, as one of several
         alone = list(islice(self._alone, 1))
         self.writing = locked + alone
         settled = await self._write_kinds(locked)
@@ -147,6 +148,8 @@ class OutcomeWriter:
         if self._aside or self._alone:
             for run in (*written, *lost):
                 self.drop(run)
+        if not is_certain:  # an earlier try may be what has locked them
+            self._unsure.update(answer.busy)
         for run in answer.busy:
             self._alone.pop(run, None)
             self._aside.locked(run)

@@ -51,9 +51,9 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class _Aside:
-    """``tries`` since it was refused or found locked at the time ``since``, the next when ``due``."""
+    """``tries`` so far, the next when ``due``. ``since``: when it was first refused; to be locked does not count."""
 
-    since: float
+    since: float = math.inf
     why: str = ""
     tries: int = 0
     due: float = 0.0
@@ -94,6 +94,7 @@ class PutAside(dict[Run, _Aside]):
             return Verdict.WAITS
         reason = str(refusal).partition("\n")[0]
         aside = self._put(run, f"it is refused: {reason}")
+        aside.since = min(aside.since, monotonic())
         kind = str(refusal.sqlstate)[:2]
         is_hopeless = kind in _REFUSED_VALUES and isinstance(run.outcome, Failed)
         if not is_hopeless and monotonic() - aside.since < _PATIENCE:
@@ -114,7 +115,7 @@ class PutAside(dict[Run, _Aside]):
 
     def _put(self, run: Run, why: str) -> _Aside:
         now = monotonic()
-        aside = self.setdefault(run, _Aside(now))
+        aside = self.setdefault(run, _Aside())
         if aside.why != why:
             is_news = why not in {other.why for other in self.values()}
             log.log(

@@ -89,8 +89,8 @@ class Slots:
         self.ended = anyio.Event()
 
     def wanted(self) -> int:
-        """How many jobs to claim now: none, or at least a batch."""
-        return self._queue.wanted(self._busy + len(self._behind))
+        """How many jobs to claim now: none, or at least a batch. What waits behind a lost run has that one's slot."""
+        return self._queue.wanted(self._busy)
 
     def start(self, task_group: TaskGroup) -> None:
         """Start the slots in a task group; cancelling it cancels and fails the jobs that run."""

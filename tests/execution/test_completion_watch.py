@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import anyio
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import (
@@ -59,7 +61,19 @@ async def savepoint_released_and_rolled_back(sessions: Sessions, ctx: JobContext
         await session.rollback()
 
 
-@pytest.mark.parametrize("end", [rolled_back, closed, savepoint_rolled_back, savepoint_released_and_rolled_back])
+async def aborted(sessions: Sessions, ctx: JobContext) -> None:
+    """PostgreSQL answers such a commit with a rollback, and no error."""
+    async with sessions() as session:
+        await ctx.complete(session)
+        with suppress(DBAPIError):
+            await session.execute(text("select 1 / 0"))
+        with pytest.raises(DBAPIError, match="current transaction is aborted"):
+            await session.commit()
+
+
+@pytest.mark.parametrize(
+    "end", [rolled_back, closed, savepoint_rolled_back, savepoint_released_and_rolled_back, aborted]
+)
 async def test_a_rollback(
     engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob, end: End
 ) -> None:

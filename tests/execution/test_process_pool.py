@@ -18,8 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import (
     AsyncSession,
+    Failed,
     JobRepository,
     JobState,
+    Observer,
     RunCounts,
     Runner,
     RunnerSettings,
@@ -178,6 +180,35 @@ async def test_an_import_that_hangs(
         "the import of hanging_import in the handler's process took longer than 2 s"
     ]
     assert handlers_processes() == []
+
+
+async def test_a_process_that_owes_an_answer_gets_no_other_job(
+    engine: AsyncEngine, add_job: AddJob, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to an import that took too long would be taken for the next job's, and so on with every job."""
+    go_on = tmp_path / "go on"
+    (tmp_path / "slow_import.py").write_text(
+        "import os, pathlib, time\ndef work(): ...\n"
+        f"while os.getpid() != {os.getpid()} and not pathlib.Path({str(go_on)!r}).exists(): time.sleep(0.01)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = TaskRegistry()
+    registry.task("work", run_in="process")(importlib.import_module("slow_import").work)
+    monkeypatch.delitem(sys.modules, "slow_import")
+    monkeypatch.setattr(process_pool, "_IMPORT_TIMEOUT", 5)
+
+    class GoOn(Observer):
+        def job_failed(self, _outcome: Failed) -> None:
+            go_on.touch()
+
+    await add_job("work", priority=-1)
+    for text in ("first", "second"):
+        await add_job(process_tasks.note, Note(file=tmp_path / "notes", text=text))
+    registry.include(tasks)
+    counts = await Runner(engine, registry, RunnerSettings(concurrency=1), observers=[GoOn()]).run_once()
+    assert [str(job.last_error)[:13] for job in await jobs()] == ["the import of"]
+    assert counts == RunCounts(completed=2, failed=1)
+    assert [line.split()[0] for line in (tmp_path / "notes").read_text().splitlines()] == ["first", "second"]
 
 
 def test_it_is_an_interpreter_like_the_workers(tmp_path: Path) -> None:

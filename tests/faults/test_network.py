@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from datetime import timedelta
 
 import anyio
@@ -20,13 +21,16 @@ from gw_sqla import (
     async_sessionmaker,
 )
 from gw_sqla.database import worker_connection
+from gw_sqla.database.outage import DATABASE_FAULTS
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.stop_request import StopRequest
+from tests.schema.roles import Role, temporary_role
 from tests.support.log import Log
 from tests.support.proxy import Proxy
 from tests.support.recorder import Recorder
+from tests.support.server import Server
 from tests.worker.conftest import AddJob
 
 pytestmark = pytest.mark.anyio
@@ -59,8 +63,21 @@ CLAIMS_WAIT = [
 when (old.locked_by is null and new.locked_by is not null) execute function wait_for_4711()""",
 ]
 CLAIM_THAT_WAITS = "select min(pid) from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
+DELETIONS_WAIT = [  # without a lock, whose timeout would end it
+    """create function wait_for_4711() returns trigger language plpgsql as $$ begin
+  while not pg_try_advisory_xact_lock_shared(4711) loop perform pg_sleep(0.01); end loop; return old; end $$""",
+    """create trigger wait_for_4711 before delete on graphile_worker._private_jobs for each row
+execute function wait_for_4711()""",
+]
+DELETION_THAT_WAITS = """select exists (select from pg_stat_activity
+where datname = current_database() and wait_event = 'PgSleep')"""
 OTHERS_AT_WORK = """select exists (select from pg_stat_activity
 where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid())"""
+
+
+async def fetch_in_vain(connection: WorkerConnection, sql: str) -> None:
+    with pytest.raises(DATABASE_FAULTS):
+        await connection.fetch(text(sql), {})
 
 
 async def assert_nothing_is_left(sessions: Sessions, repo: JobRepository) -> None:
@@ -142,6 +159,70 @@ async def test_a_claim_that_the_server_ends_after_its_connection(
         async with sessions.begin() as session:
             await session.execute(text("drop function wait_for_4711 cascade"))
     assert recorder.lost == []
+
+
+@pytest.fixture
+def role(server: Server, clean_database: str) -> Iterator[Role]:
+    """A role without rights."""
+    with temporary_role(server, clean_database) as role:
+        yield role
+
+
+async def test_a_backend_that_cannot_be_seen_is_not_taken_for_ended(
+    sessions: Sessions, proxy: Proxy, role: Role
+) -> None:
+    """A session that has taken on a role sees the process id of its own backend, and no more."""
+    connection = WorkerConnection(role.engine(proxy.url), settings="", ends_backends=True)
+    async with sessions.begin() as held:
+        await held.execute(text("select pg_advisory_xact_lock(4711)"))
+        async with anyio.create_task_group() as group:
+            group.start_soon(fetch_in_vain, connection, "select pg_advisory_xact_lock(4711)")
+            with anyio.fail_after(20):
+                while not await held.scalar(text(CLAIM_THAT_WAITS)):  # noqa: ASYNC110 - of the server
+                    await anyio.sleep(0.01)
+            proxy.cut()
+        assert not await connection.lost_have_ended()
+    with anyio.fail_after(20):
+        while not await connection.lost_have_ended():
+            pass
+    await connection.close()
+
+
+async def test_a_write_that_the_server_ends_after_its_connection(
+    far_engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    add_job: AddJob,
+    proxy: Proxy,
+    log: Log,
+) -> None:
+    """The next try finds the row locked by the first; that it is gone then does not say that the lock was lost."""
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    async with sessions.begin() as session:
+        for sql in DELETIONS_WAIT:
+            await session.execute(text(sql))
+    try:
+        async with sessions.begin() as held:
+            await held.execute(text("select pg_advisory_xact_lock(4711)"))
+            await add_job(note)
+            async with Runner(far_engine, tasks, SETTINGS, observers=[recorder]):
+                async with sessions() as session:
+                    with anyio.fail_after(20):
+                        while not await session.scalar(text(DELETION_THAT_WAITS)):
+                            await session.rollback()  # a transaction sees one state of the server
+                            await anyio.sleep(0.01)
+                proxy.cut()
+                await log.until(lambda: log.with_text("another transaction has locked it"))
+                await held.rollback()
+                await recorder.until(lambda: recorder.completed or recorder.lost)
+    finally:
+        async with sessions.begin() as session:
+            await session.execute(text("drop function wait_for_4711 cascade"))
+    assert (len(recorder.completed), recorder.lost) == (1, [])
 
 
 async def test_slow_network(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -80,7 +81,10 @@ async def test_of_any_number_of_runs_one_goes_on_at_a_time(
 async def test_a_thread_keeps_its_job_until_it_ends(
     engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
 ) -> None:
-    """It cannot be cancelled: the next run of its job begins when it has ended, and is told lost all the same."""
+    """It cannot be cancelled: the next run of its job begins when it has ended, and is told lost all the same.
+
+    The two of them have one slot: other jobs run in the other.
+    """
     go_on = threading.Event()
     active: list[int] = []
     most: list[int] = []
@@ -97,15 +101,16 @@ async def test_a_thread_keeps_its_job_until_it_ends(
     async def note() -> None: ...
 
     try:
-        async with Runner(engine, tasks, OFTEN, observers=[recorder]):
+        async with Runner(engine, tasks, replace(OFTEN, concurrency=2), observers=[recorder]):
             job = await add_job(work)
             await recorder.until(lambda: recorder.started)
             await unlock(sessions)
             await recorder.until(lambda: recorder.lost)
             async with sessions() as session:
                 attempts = text("select attempts from graphile_worker._private_jobs")
-                while await session.scalar(attempts) < 2:
-                    await session.rollback()
+                with anyio.fail_after(20):
+                    while await session.scalar(attempts) < 2:
+                        await session.rollback()
             await add_job(note)
             await recorder.until(lambda: recorder.completed)
             assert active == [1]
