@@ -14,22 +14,22 @@ ROOT = Path(gw_sqla.__file__).parent
 
 def logged(tree: ast.AST) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
-            if isinstance(node.func.value, ast.Name) and node.func.value.id == "log":
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr=level)) if level in LEVELS:
                 yield node
 
 
 def shows_itself(call: ast.Call, name: str) -> bool:
     """Whether the exception of this name is an argument, or is made to text in one."""
     for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
+        for node in ast.walk(argument):
+            match node:
+                case ast.FormattedValue(value=ast.Name(id=found)) if found == name:
+                    return True
+                case ast.Call(func=ast.Name(id="str" | "repr"), args=[ast.Name(id=found)]) if found == name:
+                    return True
         if isinstance(argument, ast.Name) and argument.id == name:
             return True
-        for node in ast.walk(argument):
-            if isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Name) and node.value.id == name:
-                return True
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"str", "repr"}:
-                if any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(node)):
-                    return True
     return False
 
 

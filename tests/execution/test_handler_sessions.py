@@ -104,7 +104,7 @@ async def break_what_commit_checks(session: AsyncSession) -> None:
         (catch_an_error_of_a_flush, "PendingRollbackError: "),
         (
             break_what_commit_checks,
-            "UniqueViolationError: SQLSTATE 23505, schema public, table effects, constraint effects_note_key",
+            "SQLSTATE 23505, schema public, table effects, constraint effects_note_key",
         ),
     ],
 )
