@@ -20,8 +20,8 @@ FailPermanently Failed GwSqlaError InvalidJobError InvalidPayloadError JSON JobC
 JobFailedError JobNotAddedError JobRepository JobRow JobSpec JobState LockLostError LoopError ModelJobs Observer
 Outcome PendingJob ResourceError RetryAfter Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError
 SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError
-SyncJobRepository Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop migrate parse_crontab
-parse_url read_crontab render_crontab
+SyncJobRepository Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop migrate
+parse_crontab parse_url read_crontab render_crontab
 """
 PUBLIC = NAMES.split()
 
