@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         SchemaBehindError,
         SchemaError,
         SchemaInUseError,
+        SchemaLockedError,
         SchemaMissingError,
         SchemaTooNewError,
         SchemaTooOldError,
@@ -99,6 +100,7 @@ __all__ = [
     "SchemaBehindError",
     "SchemaError",
     "SchemaInUseError",
+    "SchemaLockedError",
     "SchemaMissingError",
     "SchemaTooNewError",
     "SchemaTooOldError",
@@ -127,8 +129,8 @@ _HOMES = {
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem FailPermanently GwSqlaError "
             "InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
-            "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaMissingError "
-            "SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
+            "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
+            "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
         ),
         "execution.job_context": "JobContext",
         "execution.task_registry": "TaskRegistry",

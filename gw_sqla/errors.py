@@ -18,7 +18,8 @@
         ├── SchemaBehindError     older than this version needs; `migrate` mends it
         ├── SchemaTooOldError     older than Graphile Worker 0.16; graphile-worker mends it
         ├── SchemaTooNewError     a breaking migration that this version does not know
-        └── SchemaInUseError      a downgrade while jobs exist
+        ├── SchemaInUseError      a downgrade while jobs exist
+        └── SchemaLockedError     a migration that waited for a lock for longer than it may
 
 `FailPermanently` and `RetryAfter` stand beside the tree: handlers raise them to end a job without another attempt, and
 to say when the next one may come.
@@ -49,6 +50,7 @@ __all__ = [
     "SchemaBehindError",
     "SchemaError",
     "SchemaInUseError",
+    "SchemaLockedError",
     "SchemaMissingError",
     "SchemaTooNewError",
     "SchemaTooOldError",
@@ -180,6 +182,10 @@ class SchemaTooNewError(SchemaError):
 
 class SchemaInUseError(SchemaError):
     """A downgrade would drop jobs that are still there."""
+
+
+class SchemaLockedError(SchemaError):
+    """A migration has waited for a lock for its ``lock_timeout``, and was rolled back; the text says who has it."""
 
 
 class FailPermanently(Exception):  # noqa: N818 - a handler's decision, not a fault of the program

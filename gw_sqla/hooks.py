@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from gw_sqla.error_texts.error_text import traceback_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
 
@@ -73,5 +74,5 @@ class Observers:
 def _tell(method: Callable[[T], None], what: T) -> None:
     try:
         method(what)
-    except Exception:  # whatever an observer raises is the observer's own fault
-        log.exception("an observer failed")
+    except Exception as error:  # whatever an observer raises is the observer's own fault
+        log.error("an observer failed:\n%s", traceback_text(error))

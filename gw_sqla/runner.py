@@ -19,8 +19,8 @@ from gw_sqla.crontab.task_check import check_items
 from gw_sqla.database.autocommit import connects_in_autocommit
 from gw_sqla.database.event_loops import database_loop, dispose_with_loop
 from gw_sqla.database.pool_size import most_connections
+from gw_sqla.error_texts.error_text import only_error
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.execution.error_text import only_error
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.hooks import Observer, Observers
 from gw_sqla.jobs.task import Source, Task

@@ -19,9 +19,9 @@ AccessError AsyncAttrs AsyncSession ClaimedJob Completed ConfigurationError Cron
 FailPermanently Failed GwSqlaError InvalidJobError InvalidPayloadError JSON JobContext JobDetails JobKeyMode
 JobFailedError JobNotAddedError JobRepository JobRow JobSpec JobState LockLostError LoopError ModelJobs Observer
 Outcome PendingJob ResourceError RetryAfter Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError
-SchemaInUseError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError SyncJobRepository Task
-TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop migrate parse_crontab parse_url
-read_crontab render_crontab
+SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError
+SyncJobRepository Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop migrate
+parse_crontab parse_url read_crontab render_crontab
 """
 PUBLIC = NAMES.split()
 

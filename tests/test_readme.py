@@ -152,7 +152,11 @@ def test_page_does_what_it_says(path: Path, as_reader: str, tmp_path: Path) -> N
                 runner.run(page.names["engine"].dispose())
 
 
-@pytest.mark.parametrize("path", [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [*PAGES, *(ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY"))],
+    ids=lambda path: path.name,
+)
 def test_links_lead_somewhere(path: Path) -> None:
     for target, anchor in _LINK.findall(path.read_text("utf-8")):
         if target.startswith("https://"):

@@ -12,6 +12,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import AccessError, GwSqlaError, SchemaMissingError, SessionError
 from gw_sqla.models import Job
 
@@ -37,12 +38,12 @@ def errors_explained(session: Session, schema: str) -> Iterator[None]:
 
 def _explained(session: Session, schema: str, error: SQLAlchemyError) -> GwSqlaError | None:
     if not isinstance(error, DBAPIError):
-        return SessionError(f"jobs cannot be added or read in this session: {error}")
+        return SessionError(f"jobs cannot be added or read in this session: {error_text(error)}")
     if (engine := session.get_bind(mapper=inspect(Job)).dialect.name) != "postgresql":
         return SessionError(
             f"this session's engine is of {engine}; jobs live in PostgreSQL: use a session of that engine"
         )
-    message = str(getattr(error.orig, "__cause__", None) or error.orig).splitlines()[0]
+    message = error_text(error)
     sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     if sqlstate == _ABORTED:
         return SessionError(

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from gw_sqla.cli.startup_imports import import_to_stay
 from gw_sqla.crontab import CronItem, read_crontab
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import ConfigurationError, TaskDefinitionError
 from gw_sqla.execution.task_registry import TaskRegistry
 
@@ -88,12 +89,12 @@ def _import(name: str) -> ModuleType:
 def _broken(name: str, error: BaseException) -> str:
     """What is wrong inside the module, and the deepest line of the application's own that led there."""
     if isinstance(error, SyntaxError):
-        where, what = f"{error.filename}, line {error.lineno}", error.msg
+        where, what = f"{error.filename}, line {error.lineno}", f"{type(error).__name__}: {error.msg}"
     else:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if _is_own(frame.filename)]
-        where, what = f"{(own or frames)[-1].filename}, line {(own or frames)[-1].lineno}", str(error)
-    return f"--app: module {name} was found, but importing it failed: {type(error).__name__}: {what} ({where})"
+        where, what = f"{(own or frames)[-1].filename}, line {(own or frames)[-1].lineno}", error_text(error)
+    return f"--app: module {name} was found, but importing it failed: {what} ({where})"
 
 
 def _is_own(filename: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import anyio
 import click
 from sqlalchemy import URL
 
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.options import database_url_option, debug_option, lock_timeout_option, schema_option
 from gw_sqla.schema.migrations import downgrade
 
 __all__ = ["command"]
@@ -17,8 +19,9 @@ __all__ = ["command"]
 @database_url_option()
 @schema_option
 @click.option("--yes", is_flag=True, help="Do it; without this nothing is done. Has no environment variable.")
+@lock_timeout_option
 @debug_option
-def command(database_url: URL, schema: str, *, yes: bool) -> None:
+def command(database_url: URL, schema: str, lock_timeout: timedelta | None, *, yes: bool) -> None:
     """Remove what migrate made.
 
     That is the whole schema, or gw_sqla's own objects in a schema that Graphile Worker made.
@@ -26,9 +29,9 @@ def command(database_url: URL, schema: str, *, yes: bool) -> None:
     """
     if not yes:
         raise click.UsageError(f"downgrade removes the worker schema {schema!r}: add --yes if you mean it")
-    anyio.run(_downgrade, database_url, schema)
+    anyio.run(_downgrade, database_url, schema, lock_timeout)
 
 
-async def _downgrade(url: URL, schema: str) -> None:
+async def _downgrade(url: URL, schema: str, lock_timeout: timedelta | None) -> None:
     async with connected(url) as engine:
-        click.echo(await downgrade(engine, schema=schema))
+        click.echo(await downgrade(engine, schema=schema, lock_timeout=lock_timeout))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import traceback
-
 import asyncpg
 import click
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from gw_sqla.error_texts.error_text import error_text, message_text, printable_text, traceback_text
 from gw_sqla.errors import AccessError, GwSqlaError, ResourceError, SchemaError, SchemaTooNewError, SessionError
 
 __all__ = ["UnreachableError", "WorkerProcessError", "describe", "is_permanent", "one_line", "report", "show_traceback"]
@@ -16,8 +14,6 @@ __all__ = ["UnreachableError", "WorkerProcessError", "describe", "is_permanent",
 _USAGE = 2
 _FAULT = 1
 _INTERRUPTED = 130
-
-_URL_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]+@")
 
 
 class UnreachableError(Exception):
@@ -33,7 +29,7 @@ class WorkerProcessError(Exception):
 
 
 def report(error: BaseException, *, debug: bool) -> int:
-    """Print the error, with its traceback if ``debug``, and return the exit code. Passwords in URLs are masked."""
+    """Print the error, with its traceback if ``debug``, and return the exit code. Secrets are masked."""
     text, code = describe(error)
     if debug:
         show_traceback(error)
@@ -42,13 +38,13 @@ def report(error: BaseException, *, debug: bool) -> int:
 
 
 def show_traceback(error: BaseException) -> None:
-    """Print the traceback to standard error. Passwords in URLs are masked."""
-    click.echo(_without_passwords("".join(traceback.format_exception(error)).rstrip()), err=True)
+    """Print the traceback to standard error. Secrets are masked, as in a log."""
+    click.echo(f"Traceback (most recent call last):\n{printable_text(traceback_text(error))}", err=True)
 
 
 def one_line(text: str) -> str:
-    """Return the text in one line. Passwords in URLs are masked."""
-    return _without_passwords(" ".join(text.split()))
+    """Return the text in one line. Secrets are masked."""
+    return " ".join(printable_text(text).split())
 
 
 def is_permanent(error: BaseException) -> bool:
@@ -74,12 +70,10 @@ def describe(error: BaseException) -> tuple[str, int]:
         case GwSqlaError():
             return str(error), _USAGE
         case DBAPIError():
-            return _database_text(getattr(error.orig, "__cause__", None) or error.orig or error), _FAULT
-        case asyncpg.PostgresError() | asyncpg.InterfaceError():
-            return _database_text(error), _FAULT
-        case SQLAlchemyError():
-            return f"database: {error}", _FAULT
-    return f"unexpected {type(error).__name__}: {error}; --debug shows where", _FAULT
+            return f"database: {message_text(error)}", _FAULT
+        case asyncpg.PostgresError() | asyncpg.InterfaceError() | SQLAlchemyError():
+            return f"database: {error_text(error)}", _FAULT
+    return f"unexpected {error_text(error)}; --debug shows where", _FAULT
 
 
 def _first(error: BaseException) -> BaseException:
@@ -87,12 +81,3 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _database_text(error: BaseException) -> str:
-    state = getattr(error, "sqlstate", None)
-    return f"database: {error or type(error).__name__}" + (f" (SQLSTATE {state})" if state else "")
-
-
-def _without_passwords(text: str) -> str:
-    return _URL_PASSWORD.sub(r"\1:***@", text)

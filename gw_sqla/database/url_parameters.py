@@ -66,6 +66,7 @@ _KNOWN = _PARTS_OF_URL | _KEYWORDS | _IN_DSN | _LEFT_OUT | {"ssl", "sslmode"}
 
 _TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_WITH_TLS = ("require", "verify-ca", "verify-full")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "channel_binding": ("disable", "prefer", "require"),
     "gssencmode": ("disable", "prefer"),
@@ -120,7 +121,9 @@ def read_query(query: str, name: str) -> dict[str, str]:
         raise ConfigurationError(f"{name} has more than once: {', '.join(repeated)}")
     for key, value in items:
         _require_value(key, value, name)
-    return {key: ",".join(value for other, value in items if other == key) for key in keys}
+    parameters = {key: ",".join(value for other, value in items if other == key) for key in keys}
+    _require_consistent_tls(parameters, name)
+    return parameters
 
 
 def to_driver(parameters: Mapping[str, str], name: str) -> dict[str, str]:
@@ -160,6 +163,19 @@ def _require_value(key: str, value: str, name: str) -> None:
     number = "-?[0-9]{1,9}" if key in _LEFT_OUT else "[0-9]{1,9}"  # libpq: connect_timeout=-1 is no limit
     if key in _NUMBERS and not re.fullmatch(number, value):
         raise ConfigurationError(f"{name} has for {key} a number that cannot be used: it is a whole number, such as 10")
+
+
+def _require_consistent_tls(parameters: Mapping[str, str], name: str) -> None:
+    """Raise ConfigurationError for settings of which one would silently lose, and with it TLS perhaps."""
+    alias, mode = parameters.get("ssl"), parameters.get("sslmode")
+    if alias and mode and alias != mode and not (alias == "true" and mode in _WITH_TLS):
+        raise ConfigurationError(f"{name} has ssl and sslmode, which contradict each other: leave ssl out")
+    mode = mode or alias
+    if parameters.get("sslnegotiation") == "direct" and mode not in {"true", *_WITH_TLS}:
+        raise ConfigurationError(f"{name} has sslnegotiation=direct, which needs sslmode=require or a stricter one")
+    oldest, newest = (parameters.get(f"ssl_{end}_protocol_version") for end in ("min", "max"))
+    if oldest and newest and _TLS_VERSIONS.index(oldest) > _TLS_VERSIONS.index(newest):
+        raise ConfigurationError(f"{name} has an ssl_min_protocol_version that is newer than ssl_max_protocol_version")
 
 
 def _system_ca_file(ssl_mode: str, name: str) -> str:

@@ -42,6 +42,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
 from gw_sqla.database.lost_backends import end_backends, own_backend
 from gw_sqla.database.outage import DATABASE_FAULTS, ConnectError, is_refusal, waited_for_lock
+from gw_sqla.error_texts.error_text import error_text
 
 __all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
 
@@ -128,7 +129,7 @@ class WorkerConnection:
             try:
                 await self.rest()
             except DATABASE_FAULTS as fault:
-                log.debug("closing a connection of the worker's own: %s", fault)
+                log.debug("closing a connection of the worker's own: %s", error_text(fault))
 
     async def cut_off(self) -> None:
         """End the connection at once: a statement that is under way on it fails, as by the network."""
@@ -154,7 +155,7 @@ class WorkerConnection:
             try:
                 left = await self.fetch(end_backends(), {"pids": list(pids), "starts": list(starts)})
             except asyncpg.InsufficientPrivilegeError as refusal:
-                log.debug("a lost backend cannot be ended: %s", refusal)
+                log.debug("a lost backend cannot be ended: %s", error_text(refusal))
                 return False
             if not left:
                 self._lost_backends.clear()
@@ -248,11 +249,11 @@ class WorkerConnection:
         try:
             self._connection = connection = await self._without_pool().connect()
         except asyncpg.PostgresError as refusal:  # of this login, not of a statement
-            raise ConnectError(str(refusal)) from refusal
+            raise ConnectError(error_text(refusal)) from refusal
         except DATABASE_FAULTS:
             raise
         except Exception as error:  # whatever a program's own way of connecting raises
-            raise ConnectError(f"{type(error).__name__}: {error}") from error
+            raise ConnectError(error_text(error)) from error
         assert connection.sync_connection is not None
         self._driver = connection.sync_connection.connection.driver_connection
         connection.sync_connection.detach()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from gw_sqla.error_texts.error_text import error_text, storable_text
 from gw_sqla.errors import FailPermanently, RetryAfter
-from gw_sqla.execution.error_text import error_text, storable_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome
 

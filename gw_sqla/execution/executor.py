@@ -18,9 +18,9 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from gw_sqla.error_texts.error_text import class_name, error_text, storable_text, traceback_text
 from gw_sqla.errors import FailPermanently, InvalidPayloadError, RetryAfter
 from gw_sqla.execution.batch_results import batch_outcome, failed_items
-from gw_sqla.execution.error_text import class_name, error_text, storable_text
 from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.handler_call import TaskTimeoutError, bind
 from gw_sqla.execution.job_context import Workplace
@@ -187,8 +187,9 @@ def _wait(task: Task[Any], job: ClaimedJob, error: BaseException | None) -> time
         return None
     try:
         return _bounded(task.backoff(job.attempts, error))
-    except Exception:  # the user's function; the contract's backoff takes its place
-        log.exception("the backoff of task %s failed; Graphile Worker's is used", task.identifier)
+    except Exception as broken:  # the user's function; the contract's backoff takes its place
+        told = traceback_text(broken)
+        log.error("the backoff of task %s failed; Graphile Worker's is used:\n%s", task.identifier, told)
         return None
 
 

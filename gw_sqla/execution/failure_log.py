@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from math import exp
 
+from gw_sqla.error_texts.error_text import class_name, traceback_text
 from gw_sqla.errors import InvalidPayloadError
-from gw_sqla.execution.error_text import class_name, traceback_text
 from gw_sqla.execution.process_pool import HandlerFailedError
 from gw_sqla.jobs.outcomes import Failed
 

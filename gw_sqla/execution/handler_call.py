@@ -17,8 +17,8 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from gw_sqla.database.session import AsyncSession
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import InvalidPayloadError
-from gw_sqla.execution.error_text import error_text
 from gw_sqla.execution.handler_transaction import Call, Gather, in_transaction
 from gw_sqla.execution.job_context import JobContext, Workplace
 from gw_sqla.execution.process_pool import Processes

@@ -17,9 +17,9 @@ from functools import reduce
 from importlib import import_module
 from typing import Any, BinaryIO
 
+from gw_sqla.error_texts.error_text import error_text, traceback_text
 from gw_sqla.errors import FailPermanently, InvalidPayloadError
 from gw_sqla.execution.batch_results import failed_items, retry_after
-from gw_sqla.execution.error_text import error_text, traceback_text
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.task import Task
 

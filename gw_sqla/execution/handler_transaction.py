@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 from gw_sqla.database.outage import is_conflict
 from gw_sqla.database.session import AsyncSession
 from gw_sqla.database.transaction_end import commit_patiently
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Task
@@ -56,7 +57,9 @@ def in_transaction(task: Task[Any], gather: Gather, workplace: Workplace) -> Cal
             except DBAPIError as error:
                 if not is_conflict(error) or run.is_completed_by_handler:
                     raise
-                log.debug("job %d: its transaction met another one, and is run again: %s", run.job.id, error.orig)
+                log.debug(
+                    "job %d: its transaction met another one, and is run again: %s", run.job.id, error_text(error)
+                )
             await anyio.sleep(random.uniform(0, conflicts * _LONGEST_PAUSE))  # noqa: S311 - no secret
         return await once(run)
 

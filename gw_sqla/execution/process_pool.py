@@ -27,9 +27,9 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from gw_sqla.error_texts.error_text import storable_text
 from gw_sqla.errors import TaskDefinitionError
 from gw_sqla.execution.batch_results import FailedItem
-from gw_sqla.execution.error_text import storable_text
 from gw_sqla.execution.handler_signature import Signature
 from gw_sqla.execution.interpreter_flags import interpreter_flags
 from gw_sqla.jobs.task import Source, Task

@@ -16,8 +16,8 @@ from typing import Any, get_args, get_origin
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gw_sqla.error_texts.error_text import error_text, only_error
 from gw_sqla.errors import ResourceError, TaskDefinitionError
-from gw_sqla.execution.error_text import error_text, only_error
 from gw_sqla.execution.handler_signature import read_hints
 from gw_sqla.execution.job_context import JobContext
 from gw_sqla.jobs.task import Argument, Resource, Task

@@ -17,9 +17,10 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import PydanticUserError, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from gw_sqla.error_texts.error_text import problems
 from gw_sqla.errors import InvalidPayloadError, TaskDefinitionError
 
-__all__ = ["PayloadType", "problems", "to_json"]
+__all__ = ["PayloadType", "to_json"]
 
 P = TypeVar("P")
 
@@ -170,11 +171,3 @@ def _is_non_finite(value: Any) -> bool:
 
 def _is_secret(value: Any) -> bool:
     return isinstance(value, (Secret, SecretStr, SecretBytes))
-
-
-def problems(error: ValidationError) -> str:
-    """The errors in one line: where and what, without the input, which may be a secret."""
-    shown = error.errors(include_input=False, include_url=False, include_context=False)[:5]
-    parts = [f"{'.'.join(str(step) for step in item['loc']) or 'value'}: {item['msg']}" for item in shown]
-    more = error.error_count() - len(shown)
-    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")

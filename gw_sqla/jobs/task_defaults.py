@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_flags, check_smallint, check_text
 from gw_sqla.jobs.job_spec import JobOptions
@@ -63,7 +64,7 @@ def _call(name: str, function: Callable[[Any], Any], payload: Any, most: int, ta
     try:
         value = function(payload)
     except Exception as error:
-        raise InvalidJobError(name, f"the function of {task!r} failed: {type(error).__name__}: {error}") from error
+        raise InvalidJobError(name, f"the function of {task!r} failed: {error_text(error)}") from error
     if value is not None:
         try:
             check_text(name, value, most)

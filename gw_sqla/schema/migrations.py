@@ -16,6 +16,7 @@ Alembic is imported where a migration runs: this module loads with an applicatio
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,35 +29,53 @@ from gw_sqla.types import DEFAULT_SCHEMA
 __all__ = ["downgrade", "migrate", "migration_sql"]
 
 
-async def migrate(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA, revision: str = "head") -> MigrationReport:
+async def migrate(
+    engine: AsyncEngine,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    revision: str = "head",
+    lock_timeout: timedelta | None = None,
+) -> MigrationReport:
     """Create, adopt or upgrade the worker schema, in one transaction of its own.
 
     ``revision`` is one of gw_sqla's Alembic revisions. On a schema with many jobs the index is built while
-    writes to the jobs wait, and it waits for transactions that have added jobs.
+    writes to the jobs wait, and it waits for transactions that have added jobs. For whom it waits is logged, after half
+    a second; ``lock_timeout`` limits how long it waits for each lock, None does not.
 
-    Raises AccessError (the role does not own the schema, or may not create it), SchemaTooOldError, SchemaTooNewError,
+    Raises SchemaLockedError (after that time; nothing was changed), AccessError (the role does not own the schema, or
+    may not create it), SchemaTooOldError, SchemaTooNewError,
     SchemaError (an object of another kind has a name that the schema needs), ConfigurationError (schema name,
     revision), and database errors as they are. A cancellation rolls back.
     """
     from gw_sqla.schema import revision_runner
 
     check_schema_name(schema)
-    return await in_turn(engine, schema, partial(revision_runner.upgrade, schema=schema, revision=revision))
+    return await in_turn(
+        engine, schema, partial(revision_runner.upgrade, schema=schema, revision=revision), lock_timeout
+    )
 
 
-async def downgrade(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA, revision: str = "base") -> MigrationReport:
+async def downgrade(
+    engine: AsyncEngine,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    revision: str = "base",
+    lock_timeout: timedelta | None = None,
+) -> MigrationReport:
     """Take our revisions back, in one transaction of its own; at ``base`` remove what we made.
 
     A schema that a peer made, or that a peer has migrated beyond 19, loses only gw_sqla's own objects. The schema
     itself is dropped if we created it and nothing else is in it. Running workers must be stopped first.
 
-    Raises SchemaInUseError while there are jobs, or objects of others that depend on the tables; AccessError,
-    ConfigurationError and database errors as `migrate` does. A cancellation rolls back.
+    Raises SchemaInUseError while there are jobs, or objects of others that depend on the tables; SchemaLockedError,
+    AccessError, ConfigurationError and database errors as `migrate` does. A cancellation rolls back.
     """
     from gw_sqla.schema import revision_runner
 
     check_schema_name(schema)
-    return await in_turn(engine, schema, partial(revision_runner.downgrade, schema=schema, revision=revision))
+    return await in_turn(
+        engine, schema, partial(revision_runner.downgrade, schema=schema, revision=revision), lock_timeout
+    )
 
 
 def migration_sql(*, schema: str = DEFAULT_SCHEMA, adopt: bool = False) -> str:

@@ -7,6 +7,7 @@ is global: two migrations in one process would fight over it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,8 +55,9 @@ def options(schema: str) -> Options:
 def upgrade_steps(revision: str) -> Steps:
     """Return what tells Alembic the way up to ``revision``: an id or its beginning, ``head``, or relative as ``+1``.
 
-    The function raises CommandError where there is no such revision, or no way up to it.
+    The function raises CommandError where there is no way up to it. Raises ConfigurationError for what is no revision.
     """
+    _require_known(revision)
 
     def steps(heads: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
         scripts = _scripts()
@@ -68,6 +70,7 @@ def upgrade_steps(revision: str) -> Steps:
 
 def downgrade_steps(revision: str) -> Steps:
     """Return what tells Alembic the way down to ``revision``: as for `upgrade_steps`, or ``base``."""
+    _require_known(revision)
 
     def steps(heads: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
         scripts = _scripts()
@@ -76,6 +79,17 @@ def downgrade_steps(revision: str) -> Steps:
         return [MigrationStep.downgrade_from_script(scripts.revision_map, script) for script in way]
 
     return steps
+
+
+def _require_known(revision: str) -> None:
+    """Raise ConfigurationError, also where no step would be looked for, as on a schema of a newer gw_sqla."""
+    known = known_revisions()
+    said = f"revision: must be head, base, a step such as +1, or one of {', '.join(known)}"
+    if not isinstance(revision, str) or not revision.strip():
+        raise ConfigurationError(f"{said}; is {revision!r}")
+    name = re.split("[+-]", revision, maxsplit=1)[0]
+    if name not in {"", "head", "heads", "base"} and not any(one.startswith(name) for one in known):
+        raise ConfigurationError(f"{said}; there is no {revision!r}")
 
 
 def _scripts() -> ScriptDirectory:

@@ -31,6 +31,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session, SessionTransaction
 
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import SessionError
 from gw_sqla.unit_of_work.pending_job import Wanted
 from gw_sqla.unit_of_work.sending import send
@@ -91,7 +92,7 @@ def _innermost(session: Session) -> SessionTransaction:
         try:
             session.begin()
         except InvalidRequestError as error:
-            raise SessionError(f"this session cannot begin a transaction: {error}") from error
+            raise SessionError(f"this session cannot begin a transaction: {error_text(error)}") from error
     transaction = session.get_nested_transaction() or session.get_transaction()
     assert transaction is not None
     if not session.is_active:

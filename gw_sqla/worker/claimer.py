@@ -18,6 +18,7 @@ import anyio
 import anyio.lowlevel
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements.claim import MOST_BYTES
 from gw_sqla.worker.claim_demand import Demand
@@ -122,7 +123,7 @@ class Claimer:
                 self._let_go_at = 0.0
                 await self._let_go()
             except DATABASE_FAULTS as fault:
-                log.debug("returning what may have been claimed: %s", fault)
+                log.debug("returning what may have been claimed: %s", error_text(fault))
         return not self._demand.may_have_leftovers
 
     def _wanted(self) -> int:

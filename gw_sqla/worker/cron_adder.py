@@ -16,6 +16,7 @@ import asyncpg
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.outage import is_answer
+from gw_sqla.error_texts.error_text import error_text
 
 __all__ = ["RETRY_SECONDS", "CronAdder"]
 
@@ -70,7 +71,7 @@ class CronAdder:
                         if not is_answer(refusal):
                             raise
                         await self._known.raise_if_none_can_be_added(minute)
-                        log.debug("cron item %s is refused still: %s", item.identifier, refusal)
+                        log.debug("cron item %s is refused still: %s", item.identifier, error_text(refusal))
                         break
                 del waiting[0]
             if not waiting:
@@ -81,6 +82,6 @@ class CronAdder:
             "cron item %s: its job of %s is refused, and is tried again: %s",
             item.identifier,
             minute,
-            str(refusal).partition("\n")[0],
+            error_text(refusal),
         )
         self._refused[item.identifier] = [(minute, item, backfilled)]

@@ -31,6 +31,7 @@ from gw_sqla.crontab.clock import Clock
 from gw_sqla.crontab.due_minutes import Due
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.worker.cron_adder import RETRY_SECONDS, CronAdder
 
 __all__ = ["CronScheduler"]
@@ -138,4 +139,4 @@ class CronScheduler:
         try:
             await self._known.rest()
         except DATABASE_FAULTS as fault:
-            log.debug("closing the crontab's connection: %s", fault)
+            log.debug("closing the crontab's connection: %s", error_text(fault))

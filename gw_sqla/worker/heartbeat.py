@@ -28,6 +28,7 @@ from datetime import timedelta
 import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease, lease_clock
@@ -88,7 +89,7 @@ class Heartbeat:
                 if holds_nothing:
                     await self._registration.deregister()
             except DATABASE_FAULTS as fault:
-                log.debug("deregistering: %s", fault)
+                log.debug("deregistering: %s", error_text(fault))
         await self._registration.close()
 
     async def _beat(self) -> bool:

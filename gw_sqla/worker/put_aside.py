@@ -17,6 +17,7 @@ from time import monotonic
 import asyncpg
 
 from gw_sqla.database.outage import is_refusal, waited_for_lock
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.outcomes import Failed, Returned
 from gw_sqla.jobs.run import Run
 
@@ -92,7 +93,7 @@ class PutAside(dict[Run, _Aside]):
         if waited_for_lock(refusal):
             self._put(run, _LOCKED_BEHIND)
             return Verdict.WAITS
-        reason = str(refusal).partition("\n")[0]
+        reason = error_text(refusal)
         aside = self._put(run, f"it is refused: {reason}")
         aside.since = min(aside.since, monotonic())
         kind = str(refusal.sqlstate)[:2]

@@ -23,6 +23,7 @@ from time import monotonic
 import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.worker.registration import Registration
 
 __all__ = ["Recovery"]
@@ -83,7 +84,7 @@ class Recovery:
             with anyio.fail_after(_ANSWER_WITHIN.total_seconds()):
                 await self._say_unknown_tasks(timedelta(0))
         except DATABASE_FAULTS as fault:
-            log.debug("looking for jobs of unknown tasks: %s", fault)
+            log.debug("looking for jobs of unknown tasks: %s", error_text(fault))
         finally:
             await self._registration.end_sweep()
 

@@ -11,6 +11,8 @@ from time import monotonic
 
 import asyncpg
 
+from gw_sqla.error_texts.error_text import error_text
+
 __all__ = ["RefusedClaims"]
 
 log = logging.getLogger(__name__)
@@ -44,5 +46,5 @@ class RefusedClaims:
         self._until[job_id] = monotonic() + _PAUSE
         if job_id not in self._reported and len(self._reported) < _MOST:
             self._reported.add(job_id)
-            log.error("job %d cannot be claimed, and is tried again: %s", job_id, str(refusal).partition("\n")[0])
+            log.error("job %d cannot be claimed, and is tried again: %s", job_id, error_text(refusal))
         return True

@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import stale_locks, workers
 from gw_sqla.statements.quoting import quoted
@@ -159,7 +160,9 @@ class Registration:
                 try:
                     rows += await self._sweeping.fetch(statement, parameters)
                 except asyncpg.PostgresError as refusal:
-                    log.warning("job %s of the dead pool %s stays locked: %s", job_id, pool["pool_id"], refusal)
+                    log.warning(
+                        "job %s of the dead pool %s stays locked: %s", job_id, pool["pool_id"], error_text(refusal)
+                    )
         return rows
 
     async def unlock_stale(self) -> Unlocked:
@@ -184,7 +187,7 @@ class Registration:
             return await self._sweeping.fetch(statement, names) if ids else []
         except asyncpg.PostgresError as refusal:
             if len(ids) == 1:
-                log.warning("%s %d stays locked: %s", "queue" if are_queues else "job", ids[0], refusal)
+                log.warning("%s %d stays locked: %s", "queue" if are_queues else "job", ids[0], error_text(refusal))
                 return []
         return [row for one in ids for row in await self._unlocked(statement, [one], are_queues=are_queues)]
 
@@ -217,12 +220,12 @@ class Registration:
             self._rust_takes_beats = False
             self._say_refusal(refusal)
         except asyncpg.LockNotAvailableError as fault:  # by the next beat, perhaps; this pool has beaten all the same
-            log.debug("no heartbeat in %s: %s", self._rust_table, fault)
+            log.debug("no heartbeat in %s: %s", self._rust_table, error_text(fault))
 
     def _say_refusal(self, refusal: asyncpg.PostgresError) -> None:
         if not self._rust_has_refused:
             self._rust_has_refused = True
-            log.warning("%s, which Graphile Worker RS made, cannot be used: %s", self._rust_table, refusal)
+            log.warning("%s, which Graphile Worker RS made, cannot be used: %s", self._rust_table, error_text(refusal))
 
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Any:
         async with self._turn:

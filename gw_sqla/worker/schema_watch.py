@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.outage import DATABASE_FAULTS
 from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import SchemaError, SchemaTooNewError
 from gw_sqla.schema.check import require_current
 from gw_sqla.schema.state import read_state
@@ -49,7 +50,7 @@ class SchemaWatch:
         except SchemaTooNewError:
             self._stop.request_for_migration()
         except SchemaError as error:  # claims meet it too, and say so
-            log.debug("the schema cannot be used now: %s", error)
+            log.debug("the schema cannot be used now: %s", error_text(error))
         finally:
             await self._connection.close()
 
@@ -60,4 +61,4 @@ class SchemaWatch:
             try:
                 await self.look()
             except DATABASE_FAULTS as fault:  # claims meet it too, and say so
-                log.debug("looking at the schema: %s", fault)
+                log.debug("looking at the schema: %s", error_text(fault))

@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.outage import is_answer
 from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
@@ -252,7 +253,7 @@ class Store:
             return len(await self._claiming.fetch(statement, {**parameters, "ids": ids})) == len(ids)
         except asyncpg.PostgresError as refusal:
             if len(ids) == 1:
-                log.debug("a lock of what is no longer known stays: %s", refusal)
+                log.debug("a lock of what is no longer known stays: %s", error_text(refusal))
                 return False
         return all([await self._let_go_of(statement, [one], parameters) for one in ids])
 

@@ -47,7 +47,7 @@ def test_a_database_and_a_role_that_do_not_exist(database: str) -> None:
     url = make_url(database)
     nowhere = url.set(database="nowhere").render_as_string(hide_password=False)
     line = error_line(run("migrate", "--database-url", nowhere), 1)
-    assert line == 'Error: database: database "nowhere" does not exist (SQLSTATE 3D000)'
+    assert line == 'Error: database: InvalidCatalogNameError: database "nowhere" does not exist (SQLSTATE 3D000)'
     nobody = url.set(username="nobody", password="secret").render_as_string(hide_password=False)
     line = error_line(run("add", "greet", "--database-url", nobody), 1)
     assert "nobody" in line

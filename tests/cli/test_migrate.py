@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 
+from gw_sqla.schema.migration_lock import lock_sql
 from gw_sqla.schema.migrations import migration_sql
 from gw_sqla.schema.supported_revisions import HEAD
 from tests.cli.command import error_line, fetch, run, run_here
-from tests.support.server import execute
+from tests.support.server import connect, execute
 
 
 def test_it_creates_and_removes_a_schema(database: str) -> None:
@@ -38,3 +40,25 @@ def test_wrong_usage() -> None:
     assert "give --database-url, or set DATABASE_URL" in error_line(run("migrate"), 2)
     assert "--adopt goes with --sql" in error_line(run_here("migrate", "--adopt"), 2)
     assert "PostgreSQL keeps the prefix pg_" in error_line(run_here("migrate", "--sql", "--schema", "pg_x"), 2)
+
+
+def test_a_lock_that_another_holds(database: str) -> None:
+    """Said within a second; given up after the time that the option or the variable gives."""
+
+    async def hold() -> subprocess.CompletedProcess[str]:
+        holder = await connect(database)
+        try:
+            await holder.execute("set application_name = 'deploy 17'; begin; " + lock_sql("held"))
+            env = {"DATABASE_URL": database, "GW_SQLA_LOCK_TIMEOUT": "1"}
+            return await asyncio.to_thread(run, "migrate", "--schema", "held", env=env)
+        finally:
+            await holder.close()
+
+    done = asyncio.run(hold())
+    assert done.returncode == 1
+    waits, error = done.stderr.splitlines()
+    assert waits.startswith("schema 'held': the migration waits for what pid ")
+    assert waits.endswith("application 'deploy 17') holds")
+    assert error.startswith("Error: schema 'held': gave up after 1 s of waiting for what pid ")
+    assert "lock_timeout" in error_line(run_here("migrate", "--lock-timeout", "0", "--database-url", database), 2)
+    assert "nan is not a number of seconds" in error_line(run_here("migrate", "--lock-timeout", "nan"), 2)

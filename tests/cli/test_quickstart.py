@@ -15,7 +15,6 @@ from tests.cli.command import error_line, python, run, started
 def folder() -> Iterator[Path]:
     """A directory for temporary files, with a path short enough for a socket; empty again at the end."""
     with tempfile.TemporaryDirectory(prefix="gw-") as name:
-        (Path(name) / "run").mkdir(mode=0o700)  # for the lock of the embedded server's package
         temporary = Path(name) / "tmp"
         temporary.mkdir()
         for path in (Path(name), temporary):
@@ -27,7 +26,7 @@ def folder() -> Iterator[Path]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    return {"TMPDIR": str(folder / "tmp"), "XDG_RUNTIME_DIR": str(folder / "run")}
+    return {"TMPDIR": str(folder / "tmp")}
 
 
 def _read(path: Path) -> str:

@@ -102,7 +102,10 @@ async def break_what_commit_checks(session: AsyncSession) -> None:
         (roll_back_and_go_on, "RuntimeError: the handler ended the transaction of its session"),
         (catch_an_error, "RuntimeError: the handler caught an error of the database that has aborted its transaction"),
         (catch_an_error_of_a_flush, "PendingRollbackError: "),
-        (break_what_commit_checks, 'duplicate key value violates unique constraint "effects_note_key"'),
+        (
+            break_what_commit_checks,
+            "SQLSTATE 23505, schema public, table effects, constraint effects_note_key",
+        ),
     ],
 )
 async def test_nothing_is_committed_and_the_job_fails(

@@ -105,7 +105,7 @@ async def test_a_conflict_at_the_commit_is_tried_again_at_once(
         assert await effects() == written
         [job] = await jobs()
         assert job.attempts == 1
-        assert "could not serialize access" in str(job.last_error)
+        assert "SerializationError: SQLSTATE 40001" in str(job.last_error)
 
 
 async def test_a_conflict_after_the_jobs_own_completion_is_not_tried_again(

@@ -104,7 +104,8 @@ class SchemaMachine(CallsMachine):
     @rule(pool=pools)
     def age_locks(self, pool: str) -> None:
         for table in ("jobs", "job_queues"):
-            aged = f"update __schema__._private_{table} set locked_at = locked_at - cast(:age as interval) where locked_by = :pool"
+            older = "locked_at = locked_at - cast(:age as interval)"
+            aged = f"update __schema__._private_{table} set {older} where locked_by = :pool"
             self.rows(aged, age=AGE, pool=pool)
         self.model.age_locks(pool, AGE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import anyio
 import asyncpg
@@ -67,6 +68,21 @@ async def test_unknown_revision(empty_engine: AsyncEngine, empty_database: str) 
     with pytest.raises(ConfigurationError, match="0099"):
         await migrate(empty_engine, revision="0099")
     assert (await call_asyncio(read_at, empty_database)).relations == {}, "rolled back"
+
+
+@pytest.mark.parametrize("revision", ["", " ", "0099", "nonsense", "7+1", None])
+@pytest.mark.parametrize("is_newer", [False, True])
+async def test_what_is_no_revision(
+    migrated_engine: AsyncEngine, migrated_database: str, revision: Any, is_newer: bool
+) -> None:
+    """Also where nothing would be done: a schema that a newer gw_sqla migrated is left alone."""
+    if is_newer:
+        newer = f"update graphile_worker.{VERSION_TABLE} set version_num = '0999'"
+        await call_asyncio(execute, migrated_database, newer)
+    with pytest.raises(ConfigurationError, match=r"^revision: must be head, base, a step such as \+1, or one of 0001"):
+        await migrate(migrated_engine, revision=revision)
+    with pytest.raises(ConfigurationError, match=r"^revision: must be "):
+        await downgrade(migrated_engine, revision=revision)
 
 
 async def test_foreign_ledger(empty_engine: AsyncEngine, empty_database: str) -> None:

@@ -218,4 +218,4 @@ async def test_an_item_whose_job_is_refused_holds_up_no_other(
         clock.advance(timedelta(seconds=6))
         await clock.until_asleep()
         assert (await jobs())[2:] == [("a", "2030-05-17T12:00", False), ("a", "2030-05-17T12:10", False)]
-    assert caplog.text.count("is refused, and is tried again: not now") == 1
+    assert caplog.text.count("is refused, and is tried again: RaiseError: SQLSTATE P0001, function refuse line 1") == 1
