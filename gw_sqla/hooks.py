@@ -37,7 +37,10 @@ class Observer:
         """The job was not started and is back in the queue."""
 
     def lock_lost(self, outcome: Outcome) -> None:
-        """The outcome was not written: another worker, or an administrator, took the job over."""
+        """The outcome was not written: the job is another's, or nobody's, by now; or the database refuses it for good.
+
+        In the latter case, which is logged with its reason, the job stays locked until recovery.
+        """
 
 
 class Observers:
@@ -52,7 +55,7 @@ class Observers:
             _tell(observer.job_started, job)
 
     def lost(self, outcomes: Iterable[Outcome]) -> None:
-        """Tell of outcomes that were not written: the lock was lost."""
+        """Tell of outcomes that were not written."""
         for outcome in outcomes:
             for observer in self._observers:
                 _tell(observer.lock_lost, outcome)

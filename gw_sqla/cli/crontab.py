@@ -131,7 +131,7 @@ async def _all_known(url: URL, schema: str) -> Sequence[KnownCrontab]:
         try:
             return await crontabs.all()
         finally:
-            await crontabs.rest()
+            await crontabs.disconnect()
 
 
 def _fire(minute: datetime, item: CronItem) -> dict[str, Any]:

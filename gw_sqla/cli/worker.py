@@ -82,7 +82,7 @@ async def _work(
     migrate_first: bool,
     lifeline: Lifeline | None,
 ) -> None:
-    # A connection for each job's own session, and room to open the worker's own in.
+    # A connection for each job's session, and some for what handlers open beside it.
     room = settings.concurrency + 2
     async with connected(url, pool_size=room, transaction_pooler=settings.transaction_pooler) as engine:
         runner = Runner(engine, tasks, settings)

@@ -62,9 +62,9 @@ class KnownCrontabs:
         await self._connection.fetch(crontab.add_nothing(self._schema), {})
         await self.schedule(minute, [], backfilled=False)
 
-    async def rest(self) -> None:
+    async def disconnect(self) -> None:
         """Close the connection until the next statement; raises what closing raises."""
-        await self._connection.rest()
+        await self._connection.disconnect()
 
 
 def _jobs_text(items: Sequence[CronItem], minute: datetime, backfilled: bool) -> str:

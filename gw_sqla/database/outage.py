@@ -77,10 +77,8 @@ class Outage:
         self._faults += 1
         await anyio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
 
-    def over(self) -> bool:
-        """Note that it works; return True, and log it, if it did not work before."""
-        if self._faults == 0:
-            return False
-        log.warning("%s works again after %d faults", self._doing, self._faults)
-        self._faults = 0
-        return True
+    def over(self) -> None:
+        """Note that it works; log it, if it did not work before."""
+        if self._faults:
+            log.warning("%s works again after %d faults", self._doing, self._faults)
+            self._faults = 0

@@ -127,7 +127,7 @@ class WorkerConnection:
         """Close the connection; shielded, and not longer than some seconds. A fault in it is logged."""
         with anyio.CancelScope(shield=True):
             try:
-                await self.rest()
+                await self.disconnect()
             except DATABASE_FAULTS as fault:
                 log.debug("closing a connection of the worker's own: %s", error_text(fault))
 
@@ -135,7 +135,7 @@ class WorkerConnection:
         """End the connection at once: a statement that is under way on it fails, as by the network."""
         await call_asyncio(self._cut_off)
 
-    async def rest(self) -> None:
+    async def disconnect(self) -> None:
         """Close the connection until the next statement; raises what closing raises."""
         await call_asyncio(self._close)
 

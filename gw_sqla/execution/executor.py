@@ -24,7 +24,7 @@ from gw_sqla.execution.batch_results import batch_outcome, failed_items
 from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.handler_call import TaskTimeoutError, bind
 from gw_sqla.execution.job_context import Workplace
-from gw_sqla.execution.process_pool import HandlerFailedError, Processes
+from gw_sqla.execution.process_pool import HandlerFailedError, ProcessPool
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
@@ -35,7 +35,10 @@ __all__ = ["OVERSIZED", "Executor"]
 
 log = logging.getLogger(__name__)
 
-OVERSIZED = "payload: has more bytes than this worker's max_payload_size, and was not fetched"
+OVERSIZED = (
+    "payload: has more bytes than this worker's max_payload_size, and was not fetched: raise that, "
+    "or store the data elsewhere and in the payload where"
+)
 
 _LONGEST_WAIT = timedelta(days=3650)
 
@@ -47,7 +50,7 @@ class Executor:
         self,
         tasks: Mapping[str, Task[Any]],
         workplace: Workplace,
-        processes: Processes,
+        processes: ProcessPool,
         observers: Observers,
         concurrency: int,
     ) -> None:
@@ -82,7 +85,7 @@ class Executor:
             outcome = self._of_batch(task, job, result) if task.batch else Completed(job)
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -float("inf"):
-                if run.is_completed_by_handler and await self._completions.is_committed_if_known_soon(run):
+                if run.is_completed_by_handler and await self._completions.decide_soon(run):
                     return CompletedByHandler(job)
                 raise
             message = f"{type(error).__name__}: raised by the handler, nothing cancelled it"
@@ -96,17 +99,17 @@ class Executor:
                 await anyio.lowlevel.checkpoint_if_cancelled()
             outcome = self._of_any_error(task, job, error)
         if run.state is not RUNNING:  # is lost, or has completed the job, or meant to
-            outcome = await self._settled(task, run, outcome)
+            outcome = await self._of_own_transaction(task, run, outcome)
         if isinstance(outcome, Failed) and run.state is not LOST:
             log_failure(outcome)
         return outcome
 
-    async def _settled(self, task: Task[Any], run: Run, outcome: Outcome) -> Outcome:
+    async def _of_own_transaction(self, task: Task[Any], run: Run, outcome: Outcome) -> Outcome:
         """Return what became of a job that was completed in a transaction of its handler's."""
         job = run.job
         if run.state is LOST:
             return outcome
-        if not run.is_rolled_back and await self._is_committed(run):
+        if not run.is_rolled_back and await self._decided_to_commit(run):
             if isinstance(outcome, Failed):
                 log.warning(
                     "job %d (%s) failed, but its own transaction completed it before, so it stays completed: %s",
@@ -119,12 +122,12 @@ class Executor:
             return outcome
         return _failed(task, job, "the transaction that completed the job was rolled back")
 
-    async def _is_committed(self, run: Run) -> bool:
+    async def _decided_to_commit(self, run: Run) -> bool:
         """Tell what became of the transaction, in spite of a cancellation if that is soon."""
         try:
-            return await self._completions.is_committed(run)
+            return await self._completions.decide(run)
         except anyio.get_cancelled_exc_class():
-            if not await self._completions.is_committed_if_known_soon(run):
+            if not await self._completions.decide_soon(run):
                 raise
         return True
 

@@ -21,7 +21,7 @@ from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.execution.handler_transaction import Call, Gather, in_transaction
 from gw_sqla.execution.job_context import JobContext, Workplace
-from gw_sqla.execution.process_pool import Processes
+from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Argument, Source, Task
 
@@ -35,7 +35,7 @@ class TaskTimeoutError(TimeoutError):
         super().__init__(f"the task's timeout of {timeout} has passed")
 
 
-def bind(task: Task[Any], workplace: Workplace, threads: anyio.CapacityLimiter, processes: Processes) -> Call:
+def bind(task: Task[Any], workplace: Workplace, threads: anyio.CapacityLimiter, processes: ProcessPool) -> Call:
     """Return how to call the task's handler for a job; the call raises what the handler raises."""
     load = _loader(task)
     if task.run_in == "process":
@@ -94,7 +94,7 @@ def _gatherer(arguments: Sequence[Argument], load: Callable[[str], Any], workpla
             case Source.SESSION:
                 return session
             case resource:
-                return workplace.made[resource]
+                return workplace.resources[resource]
 
     by_position = [argument for argument in arguments if not argument.by_keyword]
     by_keyword = [argument for argument in arguments if argument.by_keyword]
@@ -150,7 +150,7 @@ def _in_thread(
     return call
 
 
-def _in_process(task: Task[Any], load: Callable[[str], Any], processes: Processes) -> Call:
+def _in_process(task: Task[Any], load: Callable[[str], Any], processes: ProcessPool) -> Call:
     async def call(run: Run) -> Any:
         if task.takes_payload:
             load(run.job.payload_text)  # what does not fit needs no process

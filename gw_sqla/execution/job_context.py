@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeVar, Unpack, overload
 
 import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.execution.transactional_completion import Completions
 from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.job_spec import AddOptions
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.jobs.task import Resource, Task
@@ -20,11 +21,13 @@ from gw_sqla.repository import JobRepository
 
 __all__ = ["JobContext", "Workplace"]
 
+P = TypeVar("P")
+
 
 class Workplace:
     """What all jobs of a worker pool share; made once, given to each context.
 
-    ``made`` has the resources, once they are open.
+    ``resources``: those of the tasks, the resources, once they are open.
     """
 
     def __init__(self, engine: AsyncEngine, repository: JobRepository, pool_id: str, stopping: anyio.Event) -> None:
@@ -33,11 +36,14 @@ class Workplace:
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(engine, expire_on_commit=False)
         self.completions = Completions(self.sessions, repository.schema, pool_id)
         self.logger = logging.getLogger("gw_sqla.job")
-        self.made: dict[Resource, Any] = {}
+        self.resources: dict[Resource, Any] = {}
 
 
 class JobContext:
-    """One run of one job. A handler asks for it by annotating a parameter with this class."""
+    """One run of one job. A handler asks for it by annotating a parameter with this class.
+
+    ``job``: the `gw_sqla.ClaimedJob`, with payload and attempt.
+    """
 
     __slots__ = ("_run", "_workplace", "job")
 
@@ -86,12 +92,24 @@ class JobContext:
         """
         await self._workplace.completions.complete(self._run, session)
 
-    async def add_job(self, task: Task[Any] | str, payload: Any = None, **options: Any) -> JobRow:
+    @overload
+    async def add_job(self, task: Task[P], payload: P, **options: Unpack[AddOptions]) -> JobRow: ...
+
+    @overload
+    async def add_job(self, task: Task[None], payload: None = None, **options: Unpack[AddOptions]) -> JobRow: ...
+
+    @overload
+    async def add_job(self, task: str, payload: Any = None, **options: Unpack[AddOptions]) -> JobRow: ...
+
+    async def add_job(self, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]) -> JobRow:
         """Add a job in a transaction of its own; arguments as in ``JobRepository.add_job``.
 
         It exists even if this job fails afterwards, or the transaction of its session is rolled back. To add it with
         other writes, give ``repository`` their session.
         From a sync handler: ``anyio.from_thread.run(ctx.add_job, ...)``.
+
+        Returns the row as added. Raises InvalidJobError or InvalidPayloadError before the database is asked, and
+        database errors as SQLAlchemy raises them. A cancellation rolls the transaction back.
         """
         async with self.session() as session:
             return await self.repository.add_job(session, task, payload, **options)

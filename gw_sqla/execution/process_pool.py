@@ -34,7 +34,7 @@ from gw_sqla.execution.handler_signature import Signature
 from gw_sqla.execution.interpreter_flags import interpreter_flags
 from gw_sqla.jobs.task import Source, Task
 
-__all__ = ["HandlerFailedError", "Processes", "refuse_impossible"]
+__all__ = ["HandlerFailedError", "ProcessPool", "refuse_impossible"]
 
 _PROGRAM = """import json, os, sys
 sys.path[:] = sorted(json.loads(sys.argv[1]), key=lambda folder: folder in ("", os.getcwd()))
@@ -89,7 +89,7 @@ def refuse_impossible(handler: Callable[..., Any], signature: Signature) -> None
         )
 
 
-class Processes:
+class ProcessPool:
     """The processes of a worker pool, as many at once as there are CPUs; killed at the end of the block."""
 
     def __init__(self) -> None:

@@ -86,8 +86,10 @@ def refuse_combination(task: Task[Any]) -> None:
             "or bound the time inside it"
         )
     if task.batch and not (task.takes_payload and task.payload_type.takes_lists):
-        raise TaskDefinitionError("a batch handler takes a payload, a list of items")
+        raise TaskDefinitionError("batch: the handler takes a payload, annotated as a list, such as list[Item]")
     if task.transactional and not task.takes(Source.SESSION):
         raise TaskDefinitionError("a transactional task's handler takes an AsyncSession, in whose transaction it works")
     if task.transactional and task.batch:
-        raise TaskDefinitionError("a batch, whose items may fail in part, cannot be transactional")
+        raise TaskDefinitionError(
+            "a batch, whose items may fail in part, cannot be transactional: leave one of the two out"
+        )

@@ -75,7 +75,7 @@ class Completions:
         ):
             raise LockLostError(job.id)
 
-    async def is_committed(self, run: Run) -> bool:
+    async def decide(self, run: Run) -> bool:
         """Tell whether the transaction that completed the job is committed; waits until that is known."""
         if run.is_committed or not await self._is_there(run.job):
             run.committed()
@@ -83,10 +83,10 @@ class Completions:
         run.rolled_back()
         return False
 
-    async def is_committed_if_known_soon(self, run: Run) -> bool:
+    async def decide_soon(self, run: Run) -> bool:
         """The same for a job that is being cancelled: shielded, for some seconds; then False."""
         with anyio.move_on_after(_ASKING_TIMEOUT, shield=True):
-            return await self.is_committed(run)
+            return await self.decide(run)
         return False
 
     async def _is_there(self, job: ClaimedJob) -> bool:
@@ -94,7 +94,7 @@ class Completions:
         while True:
             try:
                 async with self._sessions() as session:
-                    found = await session.scalar(outcomes.find_settled(self._schema), {"id": job.id})
+                    found = await session.scalar(outcomes.find_if_still_there(self._schema), {"id": job.id})
             except DATABASE_FAULTS as fault:
                 await outage.wait(fault)
             else:

@@ -97,18 +97,21 @@ def check_flags(flags: object) -> None:
         return
     if isinstance(flags, str) or not isinstance(flags, Sequence):
         raise InvalidJobError("flags", f"must be a list of str, not {type(flags).__name__}")
-    for flag in flags:
-        check_storable("flags", flag)
+    for index, flag in enumerate(flags):
+        try:
+            check_storable("flags", flag)
+        except InvalidJobError as error:
+            raise InvalidJobError("flags", f"[{index}] {error.problem}") from error
 
 
 def check_ids(job_ids: Iterable[int], argument: str = "job_ids") -> list[int]:
     """Return the ids as a list; raises InvalidJobError for what cannot be the id of a job."""
-    if not isinstance(job_ids, Iterable) or isinstance(job_ids, str):
+    if not isinstance(job_ids, Iterable) or isinstance(job_ids, str | bytes):
         raise InvalidJobError(argument, f"must be a list of ids, not {job_ids!r}")
     ids = list(job_ids)
     for job_id in ids:
         if not isinstance(job_id, int) or isinstance(job_id, bool) or not 0 <= job_id < 2**63:
-            raise InvalidJobError(argument, f"{job_id!r} cannot be the id of a job")
+            raise InvalidJobError(argument, f"{job_id!r} cannot be the id of a job: ids are ints from 0 up")
     return ids
 
 

@@ -14,7 +14,7 @@ no cache of ids can go stale when a peer collects unused tasks.
 The row locks are those of an update that leaves the keys alone: a foreign key from a user's table takes
 locks that hide a job from the peers' FOR UPDATE SKIP LOCKED, and not from this.
 
-The first branch goes on after a job that the caller names (`gw_sqla.worker.claim_position` says why):
+The first branch goes on after a job that the caller names (`gw_sqla.worker.claim_cursor` says why):
 ``after_priority``, ``after_run_at`` and ``after_id``, of which the id is for jobs that were added together and have one
 ``run_at``.
 

@@ -37,7 +37,7 @@ __all__ = [
     "complete_alike",
     "complete_by_handler",
     "fail",
-    "find_settled",
+    "find_if_still_there",
     "give_back",
 ]
 
@@ -151,8 +151,8 @@ def complete_alike(schema: str) -> TextualSelect:
     """Delete the jobs ``ids``, all claimed without a key and a queue for the same ``attempt``, not after ``locked_at``.
 
     One row: the ids of those that were deleted, or null where all were. Most jobs are without a key and in their first
-    attempt; this takes half of the time of `complete`. A lock that is younger than its run passes where it is older
-    than ``locked_at``: not for those who know all their claims.
+    attempt; this takes half of the time of `complete`. Only for a pool
+    that knows all its claims: else a lock could pass that is younger than its run, where it is not after ``locked_at``.
     """
     return statement(
         """with written as (
@@ -220,7 +220,7 @@ def give_back(schema: str, *, heeding_retirements: bool, around_locks: bool = Fa
 
 
 @lru_cache
-def find_settled(schema: str) -> TextualSelect:
+def find_if_still_there(schema: str) -> TextualSelect:
     """Return the id of job ``id`` if it is there, once whoever is deleting it has committed or rolled back."""
     return statement(
         "select j.id from __schema__._private_jobs j where j.id = :id for update", schema, id=BigInteger

@@ -21,8 +21,8 @@ from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements.claim import MOST_BYTES
+from gw_sqla.worker.claim_cursor import ClaimCursor
 from gw_sqla.worker.claim_demand import Demand
-from gw_sqla.worker.claim_position import Mark
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
@@ -64,7 +64,7 @@ class Claimer:
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
         self._lease = lease
-        self._mark = Mark()
+        self._cursor = ClaimCursor()
         self._let_go_at = 0.0
         self._answered = anyio.Event()
         self._answered.set()
@@ -77,7 +77,7 @@ class Claimer:
                 await self._claim()
                 continue
             if self._demand.may_have_leftovers:
-                await self._tried(self._let_go)
+                await self._run_or_back_off(self._let_go)
                 if self._demand.may_have_more and self._wanted() > 0:  # since then
                     continue
             with anyio.move_on_after(self._seconds_to_next_look()) as poll:
@@ -133,21 +133,21 @@ class Claimer:
         """Claim once; None after a fault, when the backoff is over."""
         await anyio.lowlevel.checkpoint_if_cancelled()
         if not self._lease.is_held:
-            await self._lease.held()
+            await self._lease.wait_until_held()
         wanted = self._wanted()
         if wanted == 0:  # the room was taken while it waited
             return None
         self._demand.may_have_more = False
-        runs = await self._tried(self._locked, wanted)
+        runs = await self._run_or_back_off(self._claim_for_slots, wanted)
         if runs is None:
-            self._mark.forget()
+            self._cursor.forget()
             self._demand.may_have_more = True
             return None
         is_full = len(runs) == wanted or _have_many_bytes(runs)
-        self._demand.may_have_more |= self._mark.move([run.job for run in runs], full=is_full)
+        self._demand.may_have_more |= self._cursor.move([run.job for run in runs], full=is_full)
         return runs
 
-    async def _tried(self, statement: Callable[..., Awaitable[T]], *arguments: int) -> T | None:
+    async def _run_or_back_off(self, statement: Callable[..., Awaitable[T]], *arguments: int) -> T | None:
         """Run a statement; None after a fault, when the backoff is over."""
         try:
             result = await statement(*arguments)
@@ -157,7 +157,7 @@ class Claimer:
         self._outage.over()
         return result
 
-    async def _locked(self, wanted: int) -> list[Run]:
+    async def _claim_for_slots(self, wanted: int) -> list[Run]:
         """Ask for jobs and give them to the slots.
 
         Shielded; the line bounds its time. asyncio's own cancellation, which no shield stops, may lose the
@@ -169,7 +169,7 @@ class Claimer:
             self._answered = anyio.Event()
             try:
                 runs = await self._store.claim(
-                    self._task_identifiers, wanted, self._forbidden_flags, self._mark.begin()
+                    self._task_identifiers, wanted, self._forbidden_flags, self._cursor.begin()
                 )
             except BaseException:
                 self._demand.may_have_leftovers = True
@@ -203,4 +203,4 @@ class Claimer:
 
 def _have_many_bytes(runs: Sequence[Run]) -> bool:
     """Whether a claim may have ended for the bytes of its payloads; a character has four at most."""
-    return 8 * sum(len(run.job.payload_text) for run in runs) > MOST_BYTES
+    return 4 * sum(len(run.job.payload_text) for run in runs) >= MOST_BYTES

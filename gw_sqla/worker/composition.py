@@ -23,7 +23,7 @@ from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.job_context import Workplace
-from gw_sqla.execution.process_pool import Processes
+from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.task import Task
 from gw_sqla.repository import JobRepository
@@ -55,7 +55,7 @@ class Parts:
     store: Store
     known: KnownRuns
     workplace: Workplace
-    processes: Processes
+    processes: ProcessPool
     finisher: Finisher
     slots: Slots
     claimer: Claimer
@@ -79,7 +79,7 @@ def compose(
     registration = _registration(engine, tasks, settings, pool_id)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
     workplace = Workplace(engine, repository, pool_id, stop.requested)
-    processes = Processes()
+    processes = ProcessPool()
     executor = Executor(tasks, workplace, processes, observers, settings.concurrency)
     lease, demand = Lease(), Demand()
     known = KnownRuns()
@@ -174,7 +174,7 @@ def _recovery(registration: Registration, settings: RunnerSettings, demand: Dema
 def _listener(
     engine: AsyncEngine, settings: RunnerSettings, demand: Demand, stop: StopRequest
 ) -> Listener | SchemaWatch:
-    watch = SchemaWatch(engine, settings.schema, stop, on_look=demand.jobs_may_be_due)
+    watch = SchemaWatch(engine, settings.schema, stop, pooled=settings.transaction_pooler)
     if settings.transaction_pooler:
         return watch
     return Listener(

@@ -137,6 +137,6 @@ class CronScheduler:
 
     async def _rest(self) -> None:
         try:
-            await self._known.rest()
+            await self._known.disconnect()
         except DATABASE_FAULTS as fault:
             log.debug("closing the crontab's connection: %s", error_text(fault))

@@ -26,7 +26,7 @@ __all__ = ["Finisher"]
 log = logging.getLogger(__name__)
 
 _MOST_WAITING = 1000
-"""How many runs may be put aside before no more jobs begin."""
+"""How many runs may be put aside before no more jobs are claimed."""
 
 
 class Finisher:
@@ -61,7 +61,7 @@ class Finisher:
 
     @property
     def is_behind(self) -> bool:
-        """Whether so many outcomes are not written yet that no more jobs should begin."""
+        """Whether so many outcomes are not written yet that no more jobs should be claimed."""
         unwritten = len(self._gathered) + len(self._writer.writing)
         return unwritten >= self._most_unwritten or len(self._writer.waiting) >= _MOST_WAITING
 
@@ -110,14 +110,14 @@ class Finisher:
                     continue
                 if self._closed and not self._writer.waiting:
                     return
-                await self._woken(self._writer.seconds_to_next)
+                await self._wait_for_wake(self._writer.seconds_to_next)
         log.error(
             "%d outcomes could not be written in time; their jobs stay locked until recovery: %s",
             len(self.runs),
             _ids(self.runs),
         )
 
-    async def _woken(self, seconds: float) -> None:
+    async def _wait_for_wake(self, seconds: float) -> None:
         self._wake = anyio.Event()
         if seconds == math.inf:
             await self._wake.wait()

@@ -12,7 +12,7 @@ a handler that blocks the event loop for longer than the threshold (60 s unless 
 and its jobs run again elsewhere. The threshold is four beats wide for that reason; blocking work belongs
 in a sync handler, which has a thread.
 
-A pool that was taken for dead keeps its id. That is safe because each write names the attempt that its claim began
+A pool that was taken for dead keeps its id. That is safe because each write names the attempt and the time of the lock
 (`gw_sqla.jobs.run`): nothing that was begun under a lost lock can meet a lock that the pool takes later on the
 same job. Without a lease (`gw_sqla.worker.lease`) it claims nothing; before it has one again, each run whose lock is
 gone is cut off.
@@ -105,7 +105,7 @@ class Heartbeat:
         self._outage.over()
         self._slots.lose(lost)
         if not answer.registered:
-            return await self._rise()
+            return await self._register_again()
         self._lease.grant(since, self._threshold)
         return True
 
@@ -117,8 +117,8 @@ class Heartbeat:
             log.error("this worker was taken for dead: no heartbeat of it had come for %g s", self._threshold)
         return await self._registration.lost(runs)
 
-    async def _rise(self) -> bool:
-        """Register again; what was begun under the old locks is cut off."""
+    async def _register_again(self) -> bool:
+        """Register again, and hold the lease again."""
         since = lease_clock()
         try:
             with anyio.fail_after(self._answer_within):

@@ -52,7 +52,7 @@ class Lease:
         """End it now: the pool was taken for dead."""
         self._until = float("-inf")
 
-    async def held(self) -> None:
+    async def wait_until_held(self) -> None:
         """Wait until it is held; cancellable."""
         while not self.is_held:  # noqa: ASYNC110 - rare, and it ends by time as well as by an event
             await anyio.sleep(_LOOK_AGAIN)

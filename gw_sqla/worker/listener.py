@@ -1,6 +1,6 @@
 """Listener: a connection of its own that turns notifications into wake-ups.
 
-A lost connection is replaced with backoff; every new one calls ``look`` once, for what was
+A lost connection is replaced with backoff; every new one wakes the claimer and calls ``look`` once, for what was
 missed before it listened. Polling goes on meanwhile, so the listener only ever makes things faster. A
 notification is a hint: any payload of ``jobs:insert`` but a count of zero or less wakes the claimer
 (contract, section 3); so is the news of a breaking migration, which calls ``look``, too.
@@ -89,6 +89,7 @@ class Listener:
         try:
             await call_asyncio(self._open, driver_callback(on_lost), driver_callback(self._notified))
             await self._prove()
+            self._on_jobs()  # what was added before it listened
             outage.over()
             while not lost.is_set():
                 self._woken = anyio.Event()

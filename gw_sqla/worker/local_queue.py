@@ -23,15 +23,15 @@ __all__ = ["LocalQueue"]
 log = logging.getLogger(__name__)
 
 _LARGE = 2**16
-"""Characters of a payload from which on it is counted."""
+"""Characters of a payload from which on it is counted, each as a byte."""
 
 
 class LocalQueue:
-    """``concurrency`` is the number of slots. An ``is_stalled`` queue has given jobs back: none of its slots ended."""
+    """``concurrency`` is the number of slots. A stalled queue has given jobs back, and no slot has ended one since."""
 
     def __init__(self, concurrency: int, prefetch: int, prefetch_ttl: timedelta) -> None:
         self.prefetch = prefetch
-        self.is_stalled = False
+        self._is_stalled = False
         self._concurrency = concurrency
         self._batch = max(1, prefetch // 4)
         self._ttl = prefetch_ttl.total_seconds()
@@ -51,8 +51,8 @@ class LocalQueue:
         if self._large and sum(self._large.values()) >= MOST_BYTES:
             return 0
         room = self._concurrency - running - len(self._waiting)
-        room = max(0, room) if self.is_stalled else room + self.prefetch
-        return room if room >= self._batch or (room > 0 and self.is_stalled) else 0
+        room = max(0, room) if self._is_stalled else room + self.prefetch
+        return room if room >= self._batch or (room > 0 and self._is_stalled) else 0
 
     def has_room_for_a_batch(self) -> bool:
         """Whether a claim may be due, whatever runs."""
@@ -77,13 +77,17 @@ class LocalQueue:
         self._large.clear()
         return runs
 
+    def slot_ended_a_job(self) -> None:
+        """Take note that the slots go on: more may be prefetched."""
+        self._is_stalled = False
+
     def take_stale(self) -> list[Run]:
         """Take out the runs that have waited for longer than their time to live."""
         before = monotonic() - self._ttl
         stale = [self.take() for since, _ in list(self._waiting) if since <= before]
         if stale:
             log.warning("%d prefetched jobs go back: no slot was free for them in %g s", len(stale), self._ttl)
-            self.is_stalled = True
+            self._is_stalled = True
         return stale
 
     def drop(self, runs: Collection[Run]) -> None:

@@ -27,11 +27,11 @@ from gw_sqla.database.outage import DATABASE_FAULTS, Outage, is_answer, is_refus
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Returned
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.put_aside import PutAside, Verdict
-from gw_sqla.worker.store import Store, Written
+from gw_sqla.worker.store import Store, Unwritten
 
 __all__ = ["OutcomeWriter", "Settled"]
 
-_Write = Callable[..., Awaitable[Written]]
+_Write = Callable[..., Awaitable[Unwritten]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class OutcomeWriter:
 
     async def _write(self, write: _Write, runs: Sequence[Run], settled: Settled) -> None:
         try:
-            answer, is_certain = await self._answered(write, runs)
+            answer, is_certain = await self._write_until_answered(write, runs)
         except asyncpg.PostgresError as refusal:
             if len(runs) == 1:
                 self._alone.pop(runs[0], None)
@@ -129,7 +129,7 @@ class OutcomeWriter:
             return
         self._sort(runs, answer, settled, is_certain=is_certain)
 
-    def _sort(self, runs: Sequence[Run], answer: Written, settled: Settled, *, is_certain: bool) -> None:
+    def _sort(self, runs: Sequence[Run], answer: Unwritten, settled: Settled, *, is_certain: bool) -> None:
         """Sort the runs of a write that was answered."""
         lost: list[Run] = []
         for run in answer.lost:
@@ -154,7 +154,7 @@ class OutcomeWriter:
             self._alone.pop(run, None)
             self._aside.locked(run)
 
-    async def _answered(self, write: _Write, runs: Sequence[Run]) -> tuple[Written, bool]:
+    async def _write_until_answered(self, write: _Write, runs: Sequence[Run]) -> tuple[Unwritten, bool]:
         """Repeat the write until it is answered; tell whether what it calls lost is lost.
 
         After a fault an earlier try may have been committed although its answer was lost: a missing job then says

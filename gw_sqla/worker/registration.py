@@ -24,11 +24,11 @@ from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import anyio
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.outage import is_answer
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.run import Run
@@ -75,7 +75,7 @@ class Registration:
     """The statements of heartbeat and recovery for one worker pool.
 
     All methods raise `gw_sqla.database.outage.DATABASE_FAULTS`; a cancellation cancels the statement. Those of the
-    heartbeat take turns; those of a sweep are called by one task.
+    heartbeat are called by one task at a time, and so are those of a sweep.
     """
 
     def __init__(
@@ -98,7 +98,6 @@ class Registration:
         self._rust_is_there = False
         self._rust_takes_beats = True
         self._rust_has_refused = False
-        self._turn = anyio.Lock()
 
     async def register(self) -> None:
         """Make the pool known; other workers take it for dead when it has not beaten for its threshold."""
@@ -146,7 +145,7 @@ class Registration:
         try:
             return await self._sweeping.fetch(statement, parameters)
         except asyncpg.PostgresError as refusal:  # of one row, perhaps, with whatever code its trigger raises
-            if beside_rust and isinstance(refusal, _RustRefusal):
+            if not is_answer(refusal) or (beside_rust and isinstance(refusal, _RustRefusal)):
                 raise
         return await self._recover_one_by_one(statement, dead, delay)
 
@@ -160,6 +159,8 @@ class Registration:
                 try:
                     rows += await self._sweeping.fetch(statement, parameters)
                 except asyncpg.PostgresError as refusal:
+                    if not is_answer(refusal):
+                        raise
                     log.warning(
                         "job %s of the dead pool %s stays locked: %s", job_id, pool["pool_id"], error_text(refusal)
                     )
@@ -176,20 +177,22 @@ class Registration:
             self._say_refusal(refusal)
             found = await self._sweeping.fetch(stale_locks.find_stale(self._schema), {})
         statement = stale_locks.unlock_stale(self._schema)
-        jobs = await self._unlocked(statement, [row["id"] for row in found if not row["is_queue"]], are_queues=False)
-        queues = await self._unlocked(statement, [row["id"] for row in found if row["is_queue"]], are_queues=True)
+        jobs = await self._unlock(statement, [row["id"] for row in found if not row["is_queue"]], are_queues=False)
+        queues = await self._unlock(statement, [row["id"] for row in found if row["is_queue"]], are_queues=True)
         return Unlocked(sorted({row["owner"] for row in (*jobs, *queues)}), len(jobs), len(queues))
 
-    async def _unlocked(self, statement: ClauseElement, ids: list[int], *, are_queues: bool) -> Sequence[Any]:
+    async def _unlock(self, statement: ClauseElement, ids: list[int], *, are_queues: bool) -> Sequence[Any]:
         """Unlock these, one by one where the server refuses."""
         names = {"queue_ids": ids if are_queues else [], "job_ids": [] if are_queues else ids}
         try:
             return await self._sweeping.fetch(statement, names) if ids else []
         except asyncpg.PostgresError as refusal:
+            if not is_answer(refusal):
+                raise
             if len(ids) == 1:
                 log.warning("%s %d stays locked: %s", "queue" if are_queues else "job", ids[0], error_text(refusal))
                 return []
-        return [row for one in ids for row in await self._unlocked(statement, [one], are_queues=are_queues)]
+        return [row for one in ids for row in await self._unlock(statement, [one], are_queues=are_queues)]
 
     async def unknown_tasks(self, waited: timedelta) -> dict[str, int]:
         """Return the tasks that no living pool knows and how many of their jobs have been ready for so long."""
@@ -228,8 +231,7 @@ class Registration:
             log.warning("%s, which Graphile Worker RS made, cannot be used: %s", self._rust_table, error_text(refusal))
 
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Any:
-        async with self._turn:
-            return await self._beating.fetch(statement, parameters)
+        return await self._beating.fetch(statement, parameters)
 
 
 def _not_held(runs: Collection[Run], row: Any) -> list[Run]:

@@ -11,7 +11,6 @@ handlers' pool, a network that fell silent in the middle of a look held up the l
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -34,17 +33,15 @@ _INTERVAL = timedelta(minutes=1)
 
 
 class SchemaWatch:
-    """Looks at the worker schema for one pool; ``on_look`` is called each time: jobs may have gone unheard too."""
+    """Looks at the worker schema for one pool. ``pooled`` as in `WorkerConnection`."""
 
-    def __init__(self, engine: AsyncEngine, schema: str, stop: StopRequest, on_look: Callable[[], None]) -> None:
-        self._connection = WorkerConnection(engine, settings="", isolation_level="READ COMMITTED")
+    def __init__(self, engine: AsyncEngine, schema: str, stop: StopRequest, *, pooled: bool = False) -> None:
+        self._connection = WorkerConnection(engine, settings="", pooled=pooled, isolation_level="READ COMMITTED")
         self._schema = schema
         self._stop = stop
-        self._on_look = on_look
 
     async def look(self) -> None:
         """Look once. Raises `gw_sqla.database.outage.DATABASE_FAULTS`; a schema that is too new asks for the stop."""
-        self._on_look()
         try:
             require_current(await self._connection.run_sync(partial(read_state, schema=self._schema)))
         except SchemaTooNewError:

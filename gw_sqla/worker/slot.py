@@ -47,8 +47,8 @@ class Slot:
         await anyio.lowlevel.checkpoint()
         return self.traces.are_there()
 
-    def is_spoiled(self) -> bool:
-        """Tell whether a handler has left the task inside a scope that is not the slot's own."""
+    def give_up_if_spoiled(self) -> bool:
+        """Give the task up where a handler has left it inside a scope that is not the slot's own; tell whether."""
         self._is_given_up = self.traces.has_open_scope()
         return self._is_given_up
 

@@ -79,7 +79,7 @@ class Slots:
         self._on_free = on_free
         self._stopping = stopping
         self._slots = [Slot() for _ in range(concurrency)]
-        self._behind: dict[Run, Run | None] = {}  # lost runs that go on, each with what begins when it has ended
+        self._successors: dict[Run, Run | None] = {}  # lost runs that go on, each with what begins when it has ended
         self._busy = 0
         self._idle: list[anyio.Event] = []
         self._waking = 0
@@ -100,7 +100,7 @@ class Slots:
     def give(self, runs: Collection[Run]) -> None:
         """Queue runs for the slots, in this order."""
         older = self._known.add(runs)
-        if older or self._behind:
+        if older or self._successors:
             runs = self._in_turn(older, runs)
         if not self._queue:
             self._turn_began = monotonic()
@@ -113,7 +113,7 @@ class Slots:
         for run in older:
             self._superseded(run)
         running = {slot.run.job.id: slot.run for slot in self._slots if slot.run}
-        self._behind |= {running[run.job.id]: run for run in runs if run.job.id in running}
+        self._successors |= {running[run.job.id]: run for run in runs if run.job.id in running}
         return [run for run in runs if run.job.id not in running]
 
     def _wake(self) -> None:
@@ -133,14 +133,14 @@ class Slots:
                 slot.scope.cancel()
         if lost:
             self._queue.drop(lost)
-            self._behind = {older: None if run in lost else run for older, run in self._behind.items()}
+            self._successors = {older: None if run in lost else run for older, run in self._successors.items()}
             self._return(lost)
 
     def close(self) -> None:
         """Let the slots end after the jobs they run; the jobs that were not started are returned."""
         self._closed = True
-        self._return([*self._queue.take_all(), *filter(None, self._behind.values())])
-        self._behind.clear()
+        self._return([*self._queue.take_all(), *filter(None, self._successors.values())])
+        self._successors.clear()
         self._waking += len(self._idle)
         while self._idle:
             self._idle.pop().set()
@@ -173,7 +173,7 @@ class Slots:
             while not self._queue:
                 if self._closed:
                     return True
-                await self._woken()
+                await self._wait_for_wake()
             if monotonic() - self._turn_began > _TURN:
                 if self._lease.is_held:
                     await anyio.lowlevel.checkpoint()
@@ -192,7 +192,7 @@ class Slots:
             if self._queue.has_room_for_a_batch() and self._on_free() and self._queue.prefetch:
                 self._turn_began = 0.0
 
-    async def _woken(self) -> None:
+    async def _wait_for_wake(self) -> None:
         wake = anyio.Event()
         self._idle.append(wake)
         try:
@@ -213,20 +213,20 @@ class Slots:
         try:
             outcome = await self._execute(run)
             has_traces = slot.traces.are_there()
-            if has_traces and slot.is_spoiled():
+            if has_traces and slot.give_up_if_spoiled():
                 outcome = slot.spoiled_by(outcome)
         except anyio.get_cancelled_exc_class():
-            if not slot.is_spoiled():  # or perhaps nothing is cancelled but what the handler has left open
+            if not slot.give_up_if_spoiled():  # or perhaps nothing is cancelled but what the handler has left open
                 raise
             outcome = slot.spoiled_by(Completed(run.job))
         finally:
-            self._queue.is_stalled = False
+            self._queue.slot_ended_a_job()
             run.end(_cut_off(run) if outcome is None else outcome)
             self._finish(run)
             if run.state is not LOST or run.thread_ended is None:
                 self._free(slot, run)
             else:  # it is known no more, and its thread goes on
-                self._behind.setdefault(run, None)
+                self._successors.setdefault(run, None)
         if has_traces:
             slot.leave_if_spoiled()
         return has_traces or run.state is LOST
@@ -235,7 +235,7 @@ class Slots:
         """Let the slot take another run; what waits for the end of this one may begin."""
         slot.run = None
         self._busy -= 1
-        if self._behind and (newer := self._behind.pop(run, None)):
+        if self._successors and (newer := self._successors.pop(run, None)):
             self._queue.put([newer])
             self._wake()
         if run.state is LOST:

@@ -1,9 +1,9 @@
 """Store: the worker's own short transactions, over an engine.
 
-Each method is one statement in autocommit: no BEGIN and COMMIT round trips around it. Claims have one
+Its statements run in autocommit: no BEGIN and COMMIT round trips around them. Claims have one
 connection, outcomes another (`gw_sqla.database.worker_connection`), so that neither waits for the other or for the
 handlers. Faults of the database pass through as one of `gw_sqla.database.outage.DATABASE_FAULTS`; what to do about them
-is decided by the rooms that call, with `Outage` for the backoff and the log.
+is decided by the callers, with `Outage` for the backoff and the log.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from gw_sqla.statements.claim import Variant, candidates, claim
 from gw_sqla.statements.quoting import quoted
 from gw_sqla.worker.refused_claims import RefusedClaims
 
-__all__ = ["ALL_WRITTEN", "Store", "Written"]
+__all__ = ["NOTHING_UNWRITTEN", "Store", "Unwritten"]
 
 log = logging.getLogger(__name__)
 
-LOCK_TIMEOUT = 200
+_LOCK_TIMEOUT_MS = 200
 """Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
 
 _LOOK_AHEAD = 100
@@ -46,14 +46,14 @@ _LOCKED = itemgetter(ClaimedJob._fields.index("locked_us"))
 _URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id")))
 
 
-class Written(NamedTuple):
-    """What a write could not do: ``lost`` are no longer this pool's, ``busy`` are locked by another transaction."""
+class Unwritten(NamedTuple):
+    """What a write has not done: ``lost`` are no longer this pool's, ``busy`` are locked by another transaction."""
 
     lost: Sequence[Run]
     busy: Sequence[Run]
 
 
-ALL_WRITTEN = Written((), ())
+NOTHING_UNWRITTEN = Unwritten((), ())
 
 
 class Store:
@@ -75,7 +75,7 @@ class Store:
         A payload of more than ``max_payload_size`` bytes is not fetched: its job comes with an empty text, or stays.
         """
         self._claiming = WorkerConnection(engine, pooled=pooled, ends_backends=True)
-        writing_settings = f"{SESSION_SETTINGS};\nset lock_timeout = '{LOCK_TIMEOUT}ms'"
+        writing_settings = f"{SESSION_SETTINGS};\nset lock_timeout = '{_LOCK_TIMEOUT_MS}ms'"
         self._writing = WorkerConnection(engine, writing_settings, pooled=pooled)
         self._clock = clock
         self._refused = RefusedClaims()
@@ -119,23 +119,22 @@ class Store:
             parameters["now"] = self._clock()
         if self._max_payload_size is not None:
             parameters["max_size"] = self._max_payload_size
-        rows = await self._claimed(parameters)
-        jobs = list(map(_as_job, rows))
-        jobs.sort(key=_URGENCY)
-        return list(map(Run, jobs))
-
-    async def _claimed(self, parameters: dict[str, Any]) -> Sequence[Any]:
         try:
-            variant = self._variant_now(parameters)
-            try:
-                return await self._claiming.fetch_shielded(claim(self._schema, variant), parameters)
-            except asyncpg.PostgresError as refusal:
-                if not is_answer(refusal):  # it may have locked what it was to
-                    raise
-                return await self._claimed_around(parameters)
+            jobs = list(map(_as_job, await self._fetch_claim(parameters)))
+            jobs.sort(key=_URGENCY)
+            return list(map(Run, jobs))
         except BaseException:
             self._is_claim_unanswered = True
             raise
+
+    async def _fetch_claim(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        variant = self._variant_now(parameters)
+        try:
+            return await self._claiming.fetch_shielded(claim(self._schema, variant), parameters)
+        except asyncpg.PostgresError as refusal:
+            if not is_answer(refusal):  # it may have locked what it was to
+                raise
+        return await self._claim_around(parameters)
 
     def _variant_now(self, parameters: dict[str, Any]) -> Variant:
         """Name the refused jobs among the parameters; return the claim that takes what is there."""
@@ -145,19 +144,19 @@ class Store:
             variant = variant._replace(refusing=True)
         return variant
 
-    async def _claimed_around(self, parameters: dict[str, Any]) -> Sequence[Any]:
+    async def _claim_around(self, parameters: dict[str, Any]) -> Sequence[Any]:
         """Claim each job by itself, as one among them is refused, which is noted; until there is one or nothing else.
 
         The first claim is of no job: what is refused even then is about none of them.
         """
         wanted: int = parameters["count"]
-        rows = await self._claimed_among(parameters, [])
+        rows = await self._claim_among(parameters, [])
         while not rows:
             look = parameters | {"count": max(wanted, _LOOK_AHEAD)}
             found = await self._claiming.fetch(candidates(self._schema, self._variant_now(look)), look)
             for candidate in found:
                 try:
-                    rows += await self._claimed_among(parameters, [candidate["id"]])
+                    rows += await self._claim_among(parameters, [candidate["id"]])
                 except asyncpg.PostgresError as refusal:
                     if not (is_answer(refusal) and self._refused.add(candidate["id"], refusal)):
                         raise
@@ -167,11 +166,11 @@ class Store:
                 break
         return rows
 
-    async def _claimed_among(self, parameters: dict[str, Any], ids: list[int]) -> list[Any]:
+    async def _claim_among(self, parameters: dict[str, Any], ids: list[int]) -> list[Any]:
         variant = self._variant_now(parameters)._replace(among=True)
         return list(await self._claiming.fetch(claim(self._schema, variant), parameters | {"among_ids": ids}))
 
-    async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
+    async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Delete the jobs of completed runs."""
         jobs = [run.job for run in runs]
         kinds = set(map(_KIND, jobs))
@@ -187,11 +186,11 @@ class Store:
         }
         [row] = await self._writing.fetch(outcomes.complete_alike(self._schema), parameters)
         if row[0] is None:
-            return ALL_WRITTEN
+            return NOTHING_UNWRITTEN
         written = set(row[0])
-        return Written(lost=[run for run in runs if run.job.id not in written], busy=())
+        return Unwritten(lost=[run for run in runs if run.job.id not in written], busy=())
 
-    async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
+    async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Write the failures of runs.
 
         A database whose encoding is not UTF-8 cannot hold every message: it is given escapes for what is not ASCII,
@@ -213,7 +212,7 @@ class Store:
             messages = [message.encode("ascii", "backslashreplace").decode() for message in parameters["messages"]]
             return await self._write(statement, runs, parameters | {"messages": messages})
 
-    async def give_back(self, runs: Sequence[Run], *, around_locks: bool = False) -> Written:
+    async def give_back(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Return the jobs of runs that were not begun."""
         statement = outcomes.give_back(
             self._schema,
@@ -252,6 +251,8 @@ class Store:
         try:
             return len(await self._claiming.fetch(statement, {**parameters, "ids": ids})) == len(ids)
         except asyncpg.PostgresError as refusal:
+            if not is_answer(refusal):
+                raise
             if len(ids) == 1:
                 log.debug("a lock of what is no longer known stays: %s", error_text(refusal))
                 return False
@@ -263,8 +264,8 @@ class Store:
         [row] = await connection.fetch(leftovers.find_retirements(self._schema), {"retirements": table})
         return bool(row["found"])
 
-    async def _write(self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any]) -> Written:
-        return _written(runs, await self._writing.fetch(statement, parameters | self._named(runs)))
+    async def _write(self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any]) -> Unwritten:
+        return _unwritten(runs, await self._writing.fetch(statement, parameters | self._named(runs)))
 
     def _named(self, runs: Sequence[Run]) -> dict[str, Any]:
         return {
@@ -277,11 +278,11 @@ class Store:
         }
 
 
-def _written(runs: Sequence[Run], rows: Sequence[Any]) -> Written:
+def _unwritten(runs: Sequence[Run], rows: Sequence[Any]) -> Unwritten:
     if len(rows) == len(runs) and not any(row[1] for row in rows):
-        return ALL_WRITTEN
+        return NOTHING_UNWRITTEN
     busy = {row["id"]: row["busy"] for row in rows}
-    return Written(
+    return Unwritten(
         lost=[run for run in runs if run.job.id not in busy],
         busy=[run for run in runs if busy.get(run.job.id)],
     )

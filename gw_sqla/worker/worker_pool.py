@@ -82,15 +82,14 @@ class WorkerPool:
             await parts.store.register_tasks(self._tasks)
             async with (
                 parts.processes,
-                open_resources(self._tasks.values()) as parts.workplace.made,
+                open_resources(self._tasks.values()) as parts.workplace.resources,
                 watch_loop(self._settings.blocking_threshold),
             ):
                 await parts.heartbeat.begin()
                 await work_until_stopped(parts, stop, self._settings, bring_in, with_signals=with_signals)
         finally:
-            nothing_forgotten = await parts.claimer.end()
-            holds_some = not nothing_forgotten or parts.finisher.runs or parts.known.given_up
-            await parts.heartbeat.end(holds_nothing=not holds_some)
+            has_released = await parts.claimer.end()
+            await parts.heartbeat.end(holds_nothing=has_released and not parts.known.holding())
             await parts.store.close()
         if stop.for_migration:
             raise SchemaTooNewError(

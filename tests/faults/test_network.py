@@ -309,7 +309,7 @@ async def test_silence_while_the_schema_is_looked_at(
     """The look is given up, or the listener, and the stop that waits for it, would hang."""
     monkeypatch.setattr(worker_connection, "STATEMENT_SECONDS", 1.0)
     event.listen(far_engine.sync_engine, "connect", lambda *_: proxy.forget())
-    watch = SchemaWatch(far_engine, DEFAULT_SCHEMA, StopRequest(), lambda: None)
+    watch = SchemaWatch(far_engine, DEFAULT_SCHEMA, StopRequest())
     with anyio.fail_after(30), pytest.raises(TimeoutError):
         await watch.look()
 

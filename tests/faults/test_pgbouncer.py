@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
@@ -21,6 +21,7 @@ from gw_sqla import (
     call_asyncio,
 )
 from gw_sqla.cli.engine import connected
+from gw_sqla.worker import schema_watch
 from tests.support.log import Log
 from tests.support.pgbouncer import find_pgbouncer, start_pgbouncer
 from tests.support.recorder import Recorder
@@ -98,3 +99,52 @@ async def test_workers_in_transaction_mode(
     assert counts[JobState.LOCKED] == counts[JobState.FAILED] == 0
     assert all(line.endswith(": ValueError") for line in log.lines), log.lines
     assert recorder.lost == []
+
+
+@pytest.fixture
+async def serializable(clean_database: str, sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[None]:
+    """What the worker sets is not what the database has."""
+    name = make_url(clean_database).database
+    async with sessions.begin() as session:
+        await session.execute(text(f"alter database {name} set default_transaction_isolation = serializable"))
+    yield
+    async with sessions.begin() as session:
+        await session.execute(text(f"alter database {name} reset default_transaction_isolation"))
+
+
+async def test_a_worker_in_transaction_mode_leaves_no_setting_in_a_session(
+    serializable: None,
+    transaction_mode: str,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    repo: JobRepository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next transaction of that server's session is another client's."""
+    monkeypatch.setattr(schema_watch, "_INTERVAL", timedelta(milliseconds=10))
+    settings = RunnerSettings(
+        concurrency=2,
+        transaction_pooler=True,
+        poll_interval=timedelta(milliseconds=50),
+        heartbeat_interval=timedelta(milliseconds=20),
+        sweep_interval=timedelta(milliseconds=20),
+    )
+    changed = text(  # asyncpg itself turns jit off and on, in two transactions
+        "select array_agg(name order by name) from pg_settings where setting <> reset_val and name <> 'jit'"
+    )
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    async with connected(make_url(transaction_mode), pool_size=2, transaction_pooler=True) as engine:
+        sessions = async_sessionmaker(engine)
+        async with sessions() as session:
+            before = await session.scalar(changed)
+        async with Runner(engine, tasks, settings, observers=[recorder]):
+            for jobs in range(1, 10):
+                async with sessions.begin() as session:
+                    await repo.add_job(session, note)
+                    assert await session.scalar(changed) == before
+                await recorder.until(lambda least=jobs: len(recorder.completed) == least)  # type: ignore[misc]
+        async with sessions() as session:
+            assert await session.scalar(changed) == before

@@ -65,7 +65,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
     try:
         assert await known.all()
     finally:
-        await known.rest()
+        await known.disconnect()
 
 
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
@@ -113,7 +113,7 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     finally:
         await store.close()
         await pool.close()
-        await known.rest()
+        await known.disconnect()
 
 
 async def recover(pool: Registration, sessions: Sessions) -> None:

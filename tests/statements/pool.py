@@ -16,7 +16,7 @@ from gw_sqla.jobs.run import Run
 from gw_sqla.statements import leftovers, outcomes
 from gw_sqla.statements.claim import Variant, claim
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.worker.claim_position import START
+from gw_sqla.worker.claim_cursor import START
 
 
 class Pool:

@@ -15,7 +15,7 @@ import pytest
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
 from gw_sqla.statements.claim import Variant, claim
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.worker.claim_position import START
+from gw_sqla.worker.claim_cursor import START
 from tests.statements.snapshot import DIALECT
 
 pytestmark = pytest.mark.anyio

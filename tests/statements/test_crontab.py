@@ -27,7 +27,7 @@ COUNT = "select count(*) from graphile_worker._private_jobs"
 async def known(engine: AsyncEngine, anyio_backend: str) -> AsyncIterator[KnownCrontabs]:
     opened = KnownCrontabs(engine, DEFAULT_SCHEMA)
     yield opened
-    await opened.rest()
+    await opened.disconnect()
 
 
 async def test_a_minute_is_scheduled_once_and_never_an_earlier_one(
@@ -72,7 +72,7 @@ async def test_rivals_share_the_minutes(engine: AsyncEngine, db: asyncpg.Connect
         for number in range(50):
             minute = NOON + number * MINUTE
             won.extend((minute, name) for name in await mine.schedule(minute, items, backfilled=False))
-        await mine.rest()
+        await mine.disconnect()
 
     async with anyio.create_task_group() as group:
         for number in range(6):

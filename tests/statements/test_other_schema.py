@@ -40,5 +40,5 @@ async def test_every_statement_of_a_worker(engine: AsyncEngine, db: asyncpg.Conn
     assert await known.make_known(["x"], NOON) == {}
     assert await known.schedule(NOON, [CronItem("a", "* * * * *", id="x")], backfilled=False) == ["x"]
     assert [entry.last_execution for entry in await known.all()] == [NOON]
-    await known.rest()
+    await known.disconnect()
     assert await db.fetchval("select count(*) from graphile_worker._private_jobs") == 0

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import RunCounts, Runner, RunnerSettings, TaskRegistry
-from gw_sqla.worker.claim_position import START
+from gw_sqla.worker.claim_cursor import START
 from gw_sqla.worker.store import Store
 from tests.worker.conftest import AddJob
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import AsyncSession, JobRepository, Runner, TaskRegistry, async_sessionmaker
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Failed
-from gw_sqla.worker.claim_position import START
+from gw_sqla.worker.claim_cursor import START
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.put_aside import UNWRITABLE

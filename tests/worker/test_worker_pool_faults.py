@@ -147,7 +147,7 @@ async def test_claim_whose_answer_was_lost_is_given_back(
         rows = await fetch(connection, statement, parameters)
         if "locked_queues" in str(statement) and rows and lost == 0:
             lost += 1
-            await connection.rest()
+            await connection.disconnect()
             raise ConnectionResetError("the answer is lost")
         return rows
 

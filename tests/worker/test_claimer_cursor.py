@@ -1,4 +1,4 @@
-"""Claims that go on where the last one ended: nothing before the mark is forgotten."""
+"""Claims that go on where the last one ended: nothing before the cursor is forgotten."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.jobs.run import Run
-from gw_sqla.worker.claim_position import START
+from gw_sqla.worker.claim_cursor import START
 from gw_sqla.worker.store import Store
 from tests.support.pools import locks, registered
 from tests.worker.conftest import AddJob
@@ -25,8 +25,8 @@ Sessions = async_sessionmaker[AsyncSession]
 @pytest.fixture(autouse=True)
 def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """No look from the start because time has passed."""
-    monkeypatch.setattr("gw_sqla.worker.claim_position._SHORTEST_PAUSE", 60)
-    monkeypatch.setattr("gw_sqla.worker.claim_position._LONGEST_PAUSE", 60)
+    monkeypatch.setattr("gw_sqla.worker.claim_cursor._SHORTEST_PAUSE", 60)
+    monkeypatch.setattr("gw_sqla.worker.claim_cursor._LONGEST_PAUSE", 60)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_what_comes_back_before_it_is_run(engine: AsyncEngine, tasks: Task
 async def test_it_is_run_while_another_job_goes_on(
     engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last claim after the mark finds nothing, and nobody wakes the claimer after it."""
+    """The last claim after the cursor finds nothing, and nobody wakes the claimer after it."""
     urgent_ran = anyio.Event()
     added: list[str] = []
     claim = Store.claim
