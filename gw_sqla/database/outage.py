@@ -47,9 +47,11 @@ def is_refusal(fault: asyncpg.PostgresError) -> bool:
 def is_answer(fault: asyncpg.PostgresError) -> bool:
     """Tell whether the server has answered that a statement failed; of a connection that ended it says nothing.
 
-    (Of class 08 a trigger that connects elsewhere may raise any; one of them is the driver's own.)
+    The code does not tell: a trigger that connects elsewhere may raise what that one's end looks like. What ends the
+    connection is FATAL or PANIC; what the driver raises itself has no severity.
     """
-    return not isinstance(fault, asyncpg.ConnectionDoesNotExistError) and not str(fault.sqlstate).startswith("57P")
+    severity: str | None = getattr(fault, "severity_en", None)
+    return severity == "ERROR"
 
 
 def is_conflict(error: DBAPIError) -> bool:

@@ -33,10 +33,6 @@ class KnownRuns(dict[int, Run]):
         self.update(newer)
         return older
 
-    def running(self) -> list[Run]:
-        """Those whose handlers go on."""
-        return [run for run in self.values() if run.is_running]
-
     def holding(self) -> list[Run]:
         """Those whose locks are to be left alone."""
         return [run for run in self.values() if run.state is not LOST] + self.given_up

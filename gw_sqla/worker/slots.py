@@ -92,6 +92,10 @@ class Slots:
         """How many jobs to claim now: none, or at least a batch. What waits behind a lost run has that one's slot."""
         return self._queue.wanted(self._busy)
 
+    def running(self) -> list[Run]:
+        """The runs whose handlers go on, those that were lost too."""
+        return [slot.run for slot in self._slots if slot.run]
+
     def start(self, task_group: TaskGroup) -> None:
         """Start the slots in a task group; cancelling it cancels and fails the jobs that run."""
         for number, slot in enumerate(self._slots):

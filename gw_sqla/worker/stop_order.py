@@ -75,13 +75,13 @@ async def _drain(finisher: Finisher, heartbeat: Heartbeat) -> None:
 async def _give_grace(stop: StopRequest, working: TaskGroup, settings: RunnerSettings, parts: Parts) -> None:
     """Cancel the running jobs when a stop was asked for and its grace period is over; say what the stop waits for."""
     await stop.requested.wait()
-    if running := parts.known.running():
+    if running := parts.slots.running():
         log.info("the worker stops; it waits for %s, up to %s", _names(running), settings.grace_period)
     else:
         log.info("the worker stops")
     with anyio.move_on_after(settings.grace_period.total_seconds()):
         await stop.grace_is_over.wait()
-    if running := parts.known.running():
+    if running := parts.slots.running():
         log.warning("running jobs are cancelled now: %s", _names(running))
     working.cancel_scope.cancel()
     with anyio.CancelScope(shield=True):
@@ -89,7 +89,7 @@ async def _give_grace(stop: StopRequest, working: TaskGroup, settings: RunnerSet
             with anyio.move_on_after(_SAY_AGAIN_SECONDS) as patience:
                 await parts.slots.ended.wait()
             if patience.cancelled_caught:
-                log.warning("the stop waits for handlers that were cancelled: %s", _names(parts.known.running()))
+                log.warning("the stop waits for handlers that were cancelled: %s", _names(parts.slots.running()))
 
 
 def _names(runs: Sequence[Run]) -> str:

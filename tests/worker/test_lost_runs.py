@@ -123,8 +123,9 @@ async def test_a_thread_keeps_its_job_until_it_ends(
 
 
 async def test_a_stop_does_not_wait_for_such_a_thread(
-    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob, log: Log
 ) -> None:
+    """Longer than its grace period, for which it says what it waits for."""
     go_on = threading.Event()
 
     @tasks.task("work")
@@ -137,12 +138,15 @@ async def test_a_stop_does_not_wait_for_such_a_thread(
         )
         with anyio.fail_after(20):
             async with Runner(engine, tasks, settings, observers=[recorder]):
-                await add_job(work)
+                job = await add_job(work)
                 await recorder.until(lambda: recorder.started)
                 await unlock(sessions, "1 hour")
                 await recorder.until(lambda: recorder.lost)
     finally:
         go_on.set()
+    assert log.with_text("running jobs are cancelled now") == [
+        f"running jobs are cancelled now: job {job.id} (work)"
+    ]
     assert await locks(sessions) == (0, 0)
 
 

@@ -36,7 +36,7 @@ def refusing(code: str) -> str:
     return NOT_DELETED.replace("audit'", f"audit' using errcode = '{code}'")
 
 
-@pytest.mark.parametrize("code", ["P0001", "55000", "57014", "40001", "08001", "42883", "XX000"])
+@pytest.mark.parametrize("code", ["P0001", "55000", "57014", "40001", "08001", "08003", "57P03", "42883", "XX000"])
 async def test_whatever_code_a_row_is_refused_with_others_are_written(
     engine: AsyncEngine,
     tasks: TaskRegistry,

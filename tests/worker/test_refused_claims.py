@@ -25,8 +25,10 @@ Sessions = async_sessionmaker[AsyncSession]
 NOT_CLAIMED = "if old.priority = -7 and new.locked_by is not null then raise exception 'not now'; end if;"
 
 
-@pytest.mark.parametrize("queue_name", [None, "q"])
-@pytest.mark.parametrize("prefetch", [0, 20])
+@pytest.mark.parametrize(
+    ("queue_name", "prefetch", "code"),
+    [(None, 0, "08003"), (None, 20, "57P03"), ("q", 0, "P0001"), ("q", 20, "P0001")],
+)
 async def test_the_others_are_claimed_around_it(
     engine: AsyncEngine,
     tasks: TaskRegistry,
@@ -37,8 +39,10 @@ async def test_the_others_are_claimed_around_it(
     monkeypatch: pytest.MonkeyPatch,
     queue_name: str | None,
     prefetch: int,
+    code: str,
 ) -> None:
     monkeypatch.setattr(refused_claims, "_PAUSE", 0.2)
+    refusal = NOT_CLAIMED.replace("not now'", f"not now' using errcode = '{code}'")
 
     @tasks.task("note")
     async def note() -> None: ...
@@ -47,8 +51,8 @@ async def test_the_others_are_claimed_around_it(
     for _ in range(20):
         await add_job(note, queue_name=queue_name)
     settings = RunnerSettings(concurrency=2, prefetch=prefetch, poll_interval=timedelta(milliseconds=50))
-    async with trigger(sessions, NOT_CLAIMED), Runner(engine, tasks, settings, observers=[recorder]):
-        await recorder.until(lambda: len(recorder.completed) == 20)
+    async with trigger(sessions, refusal), Runner(engine, tasks, settings, observers=[recorder]):
+        await recorder.until(lambda: len(recorder.completed) == 20, seconds=30)
         await add_job(note)
         await recorder.until(lambda: len(recorder.completed) == 21)
         async with sessions.begin() as session:
