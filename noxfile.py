@@ -40,6 +40,7 @@ NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
 INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drivers, sessions, the ORM, pydantic
     "tests/cli",
     "tests/database",
+    "tests/error_texts",
     "tests/execution",
     "tests/jobs",
     "tests/test_readme.py",
@@ -73,6 +74,7 @@ POSTGRES = {
     "17": "17.10.0-beta.17",
 }
 POSTGRES_SUITES = [  # what the server's version can matter to
+    "tests/error_texts",
     "tests/execution",
     "tests/faults",
     "tests/models",
@@ -85,6 +87,7 @@ POSTGRES_SUITES = [  # what the server's version can matter to
 ]
 SQLALCHEMY_SUITES = [  # what SQLAlchemy's series can matter to
     "tests/database",
+    "tests/error_texts",
     "tests/execution",
     "tests/models",
     "tests/operations",
