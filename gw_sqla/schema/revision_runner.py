@@ -19,7 +19,7 @@ from gw_sqla.errors import ConfigurationError, SchemaError
 from gw_sqla.schema.check import require_access, require_supported
 from gw_sqla.schema.migration_lock import PeerAtWorkError, lock_sql
 from gw_sqla.schema.migration_report import Action, MigrationReport
-from gw_sqla.schema.revision_scripts import downgrade_steps, options, upgrade_steps
+from gw_sqla.schema.revision_scripts import downgrade_steps, options, require_known, upgrade_steps
 from gw_sqla.schema.rights import MIGRATOR
 from gw_sqla.schema.sql_files import statements
 from gw_sqla.schema.state import SchemaState, read_state
@@ -37,12 +37,14 @@ def upgrade(connection: sa.Connection, *, schema: str, revision: str) -> Migrati
 
     A schema that a newer gw_sqla migrated is left alone, whatever the revision.
     """
+    require_known(revision)
     opts = {**options(schema), "fn": upgrade_steps(revision), "destination_rev": revision}
     return run_online(MigrationContext.configure(connection, opts=opts), schema, leave_newer=True)
 
 
 def downgrade(connection: sa.Connection, *, schema: str, revision: str) -> MigrationReport:
     """Downgrade in the caller's transaction; at ``base`` nothing that we made is left."""
+    require_known(revision)
     opts = {**options(schema), "fn": downgrade_steps(revision), "destination_rev": revision}
     return run_online(MigrationContext.configure(connection, opts=opts), schema)
 

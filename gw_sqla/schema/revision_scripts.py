@@ -22,7 +22,15 @@ from alembic.util import CommandError
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.schema.supported_revisions import VERSION_TABLE
 
-__all__ = ["Steps", "downgrade_steps", "known_revisions", "options", "scripts_folder", "upgrade_steps"]
+__all__ = [
+    "Steps",
+    "downgrade_steps",
+    "known_revisions",
+    "options",
+    "require_known",
+    "scripts_folder",
+    "upgrade_steps",
+]
 
 Steps: TypeAlias = Callable[[tuple[str, ...], MigrationContext], list[RevisionStep]]
 """From the revisions that the database is at to the steps to take: Alembic's ``fn``."""
@@ -55,9 +63,8 @@ def options(schema: str) -> Options:
 def upgrade_steps(revision: str) -> Steps:
     """Return what tells Alembic the way up to ``revision``: an id or its beginning, ``head``, or relative as ``+1``.
 
-    The function raises CommandError where there is no way up to it. Raises ConfigurationError for what is no revision.
+    The function raises CommandError where there is no such revision, or no way up to it.
     """
-    _require_known(revision)
 
     def steps(heads: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
         scripts = _scripts()
@@ -70,7 +77,6 @@ def upgrade_steps(revision: str) -> Steps:
 
 def downgrade_steps(revision: str) -> Steps:
     """Return what tells Alembic the way down to ``revision``: as for `upgrade_steps`, or ``base``."""
-    _require_known(revision)
 
     def steps(heads: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
         scripts = _scripts()
@@ -81,8 +87,8 @@ def downgrade_steps(revision: str) -> Steps:
     return steps
 
 
-def _require_known(revision: str) -> None:
-    """Raise ConfigurationError, also where no step would be looked for, as on a schema of a newer gw_sqla."""
+def require_known(revision: str) -> None:
+    """Raise ConfigurationError for what can be no revision, as Alembic does only where it looks for a step."""
     known = known_revisions()
     said = f"revision: must be head, base, a step such as +1, or one of {', '.join(known)}"
     if not isinstance(revision, str) or not revision.strip():

@@ -112,7 +112,7 @@ class Drivers:
         statement = STATEMENTS[kind]
         match driver:
             case "psycopg":
-                self.raw_psycopg.execute(statement, (value,))
+                self.raw_psycopg.execute(statement.encode(), (value,))
             case "psycopg2":
                 with self.raw_psycopg2.cursor() as cursor:
                     cursor.execute(statement, (value,))

@@ -23,7 +23,7 @@ def with_all(server: Server) -> Iterator[Drivers]:
     """A database with the tables, and a connection of each driver."""
     url = server.create_database()
     with drivers(url) as with_all:
-        with_all.raw_psycopg.execute(SCHEMA)
+        with_all.raw_psycopg.execute(SCHEMA.encode())
         yield with_all
     server.drop_database(url)
 
