@@ -5,8 +5,8 @@ embedded 18, and the newest one that is installed on the machine (``local``), wh
 
 What a second interpreter, a second PostgreSQL and the older SQLAlchemy can matter to runs on each of them. Where the
 machine has them, Python 3.12 takes the local PostgreSQL and SQLAlchemy 2.0 in one session (``tests_older``), so that
-what they have in common runs once. The oldest and the newest interpreter run all that an interpreter can matter to; those
-between leave out what starts processes, which costs most: what changed in one of them is still so in the newest.
+what they have in common runs once. The oldest and the newest interpreter run all that an interpreter can matter to;
+those between leave out what starts processes, which costs most: what changed in one of them is so in the newest too.
 
 Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm), ``interop_rust`` (beside
 Graphile Worker RS, which cargo builds), ``tests_lowest`` (the oldest dependencies that pyproject.toml allows),
