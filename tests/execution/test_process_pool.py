@@ -150,7 +150,7 @@ async def test_a_process_whose_child_holds_its_pipes(
             counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
         assert counts == RunCounts(completed=1, failed=2)
         for job in await jobs():
-            assert says.pop(job.task_identifier) in str(job.last_error)
+            assert says.pop(str(job.task_identifier)) in str(job.last_error)
         assert not says
     finally:
         for task in ("leave_a_child", "fork_and_hang"):
