@@ -51,6 +51,7 @@ INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drive
 ]
 NO_INTERPRETERS = [  # of those, what the server decides: a row's refusal, its bytes, a peer's tables
     "tests/worker/test_beside_rust.py",
+    "tests/worker/test_outcome_writer.py",
     "tests/worker/test_outcome_writer_rows.py",
     "tests/worker/test_payload_size.py",
     "tests/worker/test_refused_claims.py",
@@ -69,6 +70,9 @@ NO_DATABASES = [  # what neither the server's version nor SQLAlchemy's series ca
     "tests/execution/test_task_registry.py",
     "tests/faults/test_fuzz.py",
 ]
+DATABASES_LOOPS = "not trio or database or unit_of_work"
+"""Which event loop is ours, is nothing to a server, and to SQLAlchemy only where sessions cross over to a thread."""
+
 QUICK_SUITES = [
     "tests/database",
     "tests/jobs",
@@ -120,11 +124,11 @@ for version in NEWER_PYTHONS:  # pyenv's folders first: its shims find no versio
 HAS_LOCAL_POSTGRES = bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb"))
 OLDER_PYTHON = "3.12" if shutil.which("python3.12") else PYTHON
 
-nox.options.sessions = [  # the longest first
-    "tests_older",
+nox.options.sessions = [  # the longest first; interop is one process, which mostly waits
     "tests",
-    *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "interop",
+    "tests_older",
+    *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "types",
     "build",
     "imports",
@@ -248,7 +252,8 @@ def tests_older(session: nox.Session) -> None:
     if session.python in NEWER_PYTHONS:  # it lies between others
         suites |= set(INTERPRETER_SUITES) - set(PROCESSES)
     environment = {"GW_SQLA_TEST_DATABASE_URL": "local"} if HAS_LOCAL_POSTGRES else {}
-    run_tests(session, "-m", "not interop", *sorted(suites), without=NO_DATABASES, **environment)
+    selected = ["-m", "not interop", "-k", DATABASES_LOOPS]
+    run_tests(session, *selected, *sorted(suites), without=NO_DATABASES, **environment)
 
 
 @nox.session(python=PYTHON, default=False)
