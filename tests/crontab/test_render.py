@@ -10,7 +10,7 @@ from gw_sqla import ConfigurationError, CronItem, parse_crontab, render_crontab
 from tests.crontab.strategies import items
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(items(), max_size=3, unique_by=lambda item: item.identifier))
 def test_round_trip(items: list[CronItem]) -> None:
     assert parse_crontab(render_crontab(items)) == items

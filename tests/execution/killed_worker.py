@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import AsyncSession, JobContext, Observer, Runner, RunnerSettings, TaskRegistry
 
-POINTS = ["before the write", "after the write", "at the completion", "at the commit", "after the commit", "nowhere"]
+POINTS = ["before the write", "after the write", "at the completion", "at the commit", "after the commit"]
+"""In the order in which a job comes to them."""
 
 NAME = "killed_worker"
 """The application name of these workers' connections."""

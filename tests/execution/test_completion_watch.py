@@ -200,6 +200,7 @@ async def test_an_unlocked_run_completes_nothing(
             is_locked = text("select locked_at is not null from graphile_worker._private_jobs")
             while not await session.scalar(is_locked):
                 await session.rollback()
+                await anyio.sleep(0.01)
         replaced.set()
         await recorder.until(lambda: recorder.completed)
     assert texts == ["old", "new"]
@@ -251,8 +252,8 @@ async def test_a_stop_does_not_wait_for_a_commit_for_long(
             async with Runner(engine, tasks, RunnerSettings(grace_period=timedelta(0)), observers=[recorder]):
                 await add_job(tasks["work"])
                 waits = text("select count(*) from pg_locks where locktype = 'advisory' and not granted")
-                while not await holder.scalar(waits):
-                    await anyio.lowlevel.checkpoint()
+                while not await holder.scalar(waits):  # noqa: ASYNC110 - of the server
+                    await anyio.sleep(0.01)
     assert [outcome.message for outcome in recorder.failed] == ["the worker was shut down before the job ended"]
     assert (await effects(), recorder.completed) == ([], [])
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import AsyncSession, JobContext, RunCounts, Runner, RunnerSettings, TaskRegistry
+from gw_sqla import AsyncSession, JobContext, RunCounts, Runner, RunnerSettings, Task, TaskRegistry
 from tests.execution.conftest import WRITE, Effects, Jobs
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -175,48 +175,48 @@ async def break_its_class() -> None:
     raise BrokenError
 
 
-@pytest.mark.parametrize("max_attempts", [1, 25])
-@pytest.mark.parametrize(
-    ("fault", "says"),
-    [
-        (raise_a_cycle, "ValueError: round and round"),
-        (raise_a_long_chain, "ValueError: link 4999"),
-        (raise_nested_groups, "ExceptionGroup: group 499"),
-        (break_its_class, "BrokenError: ("),
-        (recurse, "RecursionError: maximum recursion depth exceeded"),
-        (exit_the_program, "SystemExit: bye"),
-        (raise_a_group, "(1 sub-exception): ValueError: xxx"),
-        (break_its_text, "NoTextError: (its text cannot be made: RuntimeError)"),
-        (say_too_much, "xxx ..."),
-    ],
-)
+FAULTS: dict[Callable[[], Awaitable[None]], str] = {
+    raise_a_cycle: "ValueError: round and round",
+    raise_a_long_chain: "ValueError: link 4999",
+    raise_nested_groups: "ExceptionGroup: group 499",
+    break_its_class: "BrokenError: (",
+    recurse: "RecursionError: maximum recursion depth exceeded",
+    exit_the_program: "SystemExit: bye",
+    raise_a_group: "(1 sub-exception): ValueError: xxx",
+    break_its_text: "NoTextError: (its text cannot be made: RuntimeError)",
+    say_too_much: "xxx ...",
+}
+
+
+def later(_attempts: int) -> timedelta:
+    """Not within a test, however slow the machine."""
+    return timedelta(hours=1)
+
+
 async def test_it_fails_one_job(
-    engine: AsyncEngine,
-    tasks: TaskRegistry,
-    add_job: AddJob,
-    jobs: Jobs,
-    fault: Callable[[], Awaitable[None]],
-    says: str,
-    max_attempts: int,
-    caplog: pytest.LogCaptureFixture,
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, jobs: Jobs, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever its exception does when it is looked at, by the log too, in bounded time and length."""
     caplog.set_level(logging.DEBUG, "gw_sqla")
 
-    @tasks.task("faulty")
-    async def faulty() -> None:
-        await fault()
-
     @tasks.task("other")
     async def other() -> None: ...
 
-    await add_job(faulty, priority=0, max_attempts=max_attempts)
-    await add_job(other, priority=1)
+    for fault in FAULTS:
+        faulty = tasks.task(fault.__name__, backoff=later)(fault)
+        for max_attempts in (1, 25):
+            await add_job(faulty, max_attempts=max_attempts)
+            await add_job(other)
     counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
-    assert counts == RunCounts(completed=1, failed=1)
-    [job] = await jobs()
-    assert says in str(job.last_error)
-    assert len(str(job.last_error)) <= 4000
+    assert (counts.completed, counts.failed) == (2 * len(FAULTS), 2 * len(FAULTS))
+    failed = {(job.task_identifier, job.max_attempts): job for job in await jobs()}
+    for fault, says in FAULTS.items():
+        for max_attempts in (1, 25):
+            job = failed.pop((fault.__name__, max_attempts))
+            assert says in str(job.last_error)
+            assert len(str(job.last_error)) <= 4000, says
+            assert job.attempts == 1, says
+    assert not failed
     assert max(len(record.getMessage()) for record in caplog.records) < 200_000
 
 
@@ -258,15 +258,14 @@ async def in_validation(session: AsyncSession) -> None:
     Card.model_validate({"number": {"not text": SECRET}})
 
 
+REVEALING: dict[Callable[[AsyncSession], Awaitable[None]], str] = {
+    in_sql: "DivisionByZeroError: SQLSTATE 22012",
+    in_a_constraint: "UniqueViolationError: SQLSTATE 23505",
+    in_validation: "number: Input should be",
+}
+
+
 @pytest.mark.parametrize(("level", "max_attempts"), [(logging.DEBUG, 25), (logging.INFO, 25), (logging.INFO, 1)])
-@pytest.mark.parametrize(
-    ("reveal", "says"),
-    [
-        (in_sql, "DivisionByZeroError: SQLSTATE 22012"),
-        (in_a_constraint, "UniqueViolationError: SQLSTATE 23505"),
-        (in_validation, "number: Input should be"),
-    ],
-)
 async def test_values_in_the_errors_of_libraries_are_kept_out(
     engine: AsyncEngine,
     tasks: TaskRegistry,
@@ -274,20 +273,25 @@ async def test_values_in_the_errors_of_libraries_are_kept_out(
     effects: Effects,
     jobs: Jobs,
     caplog: pytest.LogCaptureFixture,
-    reveal: Callable[[AsyncSession], Awaitable[None]],
-    says: str,
     level: int,
     max_attempts: int,
 ) -> None:
-    @tasks.task("reveal")
-    async def reveals(payload: Card, session: AsyncSession, ctx: JobContext) -> None:
-        await reveal(session)
+    def declare(reveal: Callable[[AsyncSession], Awaitable[None]]) -> Task[Card]:
+        @tasks.task(reveal.__name__, backoff=later)
+        async def reveals(payload: Card, session: AsyncSession, ctx: JobContext) -> None:
+            await reveal(session)
+
+        return reveals
 
     caplog.set_level(level, logger="gw_sqla")
-    await add_job(reveals, Card(number=SECRET), max_attempts=max_attempts)
-    assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=1)
-    [job] = await jobs()
-    assert says in str(job.last_error)
-    assert SECRET not in str(job.last_error)
+    for reveal in REVEALING:
+        await add_job(declare(reveal), Card(number=SECRET), max_attempts=max_attempts)
+    counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
+    assert (counts.completed, counts.failed) == (0, len(REVEALING))
+    errors = {job.task_identifier: str(job.last_error) for job in await jobs()}
+    for reveal, says in REVEALING.items():
+        assert says in errors[reveal.__name__]
+        assert SECRET not in errors[reveal.__name__]
+        is_traced = level == logging.DEBUG or max_attempts == 1
+        assert (f"in {reveal.__name__}" in caplog.text) == is_traced, "its traceback"
     assert SECRET not in caplog.text
-    assert ("in reveals" in caplog.text) == (level == logging.DEBUG or max_attempts == 1), "its traceback"

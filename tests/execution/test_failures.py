@@ -151,9 +151,8 @@ async def test_counts_name_the_tasks(engine: AsyncEngine, tasks: TaskRegistry, a
     assert str(counts + counts) == "completed 0, failed 4 (charge: 4)"
 
 
-@pytest.mark.parametrize("where", ["loop", "thread", "process", "batch in loop", "batch process"])
 async def test_a_handler_that_is_told_when_to_come_again(
-    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, jobs: Jobs, where: str
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, jobs: Jobs
 ) -> None:
     """In place of the backoff; of a batch the longest that its items were told."""
     delay = timedelta(minutes=10)
@@ -170,18 +169,16 @@ async def test_a_handler_that_is_told_when_to_come_again(
     async def in_batch(payload: list[int]) -> list[Exception | None]:
         return [RetryAfter(timedelta(seconds=1)), None, RetryAfter(delay), ValueError("untold")]
 
-    registry = {**tasks, **process_tasks.tasks}
-    if where == "process":
-        await add_job(process_tasks.come_again)
-    elif where == "batch process":
-        await add_job(process_tasks.come_again_in_part, [1, 2])
-    else:
-        await add_job(registry[where], [1, 2, 3, 4] if where == "batch in loop" else None)
-    await Runner(engine, registry).run_once()
-    [job] = await jobs()
-    assert timedelta(minutes=9) < job.run_at - job.created_at < timedelta(minutes=11)
-    assert job.attempts == 1
-    assert "RetryAfter: " in str(job.last_error)
+    for task in (in_loop, in_thread, process_tasks.come_again):
+        await add_job(task)
+    await add_job(in_batch, [1, 2, 3, 4])
+    await add_job(process_tasks.come_again_in_part, [1, 2])
+    counts = await Runner(engine, {**tasks, **process_tasks.tasks}, RunnerSettings(concurrency=1)).run_once()
+    assert (counts.completed, counts.failed) == (0, 5)
+    for job in await jobs():
+        assert timedelta(minutes=9) < job.run_at - job.created_at < timedelta(minutes=11), job.task_identifier
+        assert job.attempts == 1, job.task_identifier
+        assert "RetryAfter: " in str(job.last_error), job.task_identifier
 
 
 async def test_the_last_attempt_is_the_last(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 
-from gw_sqla import AsyncSession, JobContext, RunCounts, Runner, RunnerSettings, TaskRegistry
+from gw_sqla import AsyncSession, JobContext, RunCounts, Runner, RunnerSettings, Task, TaskRegistry
 from gw_sqla.models import Job
 from tests.execution.conftest import WRITE, Effects, Jobs
 from tests.support.recorder import Recorder
@@ -90,49 +91,58 @@ async def break_what_commit_checks(session: AsyncSession) -> None:
     await session.execute(WRITE, {"note": "written"})
 
 
+ENDS: dict[Callable[[AsyncSession], Awaitable[None]], str] = {
+    fail: "ValueError: no",
+    take_too_long: "TimeoutError: the task's timeout of 0:00:00.500000 has passed",
+    take_too_long_and_hide_it: "TimeoutError: the task's timeout of 0:00:00.500000 has passed",
+    close: "RuntimeError: the handler ended the transaction of its session",
+    roll_back: "RuntimeError: the handler ended the transaction of its session",
+    roll_back_and_go_on: "RuntimeError: the handler ended the transaction of its session",
+    catch_an_error: "RuntimeError: the handler caught an error of the database that has aborted its transaction",
+    catch_an_error_of_a_flush: "PendingRollbackError: ",
+    break_what_commit_checks: "SQLSTATE 23505, schema public, table effects, constraint effects_note_key",
+}
+
+
+def later(_attempts: int) -> timedelta:
+    """Not within a test, however slow the machine."""
+    return timedelta(hours=1)
+
+
 @pytest.mark.parametrize("transactional", [False, True])
-@pytest.mark.parametrize(
-    ("then", "says"),
-    [
-        (fail, "ValueError: no"),
-        (take_too_long, "TimeoutError: the task's timeout of 0:00:00.500000 has passed"),
-        (take_too_long_and_hide_it, "TimeoutError: the task's timeout of 0:00:00.500000 has passed"),
-        (close, "RuntimeError: the handler ended the transaction of its session"),
-        (roll_back, "RuntimeError: the handler ended the transaction of its session"),
-        (roll_back_and_go_on, "RuntimeError: the handler ended the transaction of its session"),
-        (catch_an_error, "RuntimeError: the handler caught an error of the database that has aborted its transaction"),
-        (catch_an_error_of_a_flush, "PendingRollbackError: "),
-        (
-            break_what_commit_checks,
-            "SQLSTATE 23505, schema public, table effects, constraint effects_note_key",
-        ),
-    ],
-)
 async def test_nothing_is_committed_and_the_job_fails(
     engine: AsyncEngine,
     tasks: TaskRegistry,
     add_job: AddJob,
     effects: Effects,
     jobs: Jobs,
-    then: Any,
-    says: str,
     transactional: bool,
 ) -> None:
-    @tasks.task("write", timeout=timedelta(milliseconds=500), transactional=transactional)
-    async def write(session: AsyncSession) -> None:
-        await session.execute(WRITE, {"note": "written"})
-        await then(session)
+    """And the next job of its queue runs."""
+
+    def declare(then: Callable[[AsyncSession], Awaitable[None]]) -> Task[Any]:
+        @tasks.task(then.__name__, timeout=timedelta(milliseconds=500), backoff=later, transactional=transactional)
+        async def write(session: AsyncSession) -> None:
+            await session.execute(WRITE, {"note": "written"})
+            await then(session)
+
+        return write
 
     @tasks.task("other")
     async def other(session: AsyncSession) -> None: ...
 
-    await add_job(write, queue_name="q")
-    await add_job(other)
-    assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=1)
+    for then in ENDS:
+        await add_job(declare(then), queue_name="q")
+        await add_job(other, queue_name="q")
+    counts = await Runner(engine, tasks, RunnerSettings(concurrency=2)).run_once()
+    assert (counts.completed, counts.failed) == (len(ENDS), len(ENDS))
     assert await effects() == []
-    [job] = await jobs()
-    assert says in str(job.last_error)
-    assert (job.attempts, job.locked_at) == (1, None)
+    failed = {job.task_identifier: job for job in await jobs()}
+    for then, says in ENDS.items():
+        job = failed.pop(then.__name__)
+        assert says in str(job.last_error)
+        assert (job.attempts, job.locked_at) == (1, None), says
+    assert not failed
 
 
 async def test_a_commit_of_the_handlers_own_fails_the_job_too(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import anyio
@@ -32,6 +34,7 @@ from gw_sqla.execution import process_pool
 from tests.execution import process_tasks
 from tests.execution.conftest import Jobs
 from tests.execution.process_tasks import Note, tasks
+from tests.support.forks import Program
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
 
@@ -46,9 +49,9 @@ async def until(condition: Callable[[], object]) -> None:
             await anyio.sleep(0.01)
 
 
-def start_worker(url: str, backend: str) -> subprocess.Popen[bytes]:
+def start_worker(url: str, backend: str) -> Program:
     options = ["--app", f"{process_tasks.__name__}:tasks", "--database-url", url, "--backend", backend]
-    return subprocess.Popen([sys.executable, "-m", "gw_sqla", "worker", *options], cwd=ROOT)
+    return Program("gw_sqla", "worker", *options, env=os.environ, cwd=ROOT)
 
 
 def has_ended(pid: int) -> bool:
@@ -87,48 +90,41 @@ async def test_a_process_is_used_again_and_gone_at_the_end(
     assert has_ended(pid)
 
 
-@pytest.mark.parametrize(
-    ("task", "payload", "says", "state"),
-    [
-        ("fail", "ValueError", "ValueError: no \\0 \\ud800", JobState.SCHEDULED),
-        ("fail", "FailPermanently", "FailPermanently: never", JobState.FAILED),
-        ("fail", "SystemExit", "SystemExit: 3", JobState.SCHEDULED),
-        ("fail", "Unpicklable", "UnpicklableError: local", JobState.SCHEDULED),
-        ("fail", "long", "ValueError: xxx", JobState.SCHEDULED),
-        ("fail", "cycle", "ValueError: round and round", JobState.SCHEDULED),
-        ("fail", {"not": "text"}, "payload: does not fit its task: value: Input should be", JobState.SCHEDULED),
-        ("recurse", None, "RecursionError: maximum recursion depth exceeded", JobState.SCHEDULED),
-        ("die", "exit", "ProcessDied: the handler's process ended before the handler did: it exited with code 7", None),
-        ("die", "kill", "it was killed by SIGKILL, perhaps for want of memory", None),
-    ],
-)
-async def test_what_goes_wrong_fails_one_job(
-    engine: AsyncEngine,
-    add_job: AddJob,
-    jobs: Jobs,
-    tmp_path: Path,
-    task: str,
-    payload: object,
-    says: str,
-    state: JobState | None,
-) -> None:
-    await add_job(task, payload, priority=1)
-    for priority in (0, 2):
-        await add_job(process_tasks.note, Note(file=tmp_path / "notes"), priority=priority)
+FAULTS: list[tuple[str, object, str]] = [
+    ("fail", "ValueError", "ValueError: no \\0 \\ud800"),
+    ("fail", "FailPermanently", "FailPermanently: never"),
+    ("fail", "SystemExit", "SystemExit: 3"),
+    ("fail", "Unpicklable", "UnpicklableError: local"),
+    ("fail", "long", "ValueError: xxx"),
+    ("fail", "cycle", "ValueError: round and round"),
+    ("fail", {"not": "text"}, "payload: does not fit its task: value: Input should be"),
+    ("recurse", None, "RecursionError: maximum recursion depth exceeded"),
+    ("batch", [1, 2, 3, 4], "2 of 4 items failed, the first with ValueError: odd"),
+    ("die", "exit", "ProcessDied: the handler's process ended before the handler did: it exited with code 7"),
+    ("die", "kill", "it was killed by SIGKILL, perhaps for want of memory"),
+]
+
+
+async def test_what_goes_wrong_fails_one_job(engine: AsyncEngine, add_job: AddJob, jobs: Jobs, tmp_path: Path) -> None:
+    """The same process runs the next job, unless this one killed it."""
+    priorities = count()
+    await add_job(process_tasks.note, Note(file=tmp_path / "notes"), priority=next(priorities))
+    for task, payload, _ in FAULTS:
+        await add_job(task, payload, priority=next(priorities))
+        await add_job(process_tasks.note, Note(file=tmp_path / "notes"), priority=next(priorities))
     counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
-    assert counts == RunCounts(completed=2, failed=1)
-    [job] = await jobs()
-    assert says in str(job.last_error)
-    assert len(str(job.last_error)) <= 4000
-    assert job.state is (state or JobState.SCHEDULED)
-    assert len({line.split()[-1] for line in (tmp_path / "notes").read_text().splitlines()}) == (1 if state else 2)
-
-
-async def test_items_of_a_batch(engine: AsyncEngine, add_job: AddJob, jobs: Jobs) -> None:
-    await add_job(process_tasks.batch, [1, 2, 3, 4])
-    assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=1)
-    [job] = await jobs()
-    assert (job.payload, job.last_error) == ([1, 3], "2 of 4 items failed, the first with ValueError: odd")
+    assert counts == RunCounts(completed=len(FAULTS) + 1, failed=len(FAULTS))
+    failed = {job.priority: job for job in await jobs()}
+    pids = [line.split()[-1] for line in (tmp_path / "notes").read_text().splitlines()]
+    for priority, (task, payload, says), before, after in zip(count(1, 2), FAULTS, pids, pids[1:], strict=False):
+        job = failed.pop(priority)
+        assert says in str(job.last_error)
+        assert len(str(job.last_error)) <= 4000
+        assert job.payload == ([1, 3] if task == "batch" else payload or {}), says
+        assert job.state is (JobState.FAILED if payload == "FailPermanently" else JobState.SCHEDULED), says
+        assert (before == after) == (task != "die"), says
+    assert not failed
+    assert all(has_ended(int(pid)) for pid in pids)
 
 
 async def test_a_timeout_kills_the_process(engine: AsyncEngine, add_job: AddJob, jobs: Jobs, tmp_path: Path) -> None:
@@ -140,26 +136,27 @@ async def test_a_timeout_kills_the_process(engine: AsyncEngine, add_job: AddJob,
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # anyio below 4.15 leaves the pipes
-@pytest.mark.parametrize(
-    ("task", "says"),
-    [
-        ("leave_a_child", "it was killed by SIGKILL"),
-        ("fork_and_hang", "TimeoutError: the task's timeout of 0:00:00.300000 has passed"),
-    ],
-)
 async def test_a_process_whose_child_holds_its_pipes(
-    engine: AsyncEngine, add_job: AddJob, jobs: Jobs, tmp_path: Path, task: str, says: str
+    engine: AsyncEngine, add_job: AddJob, jobs: Jobs, tmp_path: Path
 ) -> None:
     """Its end is noticed all the same, and neither the next job nor the stop waits for the child."""
+    says = {
+        "leave_a_child": "it was killed by SIGKILL",
+        "fork_and_hang": "TimeoutError: the task's timeout of 0:00:00.300000 has passed",
+    }
     try:
-        await add_job(task, tmp_path / "pid", priority=-1)
-        await add_job(process_tasks.note, Note(file=tmp_path / "notes"))
+        for priority, task in enumerate(says):
+            await add_job(task, tmp_path / task, priority=priority)
+        await add_job(process_tasks.note, Note(file=tmp_path / "notes"), priority=2)
         with anyio.fail_after(30):
             counts = await Runner(engine, tasks, RunnerSettings(concurrency=1)).run_once()
-        assert counts == RunCounts(completed=1, failed=1)
-        assert [says in str(job.last_error) for job in await jobs()] == [True]
+        assert counts == RunCounts(completed=1, failed=2)
+        for job in await jobs():
+            assert says.pop(str(job.task_identifier)) in str(job.last_error)
+        assert not says
     finally:
-        (tmp_path / "pid.stop").touch()
+        for task in ("leave_a_child", "fork_and_hang"):
+            (tmp_path / f"{task}.stop").touch()
 
 
 async def test_an_import_that_hangs(
@@ -212,26 +209,28 @@ async def test_a_process_that_owes_an_answer_gets_no_other_job(
     assert [line.split()[0] for line in (tmp_path / "notes").read_text().splitlines()] == ["first", "second"]
 
 
-def test_it_is_an_interpreter_like_the_workers(tmp_path: Path) -> None:
-    """The flags are passed on, and what lies in the current directory is not taken for the standard library's."""
-    (tmp_path / "queue.py").write_text("raise SystemExit('planted')")
+def test_it_is_an_interpreter_like_the_workers() -> None:
     program = """
-import json, subprocess, sys
+import subprocess, sys
 from gw_sqla.execution.interpreter_flags import interpreter_flags
-from gw_sqla.execution.process_pool import _PROGRAM
-program = _PROGRAM.replace("main()", "print(repr(sys.flags), sys.warnoptions, sys._xoptions)")
-print(repr(sys.flags), sys.warnoptions, sys._xoptions)
-sys.path.insert(0, "")
+program = "import sys; print(repr(sys.flags), sys.warnoptions, sys._xoptions)"
+exec(program)
 sys.stdout.flush()
-subprocess.run([sys.executable, *interpreter_flags(), "-P", "-c", program, json.dumps(sys.path)], check=True)
+subprocess.run([sys.executable, *interpreter_flags(), "-P", "-c", program], check=True)
 """
     flags = ["-P", "-OO", "-b", "-B", "-Wignore", "-X", "utf8", "-X", "importtime=0"]
-    ran = subprocess.run(
-        [sys.executable, *flags, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, *flags, "-c", program], capture_output=True, text=True, check=True)
     ours, childs = ran.stdout.splitlines()
     assert ours == childs
     assert "optimize=2" in ours
+
+
+def test_what_lies_in_the_current_directory_is_not_taken_for_the_standard_librarys(tmp_path: Path) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit('planted')")
+    program = process_pool._PROGRAM.replace("main()", "print('imported')")
+    command = [sys.executable, "-P", "-c", program, json.dumps(["", *sys.path])]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "imported\n"), ran.stderr
 
 
 async def test_the_end_of_the_grace_period_kills_the_process(
@@ -249,10 +248,10 @@ async def test_a_handlers_process_ends_with_its_worker(
 ) -> None:
     async with sessions.begin() as session:
         await JobRepository().add_job(session, process_tasks.tell_pid_and_hang, tmp_path / "pid")
-    with start_worker(clean_database, anyio_backend) as worker:
-        try:
-            await until((tmp_path / "pid").exists)
-        finally:
-            worker.kill()
-        assert await anyio.to_thread.run_sync(worker.wait) == -signal.SIGKILL
+    worker = start_worker(clean_database, anyio_backend)
+    try:
+        await until((tmp_path / "pid").exists)
+    finally:
+        worker.kill()
+    assert await anyio.to_thread.run_sync(worker.wait) == -signal.SIGKILL
     await until(lambda: has_ended(int((tmp_path / "pid").read_text())))

@@ -19,8 +19,8 @@ from tests.interop.crontab_lines import random_line, random_schedule
 
 MINUTE = timedelta(minutes=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SCHEDULES = 4000
-LINES = 5000
+SCHEDULES = 1500
+LINES = 2000
 WINDOW = 4 * 60
 """Minutes that are compared one by one for each schedule."""
 
@@ -71,7 +71,7 @@ def test_schedules_fire_at_the_same_minutes(environment: Environment) -> None:
         if (answer.get("fires"), answer.get("at")) != mine
     ]
     assert differ == []
-    assert sum(len(within) for within, _ in ours) > 20_000
+    assert sum(len(within) for within, _ in ours) > 5 * SCHEDULES
     assert sum(not within for within, _ in ours) > SCHEDULES // 4
 
 

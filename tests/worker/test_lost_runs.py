@@ -65,11 +65,13 @@ async def test_of_any_number_of_runs_one_goes_on_at_a_time(
             attempts = text("select attempts from graphile_worker._private_jobs")
             while await session.scalar(attempts) < 2:
                 await session.rollback()
+                await anyio.sleep(0.01)
         await unlock(sessions)
         await recorder.until(lambda: recorder.lost)  # the second, which had not begun
         async with sessions() as session:
             while await session.scalar(attempts) < 3:
                 await session.rollback()
+                await anyio.sleep(0.01)
         assert active == [1]
         clean_up.set()
         await recorder.until(lambda: recorder.completed)
@@ -111,6 +113,7 @@ async def test_a_thread_keeps_its_job_until_it_ends(
                 with anyio.fail_after(20):
                     while await session.scalar(attempts) < 2:
                         await session.rollback()
+                        await anyio.sleep(0.01)
             await add_job(note)
             await recorder.until(lambda: recorder.completed)
             assert active == [1]
@@ -144,9 +147,7 @@ async def test_a_stop_does_not_wait_for_such_a_thread(
                 await recorder.until(lambda: recorder.lost)
     finally:
         go_on.set()
-    assert log.with_text("running jobs are cancelled now") == [
-        f"running jobs are cancelled now: job {job.id} (work)"
-    ]
+    assert log.with_text("running jobs are cancelled now") == [f"running jobs are cancelled now: job {job.id} (work)"]
     assert await locks(sessions) == (0, 0)
 
 
@@ -177,8 +178,8 @@ async def test_a_job_that_was_failed_by_hand_while_it_ran_does_not_run_again(
         release.set()
         await recorder.until(lambda: recorder.lost)
         with anyio.fail_after(20):
-            while await locks(sessions) != (0, 0):
-                await anyio.lowlevel.checkpoint()
+            while await locks(sessions) != (0, 0):  # noqa: ASYNC110 - of the server
+                await anyio.sleep(0.01)
     async with sessions() as session:
         found = await JobRepository().get_job(session, job.id)
     assert found is not None

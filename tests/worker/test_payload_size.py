@@ -143,9 +143,8 @@ async def test_jobs_of_many_bytes_all_run(engine: AsyncEngine, tasks: TaskRegist
     async def note() -> None: ...
 
     async with sessions.begin() as session:
-        await session.execute(
-            text("select graphile_worker.add_job('note', to_json(repeat('x', 30000000))) from generate_series(1, 4)")
-        )
+        await JobRepository().add_jobs(session, [note.spec() for _ in range(4)])
+        await session.execute(text("update graphile_worker._private_jobs set payload = to_json(repeat('x', 30000000))"))
     settings = RunnerSettings(max_payload_size=2**25, prefetch=20, poll_interval=timedelta(hours=1))
     assert await Runner(engine, tasks, settings).run_once() == RunCounts(completed=4, failed=0)
 

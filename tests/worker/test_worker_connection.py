@@ -118,8 +118,8 @@ async def test_none_comes_from_the_handlers_pool(
         await recorder.until(lambda: len(recorder.started) == 2)
         held = "state = 'idle in transaction' and application_name = 'worker'"
         with anyio.fail_after(20):
-            while len(await call_asyncio(rows, database, f"select from pg_stat_activity where {held}")) < 2:
-                pass
+            while len(await call_asyncio(rows, database, f"select from pg_stat_activity where {held}")) < 2:  # noqa: ASYNC110 - of the server
+                await anyio.sleep(0.01)
         await call_asyncio(rows, database, KILL)
         await log.until(lambda: log.about("the heartbeat works again"))
         await log.until(lambda: log.about("listening for new jobs works again"))
