@@ -16,18 +16,18 @@ _TIMESTAMP = DateTime(timezone=True)
 @lru_cache
 def own_backend() -> TextualSelect:
     """Select the process id of the session's backend and when it began: a pid alone may be another's later."""
-    return text("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()").columns(
-        pid=Integer, backend_start=_TIMESTAMP
-    )
+    return text(
+        "select a.pid, a.backend_start from pg_catalog.pg_stat_activity a where a.pid = pg_catalog.pg_backend_pid()"
+    ).columns(pid=Integer, backend_start=_TIMESTAMP)
 
 
 @lru_cache
 def end_backends() -> TextualSelect:
     """Tell each of these backends to end; one row for each that is still there, which another look may not find."""
     statement = text(
-        """select pg_terminate_backend(a.pid) as told
-from unnest(:pids, :starts) as lost (pid, backend_start)
-join pg_stat_activity a on a.pid = lost.pid and a.backend_start = lost.backend_start"""
+        """select pg_catalog.pg_terminate_backend(a.pid) as told
+from rows from (pg_catalog.unnest(:pids), pg_catalog.unnest(:starts)) as lost (pid, backend_start)
+join pg_catalog.pg_stat_activity a on a.pid = lost.pid and a.backend_start = lost.backend_start"""
     )
     return statement.bindparams(
         bindparam("pids", type_=ARRAY(Integer)), bindparam("starts", type_=ARRAY(_TIMESTAMP))

@@ -32,43 +32,46 @@ _ROLE = sa.text("""
       pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') as creates,
       pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CREATE') as makes_schemas
     from pg_catalog.pg_roles as r
-    left join pg_catalog.pg_namespace as n on n.nspname = cast(:schema as name)
-    where r.rolname = coalesce(cast(:role as name), current_user)
+    left join pg_catalog.pg_namespace as n on n.nspname = cast(:schema as pg_catalog.name)
+    where r.rolname = coalesce(cast(:role as pg_catalog.name), current_user)
 """)
 
 _TABLES = sa.text("""
     select
       c.relname as name,
-      pg_catalog.pg_has_role(cast(:role as oid), c.relowner, 'USAGE') as owned,
+      pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), c.relowner, 'USAGE') as owned,
       array(
         select privilege
         from pg_catalog.unnest(array[
           'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER',
           case when cast(pg_catalog.current_setting('server_version_num') as integer) >= 170000 then 'MAINTAIN' end
         ]) as privilege
-        where pg_catalog.has_table_privilege(cast(:role as oid), c.oid, privilege)
+        where pg_catalog.has_table_privilege(cast(:role as pg_catalog.oid), c.oid, privilege)
       ) as held,
       c.relrowsecurity
-      and (c.relforcerowsecurity or not pg_catalog.pg_has_role(cast(:role as oid), c.relowner, 'USAGE'))
+      and (c.relforcerowsecurity or not pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), c.relowner, 'USAGE'))
       and not exists (
         select from pg_catalog.pg_policy as p, pg_catalog.unnest(p.polroles) as named
         where
           p.polrelid = c.oid and p.polpermissive
-          and (named = cast(0 as oid) or pg_catalog.pg_has_role(cast(:role as oid), named, 'USAGE'))
+          and (
+            named = cast(0 as pg_catalog.oid)
+            or pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), named, 'USAGE')
+          )
       ) as hidden
     from pg_catalog.pg_class as c
-    where c.relnamespace = cast(:namespace as oid) and c.relkind in ('r', 'v')
-      and cast(c.relname as text) ~ '^(migrations$|jobs$|_private_)'
+    where c.relnamespace = cast(:namespace as pg_catalog.oid) and c.relkind in ('r', 'v')
+      and cast(c.relname as pg_catalog.text) ~ '^(migrations$|jobs$|_private_)'
     order by c.relname
 """)
 
 _FUNCTIONS = sa.text("""
     select
       proname as name,
-      pg_catalog.bool_and(pg_catalog.has_function_privilege(cast(:role as oid), oid, 'EXECUTE')) as executes,
-      pg_catalog.bool_and(pg_catalog.pg_has_role(cast(:role as oid), proowner, 'USAGE')) as owned
+      pg_catalog.bool_and(pg_catalog.has_function_privilege(cast(:role as pg_catalog.oid), oid, 'EXECUTE')) as executes,
+      pg_catalog.bool_and(pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), proowner, 'USAGE')) as owned
     from pg_catalog.pg_proc
-    where pronamespace = cast(:namespace as oid)
+    where pronamespace = cast(:namespace as pg_catalog.oid)
     group by proname
     order by proname
 """)
