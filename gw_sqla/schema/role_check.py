@@ -5,6 +5,9 @@ The catalog says it, which everybody may read.
 Rights count wherever they come from: given to the role, to PUBLIC or to a role whose rights it inherits. Rights to
 single columns, and to execute functions, are not looked at as something beyond: the latter open nothing by themselves.
 
+A worker's own connections have a search path of PostgreSQL's own objects, and what a trigger on its tables calls
+without a schema is looked up there: triggers whose functions set no path are named for it.
+
 Superusers ask this about others, in databases where those may make functions: names are qualified, and types are those
 of PostgreSQL's own operators, so that nobody else's is a better match.
 """
@@ -76,14 +79,38 @@ _FUNCTIONS = sa.text("""
     order by proname
 """)
 
+_TRIGGERS = sa.text("""
+    select
+      t.tgname as name,
+      c.relname as table,
+      cast(cast(p.oid as pg_catalog.regprocedure) as pg_catalog.text) as function
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_class as c on c.oid = t.tgrelid
+    join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+    where
+      c.relnamespace = cast(:namespace as pg_catalog.oid)
+      and cast(c.relname as pg_catalog.text) ~ '^(migrations$|_private_)'
+      and not t.tgisinternal
+      and p.pronamespace <> cast(cast('pg_catalog' as pg_catalog.regnamespace) as pg_catalog.oid)
+      and not exists (
+        select from pg_catalog.unnest(p.proconfig) as setting where pg_catalog.starts_with(setting, 'search_path=')
+      )
+    order by c.relname, t.tgname
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class RoleFindings:
-    """What a look at a role found; each item names a right in words, such as ``DELETE on _private_jobs``."""
+    """What a look at a role found; each item names a right in words, such as ``DELETE on _private_jobs``.
+
+    ``pathless``: of a worker, the triggers on its tables whose functions set no search path, such as ``audit on
+    _private_jobs, which calls note()``.
+    """
 
     role: str
     missing: tuple[str, ...]
     beyond: tuple[str, ...]
+    pathless: tuple[str, ...] = ()
 
 
 async def check_role(
@@ -115,8 +142,10 @@ def look_at_role(connection: sa.Connection, role: str | None, as_: RoleKind, sch
     functions = connection.execute(_FUNCTIONS, place).all()
     if as_ != MIGRATOR and "migrations" not in {table.name for table in tables}:
         raise SchemaMissingError(schema, f"there is no Graphile Worker schema {schema!r} in this database")
+    triggers = connection.execute(_TRIGGERS, place).all() if as_ == "worker" else []
+    pathless = tuple(f"{each.name} on {each.table}, which calls {each.function}" for each in triggers)
     if seen.rolsuper:
-        return RoleFindings(seen.rolname, (), ("SUPERUSER: nothing is refused to it, in any database",))
+        return RoleFindings(seen.rolname, (), ("SUPERUSER: nothing is refused to it, in any database",), pathless)
     missing: list[str] = []
     beyond = ["BYPASSRLS, which opens every table of the database"] if seen.rolbypassrls else []
     if as_ == MIGRATOR:
@@ -124,7 +153,7 @@ def look_at_role(connection: sa.Connection, role: str | None, as_: RoleKind, sch
     else:
         missing = _missing(seen, RIGHTS[as_], tables, functions)
         beyond += _beyond(seen, RIGHTS[as_], tables)
-    return RoleFindings(seen.rolname, tuple(missing), tuple(beyond))
+    return RoleFindings(seen.rolname, tuple(missing), tuple(beyond), pathless)
 
 
 def _missing_of_migrator(seen: Any, objects: list[Any]) -> list[str]:
