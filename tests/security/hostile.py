@@ -34,6 +34,7 @@ create table watch.planted (id int primary key, what pg_catalog.text);
 create function watch.call(int) returns boolean language plpgsql volatile
 as 'begin perform pg_catalog.setval(''watch.alarm'', $1); return true; end';
 grant usage on schema watch to public;
+grant select on watch.planted to public;
 grant all on sequence watch.alarm to public"""
     )
 

@@ -72,8 +72,8 @@ async def test_with_an_empty_path_only_the_schemas_functions_are_safe(caller: as
     for type_, is_called in (("pg_catalog.text", False), ("text", True)):
         await caller.execute("reset role")
         await caller.execute(
-            "create or replace function public.send_email(address pg_catalog.text) returns pg_catalog.void language sql security definer "
-            f"set search_path = '' as $$ {body.format(text=type_)} $$; set role {CALLER}"
+            "create or replace function public.send_email(address pg_catalog.text) returns pg_catalog.void "
+            f"language sql security definer set search_path = '' as $$ {body.format(text=type_)} $$; set role {CALLER}"
         )
         if not is_called:
             await plant_temporary(caller)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -11,8 +12,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import CronItem, JobRepository, Runner, RunnerSettings, SyncJobRepository, TaskRegistry
+from gw_sqla import CronItem, JobRepository, Runner, RunnerSettings, SyncJobRepository, TaskRegistry, call_asyncio
+from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.session import AsyncSession
+from gw_sqla.schema import sql_files
 from gw_sqla.schema.check import check_schema
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.schema.role_check import check_role
@@ -24,7 +27,7 @@ from tests.security.sql_texts import triggers
 from tests.statements.snapshot import DIALECT
 from tests.statements.test_snapshots import BUILDERS
 from tests.support.recorder import Recorder
-from tests.support.server import execute
+from tests.support.server import connect, execute
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +72,27 @@ async def test_a_worker(victims: AsyncEngine, superuser: Sessions, resolved: Res
     async with Runner(victims, tasks, settings, observers=[recorder]):
         await recorder.until(lambda: len(recorder.completed) >= 5 and len(recorder.failed) == 1)
     assert resolved.statements > 20
+
+
+async def test_functions_of_a_peer_on_a_workers_path(watched: str, victims: AsyncEngine) -> None:
+    """They name nothing with its schema, as ours did once: cron adds its jobs by them, on the worker's connection."""
+    db = await call_asyncio(connect, watched)
+    known = KnownCrontabs(victims, DEFAULT_SCHEMA)
+    try:
+        await call_asyncio(_as_a_peers, db)
+        item = CronItem("cron", "* * * * *", payload={"a": 1})
+        assert await known.schedule(datetime.now(UTC), [item], backfilled=False) == ["cron"]
+    finally:
+        await known.rest()
+        for file in ("0007_adding.sql", "0007_managing.sql"):
+            await call_asyncio(db.execute, "\n".join(sql_files.statements(file, DEFAULT_SCHEMA)))
+        await call_asyncio(db.close)
+
+
+async def _as_a_peers(db: asyncpg.Connection) -> None:
+    await db.execute("set search_path = pg_catalog")
+    for statement in sql_files.statements("0001_functions.sql", DEFAULT_SCHEMA):
+        await db.execute(re.sub(r"\bcreate function", "create or replace function", statement, count=1))
 
 
 async def test_each_statement_alone(watched: str, victim: str, resolved: Resolved, anyio_backend: str) -> None:
