@@ -55,19 +55,22 @@ async def plant(db: asyncpg.Connection, place: str, functions: Iterable[str], *,
     types = [*(f"pg_catalog.{name}" for name in _TYPES.split())]
     types += [f"graphile_worker.{name}" for name in _SCHEMA_TYPES.split()] if worker_schema else []
     arities = await db.fetch(
-        "select proname, provariadic <> 0 as variadic, pg_catalog.array_agg(distinct pronargs::int) as counts "
+        "select proname, provariadic <> 0 as variadic, pg_catalog.array_agg(distinct pronargs::int) as counts, "
+        "pg_catalog.min(prorettype::regtype::text) filter (where prorettype::regtype::text !~ '^any') as result "
         "from pg_catalog.pg_proc where pronamespace = 'pg_catalog'::regnamespace and proname::text = any ($1::text[]) "
         "group by 1, 2",
         sorted(functions),
     )
     wanted: dict[str, set[int]] = {}
+    results: dict[str, str | None] = {}
     for row in arities:
         wanted.setdefault(row["proname"], set()).update(row["counts"], (1, 2, 3, 4, 5) if row["variadic"] else ())
+        results[row["proname"]] = row["result"]
     statements: list[str] = []
     for name, counts in wanted.items():
         for count in counts:
             for arguments in product(*[_types_for(count, types)] * count):
-                statements += _function(place, name, arguments, len(statements))
+                statements += _function(place, name, arguments, results[name], len(statements))
     for operator in _OPERATORS.split():
         for left, right in product(types, types):
             statements += _operator(place, operator, left, right, len(statements))
@@ -82,9 +85,10 @@ def _types_for(count: int, types: list[str]) -> list[str]:
     return types if count <= 2 else [f"pg_catalog.{name}" for name in _WIDE.get(count, "text").split()]
 
 
-def _function(place: str, name: str, arguments: tuple[str, ...], number: int) -> list[str]:
+def _function(place: str, name: str, arguments: tuple[str, ...], result: str | None, number: int) -> list[str]:
+    """``result``: the type of what PostgreSQL's returns, None where that depends on the arguments."""
     listed = ", ".join(arguments)
-    result = arguments[0] if arguments else "pg_catalog.text"
+    result = result or (arguments[0].removesuffix("[]") if arguments else "pg_catalog.text")
     planted = f"insert into watch.planted values ({number}, '{place}.{name}({listed})')"
     if name not in _AGGREGATES:
         return [planted, _made(place, name, listed, result, number)]
