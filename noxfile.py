@@ -109,6 +109,7 @@ POSTGRES_SUITES = [  # what the server's version can matter to
     "tests/operations",
     "tests/repository",
     "tests/schema",
+    "tests/security",
     "tests/statements",
     "tests/unit_of_work",
     "tests/worker",

@@ -12,22 +12,22 @@ begin
   ) then
     raise exception using
       errcode = 'undefined_table',
-      message = 'schema ' || quote_ident(__schema_name__) || ' holds no Graphile Worker ledger',
+      message = 'schema ' || pg_catalog.quote_ident(__schema_name__) || ' holds no Graphile Worker ledger',
       hint = 'Take the script that creates the schema.';
   end if;
-  select max(id), max(id) filter (where breaking)
+  select pg_catalog.max(id), pg_catalog.max(id) filter (where breaking)
   into newest, newest_breaking
   from __schema__.migrations;
   if newest is null or newest < 18 then
     raise exception using
       errcode = 'object_not_in_prerequisite_state',
-      message = 'the Graphile Worker schema is at revision ' || coalesce(newest, 0) || ', too old to adopt',
+      message = pg_catalog.format('the Graphile Worker schema is at revision %s, too old to adopt', coalesce(newest, 0)),
       hint = 'Upgrade it with graphile-worker 0.16 or later first.';
   end if;
   if newest_breaking > 19 then
     raise exception using
       errcode = 'object_not_in_prerequisite_state',
-      message = 'the Graphile Worker schema holds breaking migration ' || newest_breaking || ', unknown here',
+      message = pg_catalog.format('the Graphile Worker schema holds breaking migration %s, unknown here', newest_breaking),
       hint = 'Upgrade gw_sqla.';
   end if;
 end

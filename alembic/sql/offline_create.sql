@@ -9,7 +9,7 @@ begin
   ) then
     raise exception using
       errcode = 'duplicate_table',
-      message = 'schema ' || quote_ident(__schema_name__) || ' already holds a Graphile Worker ledger',
+      message = 'schema ' || pg_catalog.quote_ident(__schema_name__) || ' already holds a Graphile Worker ledger',
       hint = 'For a schema made by Graphile Worker take the script for adoption; for one made by gw_sqla, "migrate".';
   end if;
 end

@@ -2,13 +2,16 @@
 do $body$
 begin
   -- Older versions of Alembic have dropped it already, in a script.
-  if to_regclass(quote_ident(__schema_name__) || '._private_sqla_alembic_version') is not null then
+  if pg_catalog.to_regclass(pg_catalog.quote_ident(__schema_name__) || '._private_sqla_alembic_version') is not null then
     if exists (select from __schema__._private_sqla_alembic_version) then
       return;
     end if;
     drop table __schema__._private_sqla_alembic_version;
   end if;
-  if obj_description(to_regnamespace(quote_ident(__schema_name__)), 'pg_namespace') = 'Made by gw_sqla' then
+  if
+    pg_catalog.obj_description(pg_catalog.to_regnamespace(pg_catalog.quote_ident(__schema_name__)), 'pg_namespace')
+      = 'Made by gw_sqla'
+  then
     begin
       drop schema __schema__;
     exception when dependent_objects_still_exist then

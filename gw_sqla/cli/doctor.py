@@ -27,6 +27,7 @@ def command(ctx: click.Context, as_: RoleKind, role: str | None, database_url: U
     """Tell what a role lacks for its work, and what it may do beyond.
 
     Each right is a line of standard output. The exit code is 1 if one is missing; what is beyond does not change it.
+    For a worker, triggers on its tables that may fail on its search path are named too.
     Changes nothing, and needs no rights.
     """
     findings = anyio.run(_check, database_url, role, as_, schema)
@@ -34,6 +35,8 @@ def command(ctx: click.Context, as_: RoleKind, role: str | None, database_url: U
         click.echo(f"missing: {right}")
     for right in findings.beyond:
         click.echo(f"beyond: {right}")
+    for trigger in findings.pathless:
+        click.echo(f"trigger: {trigger} with no search_path of its own: it must name what is yours with its schema")
     if findings.missing:
         click.echo(
             f"as owner: python -m gw_sqla grants {shlex.quote(findings.role)} --as {as_} "

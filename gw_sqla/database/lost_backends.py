@@ -23,9 +23,9 @@ def own_backend() -> TextualSelect:
 
     A pid alone may be another's later.
     """
-    return text("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()").columns(
-        pid=Integer, backend_start=_TIMESTAMP
-    )
+    return text(
+        "select a.pid, a.backend_start from pg_catalog.pg_stat_activity a where a.pid = pg_catalog.pg_backend_pid()"
+    ).columns(pid=Integer, backend_start=_TIMESTAMP)
 
 
 @lru_cache
@@ -35,9 +35,9 @@ def end_backends() -> TextualSelect:
     ``told`` is null for one that may be another's: when it began is not to be seen.
     """
     statement = text(
-        """select case when a.backend_start is not null then pg_terminate_backend(a.pid) end as told
-from unnest(:pids, :starts) as lost (pid, backend_start)
-join pg_stat_activity a on a.pid = lost.pid and a.backend_start is not distinct from lost.backend_start"""
+        """select case when a.backend_start is not null then pg_catalog.pg_terminate_backend(a.pid) end as told
+from rows from (pg_catalog.unnest(:pids), pg_catalog.unnest(:starts)) as lost (pid, backend_start)
+join pg_catalog.pg_stat_activity a on a.pid = lost.pid and a.backend_start is not distinct from lost.backend_start"""
     )
     return statement.bindparams(
         bindparam("pids", type_=ARRAY(Integer)), bindparam("starts", type_=ARRAY(_TIMESTAMP))

@@ -9,7 +9,9 @@ that it is alive. After a fault it is closed, and the next statement opens anoth
 fault of the database: a token service, TLS, a name server.
 
 Its statements run at READ COMMITTED, whatever the engine, the role or the database say: they lock rows around those
-of others and go by what is committed, which the stricter levels answer with an error.
+of others and go by what is committed, which the stricter levels answer with an error. And with a search path of
+PostgreSQL's own objects: what others may create on the role's path, functions and operators of the same names among it,
+is called neither by them nor by the schema's functions, a peer's included.
 
 A queue's table is empty at one moment and holds a hundred thousand jobs at the next, so its statistics
 are wrong most of the time. From them PostgreSQL likes to read and sort the whole table for a claim of 24
@@ -69,6 +71,9 @@ _LOOK_SECONDS = 0.05
 
 _READ_COMMITTED = "set default_transaction_isolation = 'read committed'"
 
+_SEARCH_PATH = "set search_path = pg_catalog, pg_temp"
+"""Unnamed, ``pg_temp`` would be the first place for types."""
+
 _DIALECT = URL.create("postgresql+asyncpg").get_dialect()()
 
 
@@ -98,6 +103,7 @@ class WorkerConnection:
         self._engine = engine
         self._isolation_level: IsolationLevel = isolation_level
         self._pooled = pooled
+        settings = f"{_SEARCH_PATH};\n{settings}"
         self._settings = settings.replace("set ", "set local ") if pooled else settings
         self._connection: AsyncConnection | None = None
         self._driver: Any = None

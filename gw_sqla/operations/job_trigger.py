@@ -42,12 +42,12 @@ from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
 __all__ = ["JobTrigger", "drop_sql", "missing_sql", "trigger_name"]
 
 _TYPES = {
-    "queue_name": "text",
-    "run_at": "timestamptz",
+    "queue_name": "pg_catalog.text",
+    "run_at": "timestamp with time zone",
     "max_attempts": "integer",
-    "job_key": "text",
+    "job_key": "pg_catalog.text",
     "priority": "integer",
-    "flags": "text[]",
+    "flags": "pg_catalog.text[]",
 }
 
 
@@ -127,7 +127,9 @@ class JobTrigger:
         tag = dollar_tag(body)
         # pg_temp last: else a caller's temporary table could stand in for one that the author's SQL names.
         rights = "security definer\nset search_path = pg_catalog, pg_temp\n" if self.security_definer else ""
-        statements = [f"create function {function} returns trigger\nlanguage plpgsql\n{rights}as {tag}\n{body}\n{tag}"]
+        statements = [
+            f"create function {function} returns pg_catalog.trigger\nlanguage plpgsql\n{rights}as {tag}\n{body}\n{tag}"
+        ]
         if self.security_definer:  # or others could put it on tables of their own, and choose what the jobs say
             statements.append(f"revoke execute on function {function} from public")
         columns = ", ".join(quoted(column) for column in self.update_of)

@@ -67,7 +67,7 @@ def value_sql(argument: str, value: Any) -> str:
 def payload_sql(payload: object, events: Sequence[Event]) -> str:
     """Return the payload as SQL of type json; raises InvalidJobError."""
     if isinstance(payload, TextClause):
-        return f"cast({sql('payload', payload)} as json)"
+        return f"cast({sql('payload', payload)} as pg_catalog.json)"
     if isinstance(payload, str) or not isinstance(payload, Mapping | Sequence):
         raise InvalidJobError(
             "payload", f"must be a list of columns, a dict of field to column, or sqlalchemy.text(), is {payload!r}"
@@ -80,7 +80,7 @@ def payload_sql(payload: object, events: Sequence[Event]) -> str:
         check_storable("payload", field)
         value = sql("payload", source) if isinstance(source, TextClause) else _column(source, events)
         parts.append(f"{literal(field)}, {value}")
-    return f"json_build_object({', '.join(parts)})"
+    return f"pg_catalog.json_build_object({', '.join(parts)})"
 
 
 def _column(column: str, events: Sequence[Event]) -> str:

@@ -107,13 +107,13 @@ def _grant(inside: str, table: str, privileges: tuple[str, ...], to: str) -> str
 
 
 def _policy(inside: str, table: str, role: str) -> str:
-    to, name = quoted(role), literal(f"{inside}.{table}")
-    missing = f"not exists (select from pg_policy where polrelid = {name}::regclass and polname = {literal(role)})"
+    to, table_id = quoted(role), f"cast({literal(f'{inside}.{table}')}::pg_catalog.regclass as pg_catalog.oid)"
+    missing = f"not exists (select from pg_catalog.pg_policy where polrelid = {table_id} and polname = {literal(role)})"
     return _do_if(missing, f"create policy {to} on {inside}.{table} to {to} using (true) with check (true);")
 
 
 def _if_there(inside: str, table: str, privileges: tuple[str, ...], role: str) -> str:
-    found = f"to_regclass({literal(f'{inside}.{table}')}) is not null"
+    found = f"pg_catalog.to_regclass({literal(f'{inside}.{table}')}) is not null"
     return _do_if(found, f"{_grant(inside, table, privileges, quoted(role))}\n{_policy(inside, table, role)}")
 
 

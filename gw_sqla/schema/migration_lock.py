@@ -61,7 +61,7 @@ class PeerAtWorkError(Exception):
 def lock_sql(schema: str) -> str:
     """Return the statement that makes gw_sqla's migrators of this schema take turns, until the transaction ends."""
     digest = hashlib.sha256(f"gw_sqla migrates {schema}".encode()).digest()
-    return f"select pg_advisory_xact_lock({int.from_bytes(digest[:8], signed=True)})"
+    return f"select pg_catalog.pg_advisory_xact_lock({int.from_bytes(digest[:8], signed=True)})"
 
 
 async def in_turn(

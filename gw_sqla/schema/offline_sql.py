@@ -8,6 +8,7 @@ from typing import TextIO, TypedDict
 
 from alembic.runtime.migration import MigrationContext
 
+from gw_sqla.schema import migration_path
 from gw_sqla.schema.migration_lock import lock_sql
 from gw_sqla.schema.revision_scripts import Steps, downgrade_steps, options, upgrade_steps
 from gw_sqla.schema.sql_files import statements
@@ -56,6 +57,7 @@ def run_offline(ctx: MigrationContext, schema: str, *, adopt: bool) -> None:
 def _write_steps(ctx: MigrationContext, schema: str, *, adopt: bool) -> None:
     run_sql = partial(_write, ctx, schema)
     to_base = ctx.opts.get("destination_rev") == "base"
+    ctx.impl.static_output(f"{migration_path.SET};")
     ctx.impl.static_output(f"{lock_sql(schema)};")
     if not to_base and not ctx.get_current_heads():
         run_sql("offline_adopt.sql" if adopt else "offline_create.sql")
@@ -63,6 +65,7 @@ def _write_steps(ctx: MigrationContext, schema: str, *, adopt: bool) -> None:
     ctx.run_migrations(run_sql=run_sql, adopt=adopt)
     if to_base:
         run_sql("schema_drop.sql")
+    ctx.impl.static_output(f"{migration_path.PUT_BACK};")
 
 
 def _write(ctx: MigrationContext, schema: str, file: str) -> None:

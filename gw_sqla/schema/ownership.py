@@ -15,29 +15,39 @@ from gw_sqla.statements.quoting import dollar_tag, literal, quoted
 __all__ = ["do_block", "ownership"]
 
 _TAKE_OVER = """declare
-  namespace oid := __inside__::regnamespace;
-  former oid := (select relowner from pg_class where relnamespace = namespace and relname = 'migrations');
-  change text;
+  namespace pg_catalog.oid := __inside__::pg_catalog.regnamespace;
+  former pg_catalog.oid := (
+    select relowner from pg_catalog.pg_class where relnamespace = namespace and relname = 'migrations'
+  );
+  change pg_catalog.text;
 begin
-  if pg_get_userbyid(former) = __role__ then
+  if pg_catalog.pg_get_userbyid(former) = __role__ then
     return;
   end if;
   if exists (
-    select from pg_class
-    where relnamespace = namespace and relkind in ('r', 'p') and relname !~ '^(migrations$|_private_)'
+    select from pg_catalog.pg_class
+    where
+      relnamespace = namespace and relkind in ('r', 'p')
+      and relname operator(pg_catalog.!~) '^(migrations$|_private_)'
   ) then
     raise exception 'there are tables of others in the schema: change the owners by hand';
   end if;
   for change in
-    select format('schema %s', oid::regnamespace) from pg_namespace where oid = namespace and nspowner = former
+    select pg_catalog.format('schema %s', oid::pg_catalog.regnamespace)
+    from pg_catalog.pg_namespace
+    where oid = namespace and nspowner = former
     union all
-    select format('%s %s', case relkind when 'v' then 'view' when 'c' then 'type' else 'table' end, oid::regclass)
-    from pg_class
+    select pg_catalog.format(
+      '%s %s', case relkind when 'v' then 'view' when 'c' then 'type' else 'table' end, oid::pg_catalog.regclass
+    )
+    from pg_catalog.pg_class
     where relnamespace = namespace and relowner = former and relkind in ('r', 'p', 'v', 'c')
     union all
-    select format('routine %s', oid::regprocedure) from pg_proc where pronamespace = namespace and proowner = former
+    select pg_catalog.format('routine %s', oid::pg_catalog.regprocedure)
+    from pg_catalog.pg_proc
+    where pronamespace = namespace and proowner = former
   loop
-    execute format('alter %s owner to %I', change, __role__);
+    execute pg_catalog.format('alter %s owner to %I', change, __role__);
   end loop;
 end"""
 

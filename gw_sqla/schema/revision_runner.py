@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
 
 from gw_sqla.errors import ConfigurationError, SchemaError
+from gw_sqla.schema import migration_path
 from gw_sqla.schema.check import require_access, require_supported
 from gw_sqla.schema.migration_lock import PeerAtWorkError, lock_sql
 from gw_sqla.schema.migration_report import Action, MigrationReport
@@ -61,6 +62,13 @@ def run_online(ctx: MigrationContext, schema: str, *, leave_newer: bool = False)
     connection = ctx.connection
     if connection is None:
         raise ConfigurationError("an online migration needs a connection")
+    connection.exec_driver_sql(migration_path.SET)
+    report = _run(ctx, connection, schema, leave_newer=leave_newer)
+    connection.exec_driver_sql(migration_path.PUT_BACK)  # an error has ended the transaction, and the path with it
+    return report
+
+
+def _run(ctx: MigrationContext, connection: sa.Connection, schema: str, *, leave_newer: bool) -> MigrationReport:
     connection.exec_driver_sql(lock_sql(schema))
     before = read_state(connection, schema, MIGRATOR)
     destination = ctx.opts.get("destination_rev")

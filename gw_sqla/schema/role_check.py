@@ -5,6 +5,9 @@ The catalog says it, which everybody may read.
 Rights count wherever they come from: given to the role, to PUBLIC or to a role whose rights it inherits. Rights to
 single columns, and to execute functions, are not looked at as something beyond: the latter open nothing by themselves.
 
+A worker's own connections have a search path of PostgreSQL's own objects, and what a trigger on its tables calls
+without a schema is looked up there: triggers whose functions set no path are named for it.
+
 Superusers ask this about others, in databases where those may make functions: names are qualified, and types are those
 of PostgreSQL's own operators, so that nobody else's is a better match.
 """
@@ -32,55 +35,82 @@ _ROLE = sa.text("""
       pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') as creates,
       pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CREATE') as makes_schemas
     from pg_catalog.pg_roles as r
-    left join pg_catalog.pg_namespace as n on n.nspname = cast(:schema as name)
-    where r.rolname = coalesce(cast(:role as name), current_user)
+    left join pg_catalog.pg_namespace as n on n.nspname = cast(:schema as pg_catalog.name)
+    where r.rolname = coalesce(cast(:role as pg_catalog.name), current_user)
 """)
 
 _TABLES = sa.text("""
     select
       c.relname as name,
-      pg_catalog.pg_has_role(cast(:role as oid), c.relowner, 'USAGE') as owned,
+      pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), c.relowner, 'USAGE') as owned,
       array(
         select privilege
         from pg_catalog.unnest(array[
           'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER',
           case when cast(pg_catalog.current_setting('server_version_num') as integer) >= 170000 then 'MAINTAIN' end
         ]) as privilege
-        where pg_catalog.has_table_privilege(cast(:role as oid), c.oid, privilege)
+        where pg_catalog.has_table_privilege(cast(:role as pg_catalog.oid), c.oid, privilege)
       ) as held,
       c.relrowsecurity
-      and (c.relforcerowsecurity or not pg_catalog.pg_has_role(cast(:role as oid), c.relowner, 'USAGE'))
+      and (c.relforcerowsecurity or not pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), c.relowner, 'USAGE'))
       and not exists (
         select from pg_catalog.pg_policy as p, pg_catalog.unnest(p.polroles) as named
         where
           p.polrelid = c.oid and p.polpermissive
-          and (named = cast(0 as oid) or pg_catalog.pg_has_role(cast(:role as oid), named, 'USAGE'))
+          and (
+            named = cast(0 as pg_catalog.oid)
+            or pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), named, 'USAGE')
+          )
       ) as hidden
     from pg_catalog.pg_class as c
-    where c.relnamespace = cast(:namespace as oid) and c.relkind in ('r', 'v')
-      and cast(c.relname as text) ~ '^(migrations$|jobs$|_private_)'
+    where c.relnamespace = cast(:namespace as pg_catalog.oid) and c.relkind in ('r', 'v')
+      and cast(c.relname as pg_catalog.text) ~ '^(migrations$|jobs$|_private_)'
     order by c.relname
 """)
 
 _FUNCTIONS = sa.text("""
     select
       proname as name,
-      pg_catalog.bool_and(pg_catalog.has_function_privilege(cast(:role as oid), oid, 'EXECUTE')) as executes,
-      pg_catalog.bool_and(pg_catalog.pg_has_role(cast(:role as oid), proowner, 'USAGE')) as owned
+      pg_catalog.bool_and(pg_catalog.has_function_privilege(cast(:role as pg_catalog.oid), oid, 'EXECUTE')) as executes,
+      pg_catalog.bool_and(pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), proowner, 'USAGE')) as owned
     from pg_catalog.pg_proc
-    where pronamespace = cast(:namespace as oid)
+    where pronamespace = cast(:namespace as pg_catalog.oid)
     group by proname
     order by proname
+""")
+
+_TRIGGERS = sa.text("""
+    select
+      t.tgname as name,
+      c.relname as table,
+      cast(cast(p.oid as pg_catalog.regprocedure) as pg_catalog.text) as function
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_class as c on c.oid = t.tgrelid
+    join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+    where
+      c.relnamespace = cast(:namespace as pg_catalog.oid)
+      and cast(c.relname as pg_catalog.text) ~ '^(migrations$|_private_)'
+      and not t.tgisinternal
+      and p.pronamespace <> cast(cast('pg_catalog' as pg_catalog.regnamespace) as pg_catalog.oid)
+      and not exists (
+        select from pg_catalog.unnest(p.proconfig) as setting where pg_catalog.starts_with(setting, 'search_path=')
+      )
+    order by c.relname, t.tgname
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class RoleFindings:
-    """What a look at a role found; each item names a right in words, such as ``DELETE on _private_jobs``."""
+    """What a look at a role found; each item names a right in words, such as ``DELETE on _private_jobs``.
+
+    ``pathless``: of a worker, the triggers on its tables whose functions set no search path, such as ``audit on
+    _private_jobs, which calls note()``.
+    """
 
     role: str
     missing: tuple[str, ...]
     beyond: tuple[str, ...]
+    pathless: tuple[str, ...] = ()
 
 
 async def check_role(
@@ -112,8 +142,10 @@ def look_at_role(connection: sa.Connection, role: str | None, as_: RoleKind, sch
     functions = connection.execute(_FUNCTIONS, place).all()
     if as_ != MIGRATOR and "migrations" not in {table.name for table in tables}:
         raise SchemaMissingError(schema, f"there is no Graphile Worker schema {schema!r} in this database")
+    triggers = connection.execute(_TRIGGERS, place).all() if as_ == "worker" else []
+    pathless = tuple(f"{each.name} on {each.table}, which calls {each.function}" for each in triggers)
     if seen.rolsuper:
-        return RoleFindings(seen.rolname, (), ("SUPERUSER: nothing is refused to it, in any database",))
+        return RoleFindings(seen.rolname, (), ("SUPERUSER: nothing is refused to it, in any database",), pathless)
     missing: list[str] = []
     beyond = ["BYPASSRLS, which opens every table of the database"] if seen.rolbypassrls else []
     if as_ == MIGRATOR:
@@ -121,7 +153,7 @@ def look_at_role(connection: sa.Connection, role: str | None, as_: RoleKind, sch
     else:
         missing = _missing(seen, RIGHTS[as_], tables, functions)
         beyond += _beyond(seen, RIGHTS[as_], tables)
-    return RoleFindings(seen.rolname, tuple(missing), tuple(beyond))
+    return RoleFindings(seen.rolname, tuple(missing), tuple(beyond), pathless)
 
 
 def _missing_of_migrator(seen: Any, objects: list[Any]) -> list[str]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from gw_sqla.schema.rights import MIGRATOR, ON_START, RIGHTS, RoleKind
 from gw_sqla.schema.supported_revisions import OLDEST_LEDGER_ID, VERSION_TABLE
+from gw_sqla.statements.quoting import TEXT, TEXTS
 
 __all__ = ["SchemaState", "read_state"]
 
@@ -24,33 +24,35 @@ _ALWAYS_SEEN = ("migrations", VERSION_TABLE, "_private_jobs")
 
 _CATALOG = sa.text("""
     with needed as (
-      select relname, array_agg(privilege) as privileges
-      from unnest(cast(:names as text[]), cast(:privileges as text[])) as pairs (relname, privilege)
+      select relname, pg_catalog.array_agg(privilege) as privileges
+      from rows from (pg_catalog.unnest(:names), pg_catalog.unnest(:privileges)) as pairs (relname, privilege)
       group by relname
     )
     select
-      has_schema_privilege(n.oid, 'USAGE') as usage,
+      pg_catalog.has_schema_privilege(n.oid, 'USAGE') as usage,
       current_user as role,
       c.relname,
-      pg_get_userbyid(c.relowner) as owner,
+      pg_catalog.pg_get_userbyid(c.relowner) as owner,
       array(
-        select privilege from unnest(needed.privileges) as privilege where not has_table_privilege(c.oid, privilege)
+        select privilege
+        from pg_catalog.unnest(needed.privileges) as privilege
+        where not pg_catalog.has_table_privilege(c.oid, privilege)
       ) as missing,
-      has_table_privilege(c.oid, 'SELECT') as selects,
-      row_security_active(c.oid) and not exists (
-        select from pg_policy as p, pg_catalog.unnest(p.polroles) as named
+      pg_catalog.has_table_privilege(c.oid, 'SELECT') as selects,
+      pg_catalog.row_security_active(c.oid) and not exists (
+        select from pg_catalog.pg_policy as p, pg_catalog.unnest(p.polroles) as named
         where
           p.polrelid = c.oid and p.polpermissive
-          and (named = cast(0 as oid) or pg_catalog.pg_has_role(named, 'USAGE'))
+          and (named = cast(0 as pg_catalog.oid) or pg_catalog.pg_has_role(named, 'USAGE'))
       ) as hidden,
       exists (
-        select from pg_attribute where attrelid = c.oid and attname = 'breaking' and not attisdropped
+        select from pg_catalog.pg_attribute where attrelid = c.oid and attname = 'breaking' and not attisdropped
       ) as has_breaking
-    from pg_namespace as n
-    left join (pg_class as c join needed on needed.relname = c.relname) on c.relnamespace = n.oid
+    from pg_catalog.pg_namespace as n
+    left join (pg_catalog.pg_class as c join needed on needed.relname = c.relname) on c.relnamespace = n.oid
     where n.nspname = :schema
 """).bindparams(
-    sa.bindparam("names", type_=postgresql.ARRAY(sa.Text)), sa.bindparam("privileges", type_=postgresql.ARRAY(sa.Text))
+    sa.bindparam("schema", type_=TEXT), sa.bindparam("names", type_=TEXTS), sa.bindparam("privileges", type_=TEXTS)
 )
 
 
@@ -124,13 +126,13 @@ def _read_tables(connection: sa.Connection, seen: SchemaState, *, has_version: b
     ledger = sa.table("migrations", sa.column("id"), sa.column("ts"), sa.column("breaking"), schema=name)
     version = sa.table(VERSION_TABLE, sa.column("version_num"), schema=name)
     facts = {
-        "newest": sa.func.max(ledger.c.id),
-        "newest_breaking": sa.func.max(ledger.c.id).filter(ledger.c.breaking),
-        "age": sa.type_coerce(sa.func.clock_timestamp() - sa.func.max(ledger.c.ts), sa.Interval),
+        "newest": sa.func.pg_catalog.max(ledger.c.id),
+        "newest_breaking": sa.func.pg_catalog.max(ledger.c.id).filter(ledger.c.breaking),
+        "age": sa.type_coerce(sa.func.pg_catalog.clock_timestamp() - sa.func.pg_catalog.max(ledger.c.ts), sa.Interval),
     }
     columns = [fact.label(name) for name, fact in facts.items()] if seen.has_breaking else []
     if has_version:
-        columns.append(sa.select(sa.func.max(version.c.version_num)).scalar_subquery().label("version"))
+        columns.append(sa.select(sa.func.pg_catalog.max(version.c.version_num)).scalar_subquery().label("version"))
     if not columns:
         return seen
     return replace(seen, **connection.execute(sa.select(*columns)).mappings().one())

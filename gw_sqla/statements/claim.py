@@ -35,12 +35,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Integer, SmallInteger, Text
+from sqlalchemy import BigInteger, Integer, SmallInteger
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.sql.type_api import TypeEngine
 
-from gw_sqla.statements.quoting import BIGINTS, EARLIEST, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import BIGINTS, EARLIEST, TEXT, TEXTS, TIMESTAMP, statement
 
 __all__ = ["MOST_BYTES", "Variant", "candidates", "claim"]
 
@@ -53,7 +53,8 @@ MOST_BYTES = 64 * 2**20
 """How many bytes of payloads one claim fetches, give or take one job's."""
 
 _SIZE = """case
-        when pg_column_size(j.payload) <= {small} then {small} else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= {small} then {small}
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end"""
 
 _CHOSEN = """
@@ -105,7 +106,9 @@ with
     where size <= {small} or id in (
       select id
       from (
-        select id, sum({fetched}) over (order by priority, run_at, id rows unbounded preceding) - {fetched} as before
+        select
+          id,
+          pg_catalog.sum({fetched}) over (order by priority, run_at, id rows unbounded preceding) - {fetched} as before
         from foremost
         where size > {small}
       ) f
@@ -119,12 +122,12 @@ _CLAIM = (
     + """,
   locked_queues as (
     update __schema__._private_job_queues q
-    set locked_at = now(), locked_by = :pool_id
+    set locked_at = pg_catalog.now(), locked_by = :pool_id
     from chosen c
     where q.id = c.job_queue_id
   )
 update __schema__._private_jobs j
-set attempts = j.attempts + 1, locked_at = now(), locked_by = :pool_id
+set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = :pool_id
 from chosen c, __schema__._private_tasks t
 where j.id = c.id and t.id = j.task_id
 returning
@@ -135,8 +138,8 @@ returning
   j.priority,
   greatest(j.run_at, {earliest}) as run_at,
   j.attempts, j.max_attempts, j.key,
-  cast(j.flags as text) as flags_text,
-  (select cast(extract(epoch from now()) * 1000000 as bigint)) as locked_us,
+  cast(j.flags as pg_catalog.text) as flags_text,
+  (select cast(extract(epoch from pg_catalog.now()) operator(pg_catalog.*) 1000000 as bigint)) as locked_us,
   c.job_queue_id as queue_id
 """
 )
@@ -166,17 +169,17 @@ def claim(schema: str, variant: Variant = Variant()) -> TextualSelect:  # noqa: 
     Jobs without a queue only after ``after_priority``, ``after_run_at`` and ``after_id``. Rows come back in no promised
     order.
     """
-    return _statement(_CLAIM, schema, variant, pool_id=Text).columns(
+    return _statement(_CLAIM, schema, variant, pool_id=TEXT).columns(
         id=BigInteger,
-        task_identifier=Text,
-        payload_text=Text,
-        queue_name=Text,
+        task_identifier=TEXT,
+        payload_text=TEXT,
+        queue_name=TEXT,
         priority=SmallInteger,
         run_at=TIMESTAMP,
         attempts=SmallInteger,
         max_attempts=SmallInteger,
-        key=Text,
-        flags_text=Text,
+        key=TEXT,
+        flags_text=TEXT,
         locked_us=BigInteger,
         queue_id=Integer,
     )
@@ -190,7 +193,7 @@ def candidates(schema: str, variant: Variant) -> TextualSelect:
 
 
 def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any] | type[TypeEngine[Any]]) -> TextClause:
-    due = _DUE.format(now=":now" if variant.by_clock else "now()")
+    due = _DUE.format(now=":now" if variant.by_clock else "pg_catalog.now()")
     small = "least(1024, :max_size / 256)" if variant.sized else "1024"
     size = _SIZE.format(small=small)
     conditions: list[tuple[bool, str, str, TypeEngine[Any]]] = [
@@ -205,7 +208,7 @@ def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any]
             more[name] = kind
     if variant.by_clock:
         more["now"] = TIMESTAMP
-    fetched, payload = "size", "cast(j.payload as text)"
+    fetched, payload = "size", "cast(j.payload as pg_catalog.text)"
     if variant.sized:
         more["max_size"] = Integer
         fetched = "case when size <= :max_size then size else 0 end"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, Text
+from sqlalchemy import BigInteger
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import FIRST_DAY, LAST_DAY, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import FIRST_DAY, LAST_DAY, TEXT, TEXTS, TIMESTAMP, statement
 
 __all__ = ["add_nothing", "known_crontabs", "make_known", "schedule"]
 
@@ -28,7 +28,7 @@ def known_crontabs(schema: str) -> TextualSelect:
 from __schema__._private_known_crontabs
 order by identifier""",
         schema,
-    ).columns(identifier=Text, known_since=TIMESTAMP, last_execution=TIMESTAMP)
+    ).columns(identifier=TEXT, known_since=TIMESTAMP, last_execution=TIMESTAMP)
 
 
 @lru_cache
@@ -40,7 +40,7 @@ def make_known(schema: str) -> TextualSelect:
     return statement(
         f"""with added as (
   insert into __schema__._private_known_crontabs (identifier, known_since)
-  select i, :now from unnest(:identifiers) as i
+  select i, :now from pg_catalog.unnest(:identifiers) as i
   where not exists (select from __schema__._private_known_crontabs k where k.identifier = i)
   order by i
   on conflict (identifier) do nothing
@@ -51,7 +51,7 @@ where identifier = any (:identifiers)""",
         schema,
         identifiers=TEXTS,
         now=TIMESTAMP,
-    ).columns(identifier=Text, since=TIMESTAMP)
+    ).columns(identifier=TEXT, since=TIMESTAMP)
 
 
 @lru_cache
@@ -65,9 +65,9 @@ def schedule(schema: str) -> TextualSelect:
     """
     return statement(
         """with due as (
-  select * from rows from (json_to_recordset(cast(:items as json)) as (
-    identifier text, task text, payload json, queue_name text, max_attempts int, job_key text, priority int,
-    flags text[], job_key_mode text
+  select * from rows from (pg_catalog.json_to_recordset(cast(:items as pg_catalog.json)) as (
+    identifier pg_catalog.text, task pg_catalog.text, payload pg_catalog.json, queue_name pg_catalog.text,
+    max_attempts int, job_key pg_catalog.text, priority int, flags pg_catalog.text[], job_key_mode pg_catalog.text
   )) with ordinality as due (
     identifier, task, payload, queue_name, max_attempts, job_key, priority, flags, job_key_mode, position
   )
@@ -78,16 +78,17 @@ def schedule(schema: str) -> TextualSelect:
   where known.last_execution is null or known.last_execution < excluded.last_execution
   returning known.identifier
 )
-select d.identifier, cast(coalesce(cast(j.id as text), 'add_job left the job of ' || d.identifier || ' out') as bigint)
-  as job_id
+select d.identifier, cast(
+  coalesce(cast(j.id as pg_catalog.text), 'add_job left the job of ' || d.identifier || ' out') as bigint
+) as job_id
 from (select due.* from due join won on won.identifier = due.identifier order by due.position) d
 cross join lateral __schema__.add_job(
   d.task, d.payload, d.queue_name, :tick, d.max_attempts, d.job_key, d.priority, d.flags, d.job_key_mode
 ) j""",
         schema,
-        items=Text,
+        items=TEXT,
         tick=TIMESTAMP,
-    ).columns(identifier=Text, job_id=BigInteger)
+    ).columns(identifier=TEXT, job_id=BigInteger)
 
 
 @lru_cache

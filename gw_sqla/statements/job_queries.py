@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal_column, select
 from sqlalchemy.sql.elements import TextClause
 
 from gw_sqla.models import Job, JobQueue, Task
-from gw_sqla.statements.quoting import FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXT, TEXTS, TIMESTAMP, as_text, statement
 from gw_sqla.types import JobState
 
 __all__ = ["count_by_state", "get_job", "list_jobs", "register_tasks"]
@@ -19,7 +19,7 @@ def _state() -> ColumnElement[str]:
     return case(
         (Job.locked_at.is_not(None), literal_column(f"'{JobState.LOCKED}'")),
         (Job.attempts >= Job.max_attempts, literal_column(f"'{JobState.FAILED}'")),
-        (Job.run_at > func.now(), literal_column(f"'{JobState.SCHEDULED}'")),
+        (Job.run_at > func.pg_catalog.now(type_=TIMESTAMP), literal_column(f"'{JobState.SCHEDULED}'")),
         else_=literal_column(f"'{JobState.READY}'"),
     )
 
@@ -27,7 +27,7 @@ def _state() -> ColumnElement[str]:
 def _details() -> Select[*tuple[Any, ...]]:
     run_at = func.least(func.greatest(Job.run_at, literal_column(FIRST_DAY)), literal_column(LAST_DAY), type_=TIMESTAMP)
     expressions: dict[str, Any] = {
-        "payload_text": cast(Job.payload, Text),
+        "payload_text": cast(Job.payload, TEXT),
         "run_at": run_at,
         "task_identifier": Task.identifier,
     }
@@ -56,13 +56,13 @@ def list_jobs(
     """Select jobs in the order of their ids, ``limit`` of those after the id ``after``."""
     query = _details()
     if task_identifier is not None:
-        query = query.where(Task.identifier == task_identifier)
+        query = query.where(Task.identifier == as_text(task_identifier))
     if queue_name is not None:
-        query = query.where(JobQueue.queue_name == queue_name)
+        query = query.where(JobQueue.queue_name == as_text(queue_name))
     if state is not None:
-        query = query.where(_state() == state.value)
+        query = query.where(_state() == as_text(state.value))
     if job_key is not None:
-        query = query.where(Job.key == job_key)
+        query = query.where(Job.key == as_text(job_key))
     if after is not None:
         query = query.where(Job.id > after)
     return query.order_by(Job.id).limit(limit)
@@ -71,7 +71,11 @@ def list_jobs(
 def count_by_state() -> Select[*tuple[Any, ...]]:
     """Select the number of jobs in each state that has some."""
     state = _state().label("state")
-    return select(state, func.count().label("jobs")).select_from(Job).group_by(state)
+    return (
+        select(state, func.pg_catalog.count(literal_column("*"), type_=Integer).label("jobs"))
+        .select_from(Job)
+        .group_by(state)
+    )
 
 
 @lru_cache
@@ -79,7 +83,7 @@ def register_tasks(schema: str) -> TextClause:
     """Insert the task ``identifiers`` that are not there yet, in their order, so that no two can deadlock."""
     return statement(
         """insert into __schema__._private_tasks (identifier)
-select i from unnest(:identifiers) as i
+select i from pg_catalog.unnest(:identifiers) as i
 where not exists (select from __schema__._private_tasks t where t.identifier = i)
 order by i
 on conflict (identifier) do nothing""",

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, Boolean, Integer, Text
+from sqlalchemy import BigInteger, Boolean, Integer
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.outcomes import ATTEMPT_BACK, RETIRED
-from gw_sqla.statements.quoting import BIGINTS, INTEGERS, TIMESTAMPS, statement
+from gw_sqla.statements.quoting import BIGINTS, INTEGERS, TEXT, TIMESTAMPS, statement
 
 __all__ = ["find_left_jobs", "find_left_queues", "find_retirements", "let_go_of_jobs", "let_go_of_queues"]
 
@@ -28,12 +28,14 @@ def find_left_jobs(schema: str) -> TextualSelect:
         """select j.id
 from __schema__._private_jobs j
 where j.locked_by = :pool_id and not exists (
-  select from unnest(:ids, :locked_ats) as r (id, locked_at) where r.id = j.id and j.locked_at <= r.locked_at
+  select
+  from rows from (pg_catalog.unnest(:ids), pg_catalog.unnest(:locked_ats)) as r (id, locked_at)
+  where r.id = j.id and j.locked_at <= r.locked_at
 )""",
         schema,
         ids=BIGINTS,
         locked_ats=TIMESTAMPS,
-        pool_id=Text,
+        pool_id=TEXT,
     ).columns(id=BigInteger)
 
 
@@ -65,7 +67,7 @@ returning j.id""",
         schema,
         ids=BIGINTS,
         spent_ids=BIGINTS,
-        pool_id=Text,
+        pool_id=TEXT,
     ).columns(id=BigInteger)
 
 
@@ -83,7 +85,7 @@ where q.locked_by = :pool_id and not (q.id = any (:ids)) and not exists (
 )""",
         schema,
         ids=INTEGERS,
-        pool_id=Text,
+        pool_id=TEXT,
     ).columns(id=Integer)
 
 
@@ -104,13 +106,13 @@ where q.id = f.id
 returning q.id""",
         schema,
         ids=INTEGERS,
-        pool_id=Text,
+        pool_id=TEXT,
     ).columns(id=Integer)
 
 
 @lru_cache
 def find_retirements(schema: str) -> TextualSelect:
     """Tell whether ``retirements``, the quoted name of Graphile Worker RS's table of that name, is there."""
-    return statement("select to_regclass(:retirements) is not null as found", schema, retirements=Text).columns(
-        found=Boolean
-    )
+    return statement(
+        "select pg_catalog.to_regclass(:retirements) is not null as found", schema, retirements=TEXT
+    ).columns(found=Boolean)

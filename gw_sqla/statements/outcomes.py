@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Double, Integer, SmallInteger, Text
+from sqlalchemy import BigInteger, Boolean, Double, Integer, SmallInteger
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.sql.type_api import TypeEngine
@@ -26,6 +26,7 @@ from gw_sqla.statements.quoting import (
     BOOLEANS,
     INTEGERS,
     SMALLINTS,
+    TEXT,
     TEXTS,
     TIMESTAMP,
     TIMESTAMPS,
@@ -108,7 +109,8 @@ def _write(
     """``written``: the statement that writes jobs ``j`` of the runs ``r``, which have a column for each of ``more``."""
     arrays = _COLUMNS | more
     columns = ", ".join(column for column, _ in arrays.values())
-    named = f"select * from unnest({', '.join(f':{name}' for name in arrays)}) as r ({columns})"
+    unnested = ", ".join(f"pg_catalog.unnest(:{name})" for name in arrays)
+    named = f"select * from rows from ({unnested}) as r ({columns})"
     runs = _AROUND_LOCKS.format(named=named, lock=lock) if around_locks else f"runs as ({named})"
     types = {name: array for name, (_, array) in arrays.items()}
     return statement(
@@ -119,7 +121,7 @@ written as (
 ),
 {_UNLOCKED}{_AND_BUSY if around_locks else ""}""",
         schema,
-        pool_id=Text,
+        pool_id=TEXT,
         **types,
     ).columns(id=BigInteger, busy=Boolean)
 
@@ -142,7 +144,7 @@ def complete_by_handler(schema: str) -> TextualSelect:
         keyed=Boolean,
         locked_at=TIMESTAMP,
         queue_id=Integer,
-        pool_id=Text,
+        pool_id=TEXT,
     ).columns(completed=Boolean)
 
 
@@ -161,13 +163,13 @@ def complete_alike(schema: str) -> TextualSelect:
   returning j.id
 )
 select case
-  when (select count(*) from written) < cardinality(:ids) then array(select id from written)
+  when (select pg_catalog.count(*) from written) < pg_catalog.cardinality(:ids) then array(select id from written)
 end as written_ids""",
         schema,
         ids=BIGINTS,
         attempt=SmallInteger,
         locked_at=TIMESTAMP,
-        pool_id=Text,
+        pool_id=TEXT,
     ).columns(written_ids=BIGINTS)
 
 
@@ -182,10 +184,10 @@ def fail(schema: str, *, around_locks: bool = False) -> TextualSelect:
         schema,
         f"""update __schema__._private_jobs j
   set last_error = r.message,
-      run_at = greatest(now(), j.run_at)
-        + coalesce(r.delay, exp(least(j.attempts, 10))) * interval '1 second',
+      run_at = greatest(pg_catalog.now(), j.run_at)
+        + coalesce(r.delay, pg_catalog.exp(least(j.attempts, 10))) * interval '1 second',
       attempts = case when r.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
-      payload = coalesce(cast(r.payload as json), j.payload),
+      payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
       locked_at = null,
       locked_by = null
   from runs r

@@ -1,13 +1,20 @@
-"""Text with the schema's quoted name in it, typed parameters and typed columns."""
+"""Text with the schema's quoted name in it, typed parameters and typed columns.
+
+Statements run in sessions whose search path and temporary objects are somebody else's. So each function and type in
+them is named with ``pg_catalog``; for types that have a syntax of their own (integer, timestamp with time zone,
+interval) PostgreSQL does that. An operator is named so too where none of PostgreSQL's takes exactly these types: an
+exact match of others would be found before it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Integer, SmallInteger, Text, bindparam, text
+from sqlalchemy import BigInteger, BindParameter, Boolean, DateTime, Integer, SmallInteger, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.type_api import TypeEngine
+from sqlalchemy.types import UserDefinedType
 
 __all__ = [
     "BIGINTS",
@@ -18,27 +25,41 @@ __all__ = [
     "JOB_COLUMNS",
     "LAST_DAY",
     "SMALLINTS",
+    "TEXT",
     "TEXTS",
     "TIMESTAMP",
     "TIMESTAMPS",
+    "as_text",
     "dollar_tag",
     "literal",
     "quoted",
     "statement",
 ]
 
+
+class _Text(UserDefinedType[str]):
+    """PostgreSQL's own text; SQLAlchemy would make VARCHAR of a parameter, for which no operator is an exact match."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "pg_catalog.text"
+
+
 BIGINTS = ARRAY(BigInteger)
 BOOLEANS = ARRAY(Boolean)
 INTEGERS = ARRAY(Integer)
 SMALLINTS = ARRAY(SmallInteger)
-TEXTS = ARRAY(Text)
+TEXT = _Text()
+TEXTS = ARRAY(TEXT)
 TIMESTAMP = DateTime(timezone=True)
 TIMESTAMPS = ARRAY(TIMESTAMP)
 
-EARLIEST = "timestamptz '0001-01-01 00:00:00+00'"
+EARLIEST = "pg_catalog.timestamptz '0001-01-01 00:00:00+00'"
 """The first time that a Python datetime holds; PostgreSQL's times, infinities included, go beyond them."""
-FIRST_DAY = "timestamptz '0001-01-02 00:00:00+00'"
-LAST_DAY = "timestamptz '9999-12-30 23:59:59.999999+00'"
+FIRST_DAY = "pg_catalog.timestamptz '0001-01-02 00:00:00+00'"
+LAST_DAY = "pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00'"
 """The first and the last that it holds in every time zone: psycopg's datetimes are in that of the connection."""
 
 JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
@@ -72,6 +93,11 @@ def literal(text: str) -> str:
     """Return the text as an SQL string, whatever standard_conforming_strings says."""
     literal = "'" + text.replace("'", "''") + "'"
     return " E" + literal.replace("\\", "\\\\") if "\\" in text else literal
+
+
+def as_text(value: str) -> BindParameter[str]:
+    """Return the value as a parameter of type text, to be compared with a column."""
+    return bindparam(None, value, type_=TEXT, unique=True)
 
 
 def dollar_tag(body: str, name: str = "body") -> str:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Boolean, Integer, Text
+from sqlalchemy import Boolean, Integer
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import BIGINTS, FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import BIGINTS, FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXT, TEXTS, TIMESTAMP, statement
 
 __all__ = [
     "add_job",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _EXPRESSIONS = {
-    "payload_text": "cast(j.payload as text) as payload_text",
+    "payload_text": "cast(j.payload as pg_catalog.text) as payload_text",
     "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
     "task_identifier": (
         "(select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier"
@@ -42,30 +42,32 @@ _COLUMNS = ",\n  ".join(_EXPRESSIONS.get(name, f"j.{name}") for name in JOB_COLU
 def add_job(schema: str) -> TextualSelect:
     """``add_job``: one job; parameters as the function's, payload as JSON text."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.add_job(:identifier, cast(:payload as json), :queue_name, :run_at, "
-        ":max_attempts, :job_key, :priority, :flags, :job_key_mode) j",
+        f"select\n  {_COLUMNS}\nfrom __schema__.add_job(:identifier, cast(:payload as pg_catalog.json), :queue_name, "
+        ":run_at, :max_attempts, :job_key, :priority, :flags, :job_key_mode) j",
         schema,
-        identifier=Text,
-        payload=Text,
-        queue_name=Text,
+        identifier=TEXT,
+        payload=TEXT,
+        queue_name=TEXT,
         run_at=TIMESTAMP,
         max_attempts=Integer,
-        job_key=Text,
+        job_key=TEXT,
         priority=Integer,
         flags=TEXTS,
-        job_key_mode=Text,
+        job_key_mode=TEXT,
     ).columns(**JOB_COLUMNS)
 
 
-_SPECS = "json_populate_recordset(cast(null as __schema__.job_spec), cast(:specs as json)) s"
-_ADD_JOBS = f"__schema__.add_jobs(coalesce((select array_agg(s) from {_SPECS}), '{{}}'), :job_key_preserve_run_at) j"
+_SPECS = "pg_catalog.json_populate_recordset(cast(null as __schema__.job_spec), cast(:specs as pg_catalog.json)) s"
+_ADD_JOBS = (
+    f"__schema__.add_jobs(coalesce((select pg_catalog.array_agg(s) from {_SPECS}), '{{}}'), :job_key_preserve_run_at) j"
+)
 
 
 @lru_cache
 def add_jobs(schema: str) -> TextualSelect:
     """``add_jobs``: ``specs`` is a JSON array of objects with the fields of job_spec."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom {_ADD_JOBS}", schema, specs=Text, job_key_preserve_run_at=Boolean
+        f"select\n  {_COLUMNS}\nfrom {_ADD_JOBS}", schema, specs=TEXT, job_key_preserve_run_at=Boolean
     ).columns(**JOB_COLUMNS)
 
 
@@ -73,9 +75,10 @@ def add_jobs(schema: str) -> TextualSelect:
 def add_jobs_counting(schema: str) -> TextualSelect:
     """``add_jobs``, returning how many were added and their keys, which Graphile Worker's function may leave out."""
     return statement(
-        f"select count(*) as added, array_agg(j.key) filter (where j.key is not null) as keys\nfrom {_ADD_JOBS}",
+        "select pg_catalog.count(*) as added, pg_catalog.array_agg(j.key) filter (where j.key is not null) as keys\n"
+        f"from {_ADD_JOBS}",
         schema,
-        specs=Text,
+        specs=TEXT,
         job_key_preserve_run_at=Boolean,
     ).columns(added=Integer, keys=TEXTS)
 
@@ -87,7 +90,7 @@ def add_jobs_deduplicating(schema: str) -> TextualSelect:
         f"select\n  {_COLUMNS}\nfrom {_SPECS}\ncross join lateral __schema__.add_job(s.identifier, s.payload, "
         "s.queue_name, s.run_at, s.max_attempts, s.job_key, s.priority, s.flags, 'unsafe_dedupe') j",
         schema,
-        specs=Text,
+        specs=TEXT,
     ).columns(**JOB_COLUMNS)
 
 
@@ -95,7 +98,7 @@ def add_jobs_deduplicating(schema: str) -> TextualSelect:
 def remove_job(schema: str) -> TextualSelect:
     """``remove_job``: no row where no job has the key."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.remove_job(:job_key) j where j.id is not null", schema, job_key=Text
+        f"select\n  {_COLUMNS}\nfrom __schema__.remove_job(:job_key) j where j.id is not null", schema, job_key=TEXT
     ).columns(**JOB_COLUMNS)
 
 
@@ -114,7 +117,7 @@ def permanently_fail_jobs(schema: str) -> TextualSelect:
         f"select\n  {_COLUMNS}\nfrom __schema__.permanently_fail_jobs(:job_ids, :error_message) j",
         schema,
         job_ids=BIGINTS,
-        error_message=Text,
+        error_message=TEXT,
     ).columns(**JOB_COLUMNS)
 
 
@@ -128,8 +131,8 @@ def reschedule_jobs(schema: str) -> TextualSelect:
     return statement(
         f"""with named as (
   select
-    coalesce(array_agg(n.id) filter (where n.is_failed), '{{}}') as failed,
-    coalesce(array_agg(n.id) filter (where not n.is_failed), '{{}}') as others
+    coalesce(pg_catalog.array_agg(n.id) filter (where n.is_failed), '{{}}') as failed,
+    coalesce(pg_catalog.array_agg(n.id) filter (where not n.is_failed), '{{}}') as others
   from (
     select j.id, j.attempts >= j.max_attempts as is_failed
     from __schema__._private_jobs j
@@ -143,12 +146,14 @@ cross join lateral (
   select f.*
   from __schema__.reschedule_jobs(
     named.failed,
-    coalesce(:run_at, case when :run_now or coalesce(:attempts, :max_attempts) is not null then now() end),
+    coalesce(:run_at, case when :run_now or coalesce(:attempts, :max_attempts) is not null then pg_catalog.now() end),
     {arguments}
   ) f
   union all
   select o.*
-  from __schema__.reschedule_jobs(named.others, coalesce(:run_at, case when :run_now then now() end), {arguments}) o
+  from __schema__.reschedule_jobs(
+    named.others, coalesce(:run_at, case when :run_now then pg_catalog.now() end), {arguments}
+  ) o
 ) j""",
         schema,
         job_ids=BIGINTS,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, Boolean, Text
+from sqlalchemy import BigInteger, Boolean
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import BIGINTS, INTEGERS, statement
+from gw_sqla.statements.quoting import BIGINTS, INTEGERS, TEXT, statement
 from gw_sqla.statements.workers import UNLOCK
 
 __all__ = ["find_stale", "unlock_stale"]
 
-_STALE = "l.locked_at < now() - interval '4 hours'"
+_STALE = "l.locked_at < pg_catalog.now() - interval '4 hours'"
 
 
 @lru_cache
@@ -28,7 +28,7 @@ def find_stale(schema: str, *, beside_rust: bool = False) -> TextualSelect:
         condition += """
   and not exists (
     select from __schema__._private_workers w
-    where w.id = l.locked_by and w.last_heartbeat_at > now() - interval '15 minutes'
+    where w.id = l.locked_by and w.last_heartbeat_at > pg_catalog.now() - interval '15 minutes'
   )"""
     return statement(
         f"""select l.id, false as is_queue
@@ -61,7 +61,7 @@ def unlock_stale(schema: str) -> TextualSelect:
   for update skip locked
 ), jobs as (
   update __schema__._private_jobs j
-  set {UNLOCK}, run_at = greatest(j.run_at, now())
+  set {UNLOCK}, run_at = greatest(j.run_at, pg_catalog.now())
   from stale_jobs s
   where j.id = s.id
 ), queues as (
@@ -74,4 +74,4 @@ select locked_by as owner from stale_jobs union all select locked_by from stale_
         schema,
         job_ids=BIGINTS,
         queue_ids=INTEGERS,
-    ).columns(owner=Text)
+    ).columns(owner=TEXT)

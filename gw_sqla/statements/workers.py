@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Boolean, Integer, Interval, Text
+from sqlalchemy import Boolean, Integer, Interval
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import BIGINTS, TEXTS, statement
+from gw_sqla.statements.quoting import BIGINTS, TEXT, TEXTS, statement
 
 __all__ = [
     "beat",
@@ -28,7 +28,7 @@ __all__ = [
     "register",
 ]
 
-_DEAD = "w.last_heartbeat_at + w.heartbeat_threshold < now()"
+_DEAD = "w.last_heartbeat_at + w.heartbeat_threshold < pg_catalog.now()"
 
 UNLOCK = "locked_at = null, locked_by = null"
 
@@ -38,13 +38,13 @@ def register(schema: str) -> TextualSelect:
     """Make the pool known as alive; ``metadata`` is JSON text."""
     return statement(
         """insert into __schema__._private_sqla_workers as w (pool_id, heartbeat_threshold, metadata)
-values (:pool_id, :threshold, cast(:metadata as jsonb))
-on conflict (pool_id) do update set last_heartbeat_at = now()
+values (:pool_id, :threshold, cast(:metadata as pg_catalog.jsonb))
+on conflict (pool_id) do update set last_heartbeat_at = pg_catalog.now()
 returning true as registered""",
         schema,
-        pool_id=Text,
+        pool_id=TEXT,
         threshold=Interval,
-        metadata=Text,
+        metadata=TEXT,
     ).columns(registered=Boolean)
 
 
@@ -56,16 +56,19 @@ def beat(schema: str) -> TextualSelect:
     """
     return statement(
         """with beat as (
-  update __schema__._private_sqla_workers set last_heartbeat_at = now() where pool_id = :pool_id returning pool_id
+  update __schema__._private_sqla_workers
+  set last_heartbeat_at = pg_catalog.now()
+  where pool_id = :pool_id
+  returning pool_id
 )
 select
   exists (select from beat) as registered,
-  to_regclass(:rust_table) is not null as beside_rust,
+  pg_catalog.to_regclass(:rust_table) is not null as beside_rust,
   array(select j.id from __schema__._private_jobs j where j.id = any (:ids) and j.locked_by = :pool_id) as held_ids""",
         schema,
-        pool_id=Text,
+        pool_id=TEXT,
         ids=BIGINTS,
-        rust_table=Text,
+        rust_table=TEXT,
     ).columns(registered=Boolean, beside_rust=Boolean, held_ids=BIGINTS)
 
 
@@ -76,7 +79,7 @@ def held(schema: str) -> TextualSelect:
         "select array(select j.id from __schema__._private_jobs j "
         "where j.id = any (:ids) and j.locked_by = :pool_id) as held_ids",
         schema,
-        pool_id=Text,
+        pool_id=TEXT,
         ids=BIGINTS,
     ).columns(held_ids=BIGINTS)
 
@@ -86,18 +89,18 @@ def beat_beside_rust(schema: str) -> TextualSelect:
     """Register or beat in Graphile Worker RS's table, whose recovery takes an owner without a row for dead."""
     return statement(
         """with beat as (
-  update __schema__._private_workers set last_heartbeat_at = now() where id = :pool_id returning id
+  update __schema__._private_workers set last_heartbeat_at = pg_catalog.now() where id = :pool_id returning id
 ), registered as (
   insert into __schema__._private_workers (id, last_heartbeat_at, started_at, metadata)
-  select :pool_id, now(), now(), cast(:metadata as jsonb)
+  select :pool_id, pg_catalog.now(), pg_catalog.now(), cast(:metadata as pg_catalog.jsonb)
   where not exists (select from beat)
   returning id
 )
 select id from beat union all select id from registered""",
         schema,
-        pool_id=Text,
-        metadata=Text,
-    ).columns(id=Text)
+        pool_id=TEXT,
+        metadata=TEXT,
+    ).columns(id=TEXT)
 
 
 @lru_cache
@@ -110,8 +113,8 @@ def deregister(schema: str, *, beside_rust: bool) -> TextualSelect:
 ){rust}
 select pool_id from ours""",
         schema,
-        pool_id=Text,
-    ).columns(pool_id=Text)
+        pool_id=TEXT,
+    ).columns(pool_id=TEXT)
 
 
 @lru_cache
@@ -124,12 +127,12 @@ def find_dead(schema: str) -> TextualSelect:
         f"""select
   w.pool_id,
   array(select j.id from __schema__._private_jobs j where j.locked_by = w.pool_id) as job_ids,
-  to_regclass(:rust_table) is not null as beside_rust
+  pg_catalog.to_regclass(:rust_table) is not null as beside_rust
 from __schema__._private_sqla_workers w
 where {_DEAD}""",
         schema,
-        rust_table=Text,
-    ).columns(pool_id=Text, job_ids=BIGINTS, beside_rust=Boolean)
+        rust_table=TEXT,
+    ).columns(pool_id=TEXT, job_ids=BIGINTS, beside_rust=Boolean)
 
 
 @lru_cache
@@ -149,9 +152,10 @@ def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
     )
     return statement(
         f"""with dead as (
-  select w.pool_id, format(
+  select w.pool_id, pg_catalog.format(
     '%s (process %s on %s) sent no heartbeat for %s s',
-    w.pool_id, w.metadata ->> 'pid', w.metadata ->> 'host', cast(extract(epoch from w.heartbeat_threshold) as real)
+    w.pool_id, w.metadata operator(pg_catalog.->>) 'pid', w.metadata operator(pg_catalog.->>) 'host',
+    cast(extract(epoch from w.heartbeat_threshold) as real)
   ) as what
   from __schema__._private_sqla_workers w
   where w.pool_id = any (:pool_ids) and {_DEAD}
@@ -164,7 +168,7 @@ def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
   for no key update of j skip locked
 ), jobs as (
   update __schema__._private_jobs j
-  set {UNLOCK}, run_at = greatest(j.run_at, now() + :delay),
+  set {UNLOCK}, run_at = greatest(j.run_at, pg_catalog.now() + :delay),
       last_error = 'the worker died while it had this job: ' || f.what
   from free_jobs f
   where j.id = f.id
@@ -204,7 +208,7 @@ order by d.pool_id""",
         pool_ids=TEXTS,
         job_ids=BIGINTS,
         delay=Interval,
-    ).columns(what=Text, job_ids=BIGINTS, final_ids=BIGINTS)
+    ).columns(what=TEXT, job_ids=BIGINTS, final_ids=BIGINTS)
 
 
 @lru_cache
@@ -215,17 +219,18 @@ def find_unknown_tasks(schema: str) -> TextualSelect:
     """
     return statement(
         """with known as (
-  select jsonb_array_elements_text(w.metadata -> 'tasks') as identifier
+  select pg_catalog.jsonb_array_elements_text(w.metadata operator(pg_catalog.->) 'tasks') as identifier
   from __schema__._private_sqla_workers w
-  where w.last_heartbeat_at + w.heartbeat_threshold >= now() and jsonb_typeof(w.metadata -> 'tasks') = 'array'
+  where w.last_heartbeat_at + w.heartbeat_threshold >= pg_catalog.now()
+    and pg_catalog.jsonb_typeof(w.metadata operator(pg_catalog.->) 'tasks') = 'array'
 ), next as (
   select j.task_id
   from __schema__._private_jobs j
-  where j.is_available and j.run_at <= now() - :waited
+  where j.is_available and j.run_at <= pg_catalog.now() - :waited
   order by j.priority, j.run_at
   limit 10000
 )
-select t.identifier, cast(count(*) as int) as jobs
+select t.identifier, cast(pg_catalog.count(*) as int) as jobs
 from next n
 join __schema__._private_tasks t on t.id = n.task_id
 where t.identifier not in (select identifier from known)
@@ -233,4 +238,4 @@ group by t.identifier
 order by jobs desc, t.identifier""",
         schema,
         waited=Interval,
-    ).columns(identifier=Text, jobs=Integer)
+    ).columns(identifier=TEXT, jobs=Integer)

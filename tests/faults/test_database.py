@@ -116,7 +116,7 @@ async def test_statement_timeout_of_a_claim(
 
 ONCE = """create sequence tries;
 create function refuse_once() returns trigger language plpgsql as $$ begin
-  if nextval('tries') = 1 then raise exception 'once' using errcode = '{}'; end if;
+  if nextval('public.tries') = 1 then raise exception 'once' using errcode = '{}'; end if;
   return old;
 end $$;
 create trigger refuse_once before delete on graphile_worker._private_jobs

@@ -136,3 +136,29 @@ async def test_what_is_not_there(engine: AsyncEngine, role: Role, kind: RoleKind
     else:
         with pytest.raises(SchemaMissingError, match="there is no Graphile Worker schema 'x'"):
             await check_role(engine, role=role.name, as_=kind, schema="x")
+
+
+async def test_triggers_that_may_fail_on_a_workers_path(engine: AsyncEngine, clean_database: str, role: Role) -> None:
+    """Those whose functions set no path; not PostgreSQL's own, and not those of foreign keys."""
+    path = "set search_path = pg_catalog, pg_temp"
+    tables = ["create table notes (job_id bigint references graphile_worker._private_jobs)"]
+    functions = [
+        f"create function {name}() returns trigger language plpgsql {path} as $$ begin return null; end $$"
+        for name, path in {"bare": "", "pathed": path}.items()
+    ]
+    on = "after update on graphile_worker._private_jobs for each row execute function"
+    triggers = [f"create trigger t_{name} {on} {name}()" for name in ("bare", "pathed")]
+    triggers.append(
+        "create trigger t_own before update on graphile_worker._private_jobs for each row "
+        "execute function suppress_redundant_updates_trigger()"
+    )
+    try:
+        for statement in (*tables, *functions, *triggers):
+            await execute(clean_database, statement)
+        for each in (engine, role.engine(clean_database)):
+            assert (await check_role(each, as_="worker")).pathless == ("t_bare on _private_jobs, which calls bare()",)
+        assert (await check_role(engine, as_="adder")).pathless == ()
+    finally:
+        await execute(clean_database, "drop function if exists bare, pathed cascade")
+        await execute(clean_database, "drop trigger if exists t_own on graphile_worker._private_jobs")
+        await execute(clean_database, "drop table if exists notes")

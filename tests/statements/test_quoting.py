@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Text
 
-from gw_sqla.statements.quoting import quoted, statement
+from gw_sqla.statements.quoting import TEXT, quoted, statement
 from tests.statements.snapshot import DIALECT
 
 NAMES = st.text(st.sampled_from("ab_1:\\\"%$.;'é @#{}[]()\n") | st.characters(exclude_characters="\0", codec="utf-8"))
@@ -16,10 +15,10 @@ TAKEN = "%("  # SQLAlchemy takes it for a parameter, so such a name is refused
 
 @given(NAMES.filter(lambda name: name and TAKEN not in name))
 def test_every_name_comes_through(schema: str) -> None:
-    clause = statement("select __schema__.f(:x), __schema__.g(:x)", schema, x=Text)
+    clause = statement("select __schema__.f(:x), __schema__.g(:x)", schema, x=TEXT)
     name = quoted(schema)
     result = clause.compile(dialect=DIALECT)
-    assert str(result) == f"select {name}.f($1::VARCHAR), {name}.g($1::VARCHAR)"
+    assert str(result) == f"select {name}.f($1::pg_catalog.text), {name}.g($1::pg_catalog.text)"
     assert result.positiontup == ["x"]
 
 

@@ -30,7 +30,7 @@ ONE_SLOT = RunnerSettings(concurrency=1, prefetch=4)
 NOTE_CLAIMS = (
     "create table claims (locked_at timestamptz)",
     "create function note_claim() returns trigger language plpgsql as "
-    "$$ begin insert into claims values (new.locked_at); return null; end $$",
+    "$$ begin insert into public.claims values (new.locked_at); return null; end $$",
     "create trigger note_claim after update of locked_at on graphile_worker._private_jobs "
     "for each row execute function note_claim()",
 )

@@ -29,7 +29,7 @@ OFTEN = RunnerSettings(
     flush_timeout=timedelta(milliseconds=300),
 )
 WAITS = "its outcome waits"
-LOCKED_BEHIND = "if old.priority = 7 and tg_op = 'DELETE' then perform from held for update; end if;"
+LOCKED_BEHIND = "if old.priority = 7 and tg_op = 'DELETE' then perform from public.held for update; end if;"
 
 
 def refusing(code: str) -> str:

@@ -26,13 +26,15 @@ async def test_nothing_is_kept_in_a_session(clean_database: str, anyio_backend: 
     async with database_loop():
         engine = create_async_engine(clean_database, connect_args=NO_STATEMENTS_KEPT)
         connection = WorkerConnection(engine, pooled=True)
-        inside = text("select current_setting('enable_seqscan') as setting, pg_current_xact_id() as transaction")
+        settings = "current_setting('enable_seqscan') || ' ' || current_setting('search_path')"
+        inside = text(f"select {settings} as setting, pg_current_xact_id() as transaction")
         first = await connection.fetch(inside, {})
         second = await connection.fetch(inside, {})
-        assert [row["setting"] for row in (*first, *second)] == ["off", "off"]
+        assert [row["setting"] for row in (*first, *second)] == ["off pg_catalog, pg_temp"] * 2
         assert first[0]["transaction"] != second[0]["transaction"]
         driver = await call_asyncio(connection.driver)
         assert await call_asyncio(driver.fetchval, "show enable_seqscan") == "on"
+        assert await call_asyncio(driver.fetchval, "show search_path") == '"$user", public'
         assert await call_asyncio(driver.fetchval, "select count(*) from pg_prepared_statements where name <> ''") == 0
         await connection.close()
         await call_asyncio(engine.dispose)

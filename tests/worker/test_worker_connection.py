@@ -175,7 +175,7 @@ async def test_they_run_at_read_committed(
 
     seen = "create table seen as select current_setting('transaction_isolation') as level limit 0"
     watch = """create function watch() returns trigger language plpgsql as $$ begin
-  insert into seen values (current_setting('transaction_isolation')); return null; end $$"""
+  insert into public.seen values (current_setting('transaction_isolation')); return null; end $$"""
     trigger = (
         "create trigger watch after update or delete on graphile_worker._private_jobs "
         "for each statement execute function watch()"

@@ -4,9 +4,9 @@ select
   j.id,
   j.task_id,
   j.job_queue_id,
-  cast(j.payload as text) as payload_text,
+  cast(j.payload as pg_catalog.text) as payload_text,
   j.priority,
-  least(greatest(j.run_at, timestamptz '0001-01-02 00:00:00+00'), timestamptz '9999-12-30 23:59:59.999999+00') as run_at,
+  least(greatest(j.run_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') as run_at,
   j.attempts,
   j.max_attempts,
   j.last_error,
@@ -18,4 +18,4 @@ select
   j.revision,
   j.flags,
   (select t.identifier from "graphile_worker"._private_tasks t where t.id = j.task_id) as task_identifier
-from "graphile_worker".add_jobs(coalesce((select array_agg(s) from json_populate_recordset(cast(null as "graphile_worker".job_spec), cast($1::VARCHAR as json)) s), '{}'), $2::BOOLEAN) j
+from "graphile_worker".add_jobs(coalesce((select pg_catalog.array_agg(s) from pg_catalog.json_populate_recordset(cast(null as "graphile_worker".job_spec), cast($1::pg_catalog.text as pg_catalog.json)) s), '{}'), $2::BOOLEAN) j

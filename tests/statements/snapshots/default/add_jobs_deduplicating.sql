@@ -3,9 +3,9 @@ select
   j.id,
   j.task_id,
   j.job_queue_id,
-  cast(j.payload as text) as payload_text,
+  cast(j.payload as pg_catalog.text) as payload_text,
   j.priority,
-  least(greatest(j.run_at, timestamptz '0001-01-02 00:00:00+00'), timestamptz '9999-12-30 23:59:59.999999+00') as run_at,
+  least(greatest(j.run_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') as run_at,
   j.attempts,
   j.max_attempts,
   j.last_error,
@@ -17,5 +17,5 @@ select
   j.revision,
   j.flags,
   (select t.identifier from "graphile_worker"._private_tasks t where t.id = j.task_id) as task_identifier
-from json_populate_recordset(cast(null as "graphile_worker".job_spec), cast($1::VARCHAR as json)) s
+from pg_catalog.json_populate_recordset(cast(null as "graphile_worker".job_spec), cast($1::pg_catalog.text as pg_catalog.json)) s
 cross join lateral "graphile_worker".add_job(s.identifier, s.payload, s.queue_name, s.run_at, s.max_attempts, s.job_key, s.priority, s.flags, 'unsafe_dedupe') j

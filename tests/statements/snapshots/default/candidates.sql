@@ -8,12 +8,13 @@
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id, case
-        when pg_column_size(j.payload) <= 1024 then 1024 else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size, null as queue_name
     from "graphile_worker"._private_jobs j
     where j.job_queue_id is null and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
       and j.task_id = any (
-        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::TEXT[]))
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
       and j.id <> all ($3::BIGINT[])
       and (j.priority, j.run_at, j.id) > ($4::INTEGER, $5::TIMESTAMP WITH TIME ZONE, $6::BIGINT)
@@ -29,7 +30,7 @@ with
       from "graphile_worker"._private_jobs j
       where j.job_queue_id = q.id and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
       and j.task_id = any (
-        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::TEXT[]))
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
       and j.id <> all ($3::BIGINT[])
       order by j.priority, j.run_at
@@ -45,12 +46,13 @@ with
     from free_queues q
     cross join lateral (
       select j.id, j.priority, j.run_at, j.job_queue_id, case
-        when pg_column_size(j.payload) <= 1024 then 1024 else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size
       from "graphile_worker"._private_jobs j
       where j.job_queue_id = q.id and j.is_available = true and j.run_at <= $1::TIMESTAMP WITH TIME ZONE
       and j.task_id = any (
-        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::TEXT[]))
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
       and j.id <> all ($3::BIGINT[])
       order by j.priority, j.run_at
@@ -69,7 +71,9 @@ with
     where size <= 1024 or id in (
       select id
       from (
-        select id, sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
+        select
+          id,
+          pg_catalog.sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
         from foremost
         where size > 1024
       ) f

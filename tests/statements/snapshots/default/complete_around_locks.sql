@@ -4,11 +4,11 @@
 -- $4 locked_ats
 -- $5 queue_ids
 -- $6 pool_id
-with named as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[], $4::TIMESTAMP WITH TIME ZONE[], $5::INTEGER[]) as r (id, attempts, keyed, locked_at, queue_id)),
+with named as (select * from rows from (pg_catalog.unnest($1::BIGINT[]), pg_catalog.unnest($2::SMALLINT[]), pg_catalog.unnest($3::BOOLEAN[]), pg_catalog.unnest($4::TIMESTAMP WITH TIME ZONE[]), pg_catalog.unnest($5::INTEGER[])) as r (id, attempts, keyed, locked_at, queue_id)),
 free_jobs as (
   select r.*
   from named r
-  join "graphile_worker"._private_jobs j on j.id = r.id and j.locked_by = $6::VARCHAR and j.locked_at <= r.locked_at and (
+  join "graphile_worker"._private_jobs j on j.id = r.id and j.locked_by = $6::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
   for update of j skip locked
@@ -16,18 +16,18 @@ free_jobs as (
 free_queues as (
   select q.id
   from free_jobs r
-  join "graphile_worker"._private_job_queues q on q.id = r.queue_id and q.locked_by = $6::VARCHAR and q.locked_at <= r.locked_at
+  join "graphile_worker"._private_job_queues q on q.id = r.queue_id and q.locked_by = $6::pg_catalog.text and q.locked_at <= r.locked_at
   for no key update of q skip locked
 ),
 runs as (
   select r.*
   from free_jobs r
   where r.queue_id is null or r.queue_id in (select id from free_queues) or not exists (
-    select from "graphile_worker"._private_job_queues q where q.id = r.queue_id and q.locked_by = $6::VARCHAR and q.locked_at <= r.locked_at
+    select from "graphile_worker"._private_job_queues q where q.id = r.queue_id and q.locked_by = $6::pg_catalog.text and q.locked_at <= r.locked_at
   )
 ),
 written as (
-  delete from "graphile_worker"._private_jobs j using runs r where j.id = r.id and j.locked_by = $6::VARCHAR and j.locked_at <= r.locked_at and (
+  delete from "graphile_worker"._private_jobs j using runs r where j.id = r.id and j.locked_by = $6::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
   returning j.id
@@ -36,13 +36,13 @@ unlocked as (
   update "graphile_worker"._private_job_queues q
   set locked_at = null, locked_by = null
   from runs r
-  where q.id = r.queue_id and q.locked_by = $6::VARCHAR and q.locked_at <= r.locked_at and r.id in (select id from written)
+  where q.id = r.queue_id and q.locked_by = $6::pg_catalog.text and q.locked_at <= r.locked_at and r.id in (select id from written)
 )
 select id, false as busy from written
 union all
 select r.id, true
 from named r
-join "graphile_worker"._private_jobs j on j.id = r.id and j.locked_by = $6::VARCHAR and j.locked_at <= r.locked_at and (
+join "graphile_worker"._private_jobs j on j.id = r.id and j.locked_by = $6::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
 where r.id not in (select id from runs)

@@ -1,9 +1,9 @@
 select l.id, false as is_queue
 from "graphile_worker"._private_jobs l
-where l.locked_at < now() - interval '4 hours'
+where l.locked_at < pg_catalog.now() - interval '4 hours'
   and not exists (select from "graphile_worker"._private_sqla_workers w where w.pool_id = l.locked_by)
 union all
 select cast(l.id as bigint), true
 from "graphile_worker"._private_job_queues l
-where l.locked_at < now() - interval '4 hours'
+where l.locked_at < pg_catalog.now() - interval '4 hours'
   and not exists (select from "graphile_worker"._private_sqla_workers w where w.pool_id = l.locked_by)

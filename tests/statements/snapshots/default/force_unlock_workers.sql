@@ -1,2 +1,2 @@
 -- $1 worker_ids
-select 1 as done from "graphile_worker".force_unlock_workers($1::TEXT[])
+select 1 as done from "graphile_worker".force_unlock_workers($1::pg_catalog.text[])

@@ -5,11 +5,11 @@
 -- $5 queue_ids
 -- $6 keys
 -- $7 pool_id
-with named as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[], $4::TIMESTAMP WITH TIME ZONE[], $5::INTEGER[], $6::TEXT[]) as r (id, attempts, keyed, locked_at, queue_id, key)),
+with named as (select * from rows from (pg_catalog.unnest($1::BIGINT[]), pg_catalog.unnest($2::SMALLINT[]), pg_catalog.unnest($3::BOOLEAN[]), pg_catalog.unnest($4::TIMESTAMP WITH TIME ZONE[]), pg_catalog.unnest($5::INTEGER[]), pg_catalog.unnest($6::pg_catalog.text[])) as r (id, attempts, keyed, locked_at, queue_id, key)),
 free_jobs as (
   select r.*
   from named r
-  join "graphile_worker"._private_jobs j on j.id = r.id and j.locked_by = $7::VARCHAR and j.locked_at <= r.locked_at and (
+  join "graphile_worker"._private_jobs j on j.id = r.id and j.locked_by = $7::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
   for no key update of j skip locked
@@ -17,21 +17,21 @@ free_jobs as (
 free_queues as (
   select q.id
   from free_jobs r
-  join "graphile_worker"._private_job_queues q on q.id = r.queue_id and q.locked_by = $7::VARCHAR and q.locked_at <= r.locked_at
+  join "graphile_worker"._private_job_queues q on q.id = r.queue_id and q.locked_by = $7::pg_catalog.text and q.locked_at <= r.locked_at
   for no key update of q skip locked
 ),
 runs as (
   select r.*
   from free_jobs r
   where r.queue_id is null or r.queue_id in (select id from free_queues) or not exists (
-    select from "graphile_worker"._private_job_queues q where q.id = r.queue_id and q.locked_by = $7::VARCHAR and q.locked_at <= r.locked_at
+    select from "graphile_worker"._private_job_queues q where q.id = r.queue_id and q.locked_by = $7::pg_catalog.text and q.locked_at <= r.locked_at
   )
 ),
 written as (
   update "graphile_worker"._private_jobs j
   set attempts = case when j.attempts = r.attempts and j.key is not distinct from r.key and not exists (select from "graphile_worker"._private_job_retirements retired where retired.id = j.id) then greatest(0, j.attempts - 1) else j.attempts end, locked_at = null, locked_by = null
   from runs r
-  where j.id = r.id and j.locked_by = $7::VARCHAR and j.locked_at <= r.locked_at and (
+  where j.id = r.id and j.locked_by = $7::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
   returning j.id
@@ -40,13 +40,13 @@ unlocked as (
   update "graphile_worker"._private_job_queues q
   set locked_at = null, locked_by = null
   from runs r
-  where q.id = r.queue_id and q.locked_by = $7::VARCHAR and q.locked_at <= r.locked_at and r.id in (select id from written)
+  where q.id = r.queue_id and q.locked_by = $7::pg_catalog.text and q.locked_at <= r.locked_at and r.id in (select id from written)
 )
 select id, false as busy from written
 union all
 select r.id, true
 from named r
-join "graphile_worker"._private_jobs j on j.id = r.id and j.locked_by = $7::VARCHAR and j.locked_at <= r.locked_at and (
+join "graphile_worker"._private_jobs j on j.id = r.id and j.locked_by = $7::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
 where r.id not in (select id from runs)

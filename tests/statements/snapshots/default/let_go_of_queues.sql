@@ -3,7 +3,7 @@
 with free_queues as (
   select q.id
   from "graphile_worker"._private_job_queues q
-  where q.id = any ($1::INTEGER[]) and q.locked_by = $2::VARCHAR
+  where q.id = any ($1::INTEGER[]) and q.locked_by = $2::pg_catalog.text
   for no key update skip locked
 )
 update "graphile_worker"._private_job_queues q

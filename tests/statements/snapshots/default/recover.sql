@@ -2,12 +2,13 @@
 -- $2 job_ids
 -- $3 delay
 with dead as (
-  select w.pool_id, format(
+  select w.pool_id, pg_catalog.format(
     '%s (process %s on %s) sent no heartbeat for %s s',
-    w.pool_id, w.metadata ->> 'pid', w.metadata ->> 'host', cast(extract(epoch from w.heartbeat_threshold) as real)
+    w.pool_id, w.metadata operator(pg_catalog.->>) 'pid', w.metadata operator(pg_catalog.->>) 'host',
+    cast(extract(epoch from w.heartbeat_threshold) as real)
   ) as what
   from "graphile_worker"._private_sqla_workers w
-  where w.pool_id = any ($1::TEXT[]) and w.last_heartbeat_at + w.heartbeat_threshold < now()
+  where w.pool_id = any ($1::pg_catalog.text[]) and w.last_heartbeat_at + w.heartbeat_threshold < pg_catalog.now()
   for update skip locked
 ), free_jobs as (
   select j.id, d.pool_id, d.what
@@ -17,7 +18,7 @@ with dead as (
   for no key update of j skip locked
 ), jobs as (
   update "graphile_worker"._private_jobs j
-  set locked_at = null, locked_by = null, run_at = greatest(j.run_at, now() + $3::INTERVAL),
+  set locked_at = null, locked_by = null, run_at = greatest(j.run_at, pg_catalog.now() + $3::INTERVAL),
       last_error = 'the worker died while it had this job: ' || f.what
   from free_jobs f
   where j.id = f.id

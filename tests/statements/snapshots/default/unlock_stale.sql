@@ -3,16 +3,16 @@
 with stale_jobs as (
   select l.id, l.locked_by
   from "graphile_worker"._private_jobs l
-  where l.id = any ($1::BIGINT[]) and l.locked_at < now() - interval '4 hours'
+  where l.id = any ($1::BIGINT[]) and l.locked_at < pg_catalog.now() - interval '4 hours'
   for update skip locked
 ), stale_queues as (
   select l.id, l.locked_by
   from "graphile_worker"._private_job_queues l
-  where l.id = any ($2::INTEGER[]) and l.locked_at < now() - interval '4 hours'
+  where l.id = any ($2::INTEGER[]) and l.locked_at < pg_catalog.now() - interval '4 hours'
   for update skip locked
 ), jobs as (
   update "graphile_worker"._private_jobs j
-  set locked_at = null, locked_by = null, run_at = greatest(j.run_at, now())
+  set locked_at = null, locked_by = null, run_at = greatest(j.run_at, pg_catalog.now())
   from stale_jobs s
   where j.id = s.id
 ), queues as (

@@ -8,14 +8,15 @@
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id, case
-        when pg_column_size(j.payload) <= 1024 then 1024 else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size, null as queue_name
     from "we""ird: 50% Schema"._private_jobs j
-    where j.job_queue_id is null and j.is_available = true and j.run_at <= now()
+    where j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($1::TEXT[]))
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
       )
-      and (j.flags ?| $2::TEXT[]) is not true
+      and (j.flags ?| $2::pg_catalog.text[]) is not true
       and (j.priority, j.run_at, j.id) > ($3::INTEGER, $4::TIMESTAMP WITH TIME ZONE, $5::BIGINT)
     order by j.priority, j.run_at, j.id
     limit $6::INTEGER
@@ -27,11 +28,11 @@ with
     cross join lateral (
       select j.priority, j.run_at
       from "we""ird: 50% Schema"._private_jobs j
-      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($1::TEXT[]))
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
       )
-      and (j.flags ?| $2::TEXT[]) is not true
+      and (j.flags ?| $2::pg_catalog.text[]) is not true
       order by j.priority, j.run_at
       limit 1
     ) head
@@ -45,14 +46,15 @@ with
     from free_queues q
     cross join lateral (
       select j.id, j.priority, j.run_at, j.job_queue_id, case
-        when pg_column_size(j.payload) <= 1024 then 1024 else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size
       from "we""ird: 50% Schema"._private_jobs j
-      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($1::TEXT[]))
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
       )
-      and (j.flags ?| $2::TEXT[]) is not true
+      and (j.flags ?| $2::pg_catalog.text[]) is not true
       order by j.priority, j.run_at
       limit 1
       for no key update skip locked
@@ -69,7 +71,9 @@ with
     where size <= 1024 or id in (
       select id
       from (
-        select id, sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
+        select
+          id,
+          pg_catalog.sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
         from foremost
         where size > 1024
       ) f
@@ -79,22 +83,22 @@ with
 ,
   locked_queues as (
     update "we""ird: 50% Schema"._private_job_queues q
-    set locked_at = now(), locked_by = $7::VARCHAR
+    set locked_at = pg_catalog.now(), locked_by = $7::pg_catalog.text
     from chosen c
     where q.id = c.job_queue_id
   )
 update "we""ird: 50% Schema"._private_jobs j
-set attempts = j.attempts + 1, locked_at = now(), locked_by = $7::VARCHAR
+set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $7::pg_catalog.text
 from chosen c, "we""ird: 50% Schema"._private_tasks t
 where j.id = c.id and t.id = j.task_id
 returning
   j.id,
   t.identifier as task_identifier,
-  cast(j.payload as text) as payload_text,
+  cast(j.payload as pg_catalog.text) as payload_text,
   c.queue_name,
   j.priority,
-  greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
+  greatest(j.run_at, pg_catalog.timestamptz '0001-01-01 00:00:00+00') as run_at,
   j.attempts, j.max_attempts, j.key,
-  cast(j.flags as text) as flags_text,
-  (select cast(extract(epoch from now()) * 1000000 as bigint)) as locked_us,
+  cast(j.flags as pg_catalog.text) as flags_text,
+  (select cast(extract(epoch from pg_catalog.now()) operator(pg_catalog.*) 1000000 as bigint)) as locked_us,
   c.job_queue_id as queue_id

@@ -8,15 +8,17 @@
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id, case
-        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256)
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size, null as queue_name
     from "we""ird: 50% Schema"._private_jobs j
-    where j.job_queue_id is null and j.is_available = true and j.run_at <= now()
+    where j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
       and case
-        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256)
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end <= $1::INTEGER
       and (j.priority, j.run_at, j.id) > ($3::INTEGER, $4::TIMESTAMP WITH TIME ZONE, $5::BIGINT)
     order by j.priority, j.run_at, j.id
@@ -29,12 +31,13 @@ with
     cross join lateral (
       select j.priority, j.run_at
       from "we""ird: 50% Schema"._private_jobs j
-      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
       and case
-        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256)
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end <= $1::INTEGER
       order by j.priority, j.run_at
       limit 1
@@ -49,15 +52,17 @@ with
     from free_queues q
     cross join lateral (
       select j.id, j.priority, j.run_at, j.job_queue_id, case
-        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256)
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size
       from "we""ird: 50% Schema"._private_jobs j
-      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= now()
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::TEXT[]))
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
       and case
-        when pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256) else octet_length(cast(j.payload as text))
+        when pg_catalog.pg_column_size(j.payload) <= least(1024, $1::INTEGER / 256) then least(1024, $1::INTEGER / 256)
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end <= $1::INTEGER
       order by j.priority, j.run_at
       limit 1
@@ -75,7 +80,9 @@ with
     where size <= least(1024, $1::INTEGER / 256) or id in (
       select id
       from (
-        select id, sum(case when size <= $1::INTEGER then size else 0 end) over (order by priority, run_at, id rows unbounded preceding) - case when size <= $1::INTEGER then size else 0 end as before
+        select
+          id,
+          pg_catalog.sum(case when size <= $1::INTEGER then size else 0 end) over (order by priority, run_at, id rows unbounded preceding) - case when size <= $1::INTEGER then size else 0 end as before
         from foremost
         where size > least(1024, $1::INTEGER / 256)
       ) f
@@ -85,22 +92,22 @@ with
 ,
   locked_queues as (
     update "we""ird: 50% Schema"._private_job_queues q
-    set locked_at = now(), locked_by = $7::VARCHAR
+    set locked_at = pg_catalog.now(), locked_by = $7::pg_catalog.text
     from chosen c
     where q.id = c.job_queue_id
   )
 update "we""ird: 50% Schema"._private_jobs j
-set attempts = j.attempts + 1, locked_at = now(), locked_by = $7::VARCHAR
+set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $7::pg_catalog.text
 from chosen c, "we""ird: 50% Schema"._private_tasks t
 where j.id = c.id and t.id = j.task_id
 returning
   j.id,
   t.identifier as task_identifier,
-  case when c.size <= $1::INTEGER then cast(j.payload as text) else '' end as payload_text,
+  case when c.size <= $1::INTEGER then cast(j.payload as pg_catalog.text) else '' end as payload_text,
   c.queue_name,
   j.priority,
-  greatest(j.run_at, timestamptz '0001-01-01 00:00:00+00') as run_at,
+  greatest(j.run_at, pg_catalog.timestamptz '0001-01-01 00:00:00+00') as run_at,
   j.attempts, j.max_attempts, j.key,
-  cast(j.flags as text) as flags_text,
-  (select cast(extract(epoch from now()) * 1000000 as bigint)) as locked_us,
+  cast(j.flags as pg_catalog.text) as flags_text,
+  (select cast(extract(epoch from pg_catalog.now()) operator(pg_catalog.*) 1000000 as bigint)) as locked_us,
   c.job_queue_id as queue_id

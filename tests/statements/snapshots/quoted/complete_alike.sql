@@ -4,9 +4,9 @@
 -- $4 locked_at
 with written as (
   delete from "we""ird: 50% Schema"._private_jobs j
-  where j.id = any ($1::BIGINT[]) and j.locked_by = $2::VARCHAR and j.attempts = $3::SMALLINT and j.locked_at <= $4::TIMESTAMP WITH TIME ZONE
+  where j.id = any ($1::BIGINT[]) and j.locked_by = $2::pg_catalog.text and j.attempts = $3::SMALLINT and j.locked_at <= $4::TIMESTAMP WITH TIME ZONE
   returning j.id
 )
 select case
-  when (select count(*) from written) < cardinality($1::BIGINT[]) then array(select id from written)
+  when (select pg_catalog.count(*) from written) < pg_catalog.cardinality($1::BIGINT[]) then array(select id from written)
 end as written_ids

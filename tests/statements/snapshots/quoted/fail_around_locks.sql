@@ -8,11 +8,11 @@
 -- $8 final
 -- $9 payloads
 -- $10 pool_id
-with named as (select * from unnest($1::BIGINT[], $2::SMALLINT[], $3::BOOLEAN[], $4::TIMESTAMP WITH TIME ZONE[], $5::INTEGER[], $6::TEXT[], $7::DOUBLE PRECISION[], $8::BOOLEAN[], $9::TEXT[]) as r (id, attempts, keyed, locked_at, queue_id, message, delay, final, payload)),
+with named as (select * from rows from (pg_catalog.unnest($1::BIGINT[]), pg_catalog.unnest($2::SMALLINT[]), pg_catalog.unnest($3::BOOLEAN[]), pg_catalog.unnest($4::TIMESTAMP WITH TIME ZONE[]), pg_catalog.unnest($5::INTEGER[]), pg_catalog.unnest($6::pg_catalog.text[]), pg_catalog.unnest($7::DOUBLE PRECISION[]), pg_catalog.unnest($8::BOOLEAN[]), pg_catalog.unnest($9::pg_catalog.text[])) as r (id, attempts, keyed, locked_at, queue_id, message, delay, final, payload)),
 free_jobs as (
   select r.*
   from named r
-  join "we""ird: 50% Schema"._private_jobs j on j.id = r.id and j.locked_by = $10::VARCHAR and j.locked_at <= r.locked_at and (
+  join "we""ird: 50% Schema"._private_jobs j on j.id = r.id and j.locked_by = $10::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
   for no key update of j skip locked
@@ -20,27 +20,27 @@ free_jobs as (
 free_queues as (
   select q.id
   from free_jobs r
-  join "we""ird: 50% Schema"._private_job_queues q on q.id = r.queue_id and q.locked_by = $10::VARCHAR and q.locked_at <= r.locked_at
+  join "we""ird: 50% Schema"._private_job_queues q on q.id = r.queue_id and q.locked_by = $10::pg_catalog.text and q.locked_at <= r.locked_at
   for no key update of q skip locked
 ),
 runs as (
   select r.*
   from free_jobs r
   where r.queue_id is null or r.queue_id in (select id from free_queues) or not exists (
-    select from "we""ird: 50% Schema"._private_job_queues q where q.id = r.queue_id and q.locked_by = $10::VARCHAR and q.locked_at <= r.locked_at
+    select from "we""ird: 50% Schema"._private_job_queues q where q.id = r.queue_id and q.locked_by = $10::pg_catalog.text and q.locked_at <= r.locked_at
   )
 ),
 written as (
   update "we""ird: 50% Schema"._private_jobs j
   set last_error = r.message,
-      run_at = greatest(now(), j.run_at)
-        + coalesce(r.delay, exp(least(j.attempts, 10))) * interval '1 second',
+      run_at = greatest(pg_catalog.now(), j.run_at)
+        + coalesce(r.delay, pg_catalog.exp(least(j.attempts, 10))) * interval '1 second',
       attempts = case when r.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
-      payload = coalesce(cast(r.payload as json), j.payload),
+      payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
       locked_at = null,
       locked_by = null
   from runs r
-  where j.id = r.id and j.locked_by = $10::VARCHAR and j.locked_at <= r.locked_at and (
+  where j.id = r.id and j.locked_by = $10::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
   returning j.id
@@ -49,13 +49,13 @@ unlocked as (
   update "we""ird: 50% Schema"._private_job_queues q
   set locked_at = null, locked_by = null
   from runs r
-  where q.id = r.queue_id and q.locked_by = $10::VARCHAR and q.locked_at <= r.locked_at and r.id in (select id from written)
+  where q.id = r.queue_id and q.locked_by = $10::pg_catalog.text and q.locked_at <= r.locked_at and r.id in (select id from written)
 )
 select id, false as busy from written
 union all
 select r.id, true
 from named r
-join "we""ird: 50% Schema"._private_jobs j on j.id = r.id and j.locked_by = $10::VARCHAR and j.locked_at <= r.locked_at and (
+join "we""ird: 50% Schema"._private_jobs j on j.id = r.id and j.locked_by = $10::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
 where r.id not in (select id from runs)

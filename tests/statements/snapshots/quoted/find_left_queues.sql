@@ -2,6 +2,6 @@
 -- $2 ids
 select q.id
 from "we""ird: 50% Schema"._private_job_queues q
-where q.locked_by = $1::VARCHAR and not (q.id = any ($2::INTEGER[])) and not exists (
-  select from "we""ird: 50% Schema"._private_jobs j where j.job_queue_id = q.id and j.locked_by = $1::VARCHAR
+where q.locked_by = $1::pg_catalog.text and not (q.id = any ($2::INTEGER[])) and not exists (
+  select from "we""ird: 50% Schema"._private_jobs j where j.job_queue_id = q.id and j.locked_by = $1::pg_catalog.text
 )

@@ -1,2 +1,2 @@
 -- $1 retirements
-select to_regclass($1::VARCHAR) is not null as found
+select pg_catalog.to_regclass($1::pg_catalog.text) is not null as found

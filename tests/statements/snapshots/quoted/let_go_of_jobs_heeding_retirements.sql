@@ -4,7 +4,7 @@
 with free_jobs as (
   select j.id
   from "we""ird: 50% Schema"._private_jobs j
-  where j.id = any ($1::BIGINT[]) and j.locked_by = $2::VARCHAR
+  where j.id = any ($1::BIGINT[]) and j.locked_by = $2::pg_catalog.text
   for no key update skip locked
 )
 update "we""ird: 50% Schema"._private_jobs j
