@@ -144,9 +144,7 @@ async def test_a_stop_does_not_wait_for_such_a_thread(
                 await recorder.until(lambda: recorder.lost)
     finally:
         go_on.set()
-    assert log.with_text("running jobs are cancelled now") == [
-        f"running jobs are cancelled now: job {job.id} (work)"
-    ]
+    assert log.with_text("running jobs are cancelled now") == [f"running jobs are cancelled now: job {job.id} (work)"]
     assert await locks(sessions) == (0, 0)
 
 
