@@ -25,7 +25,7 @@ from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import InvalidJobError, LockLostError, SessionError
 from gw_sqla.execution.completion_watch import watch
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.run import LOST, Run
+from gw_sqla.jobs.run import Run
 from gw_sqla.statements import outcomes
 
 __all__ = ["Completions"]
@@ -70,7 +70,7 @@ class Completions:
             "queue_id": job.queue_id,
             "pool_id": self._pool_id,
         }
-        if run.state is LOST or not await call_asyncio(
+        if not run.is_running or not await call_asyncio(  # of one that has ended the outcome is being written
             session.run_sync, _complete, self._schema, parameters, run, is_last
         ):
             raise LockLostError(job.id)

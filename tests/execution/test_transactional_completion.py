@@ -24,14 +24,21 @@ from gw_sqla import (
 )
 from gw_sqla.jobs.outcomes import CompletedByHandler
 from tests.execution.conftest import WRITE, Effects, Jobs
+from tests.support.log import Log
 from tests.support.recorder import Recorder
-from tests.worker.conftest import ONLY_NOTIFIED, AddJob
+from tests.worker.conftest import ONLY_NOTIFIED, AddJob, log
+from tests.worker.refusals import trigger
+
+__all__ = ["log"]
 
 pytestmark = pytest.mark.anyio
 
 Sessions = async_sessionmaker[AsyncSession]
 
 STEAL = text("update graphile_worker._private_jobs set locked_by = 'another'")
+NOT_UNLOCKED = """if tg_op = 'UPDATE' and old.locked_by is not null and new.locked_by is null then
+  raise exception 'not yet';
+end if;"""
 LOCKED_QUEUES = text("select count(*) from graphile_worker._private_job_queues where locked_at is not null")
 
 
@@ -155,6 +162,35 @@ async def test_by_hand_another_transaction_may_complete_after_a_rollback(
     assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=0)
     assert await effects() == ["second"]
     assert await jobs() == []
+
+
+async def test_what_a_handler_has_left_behind_completes_nothing(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob, log: Log
+) -> None:
+    """The job has failed by then, although that is not written yet."""
+    raised: list[BaseException] = []
+    ended = anyio.Event()
+
+    @tasks.task("fail", max_attempts=1)
+    async def fail(ctx: JobContext) -> None:
+        group.start_soon(complete_late, ctx)
+        raise ValueError
+
+    async def complete_late(ctx: JobContext) -> None:
+        await log.until(lambda: log.with_text("its outcome waits"))
+        try:
+            async with sessions.begin() as session:
+                await ctx.complete(session)
+        except LockLostError as error:
+            raised.append(error)
+        ended.set()
+
+    async with anyio.create_task_group() as group, Runner(engine, tasks, observers=[recorder]):
+        async with trigger(sessions, NOT_UNLOCKED):
+            await add_job(fail)
+            await ended.wait()
+        await recorder.until(lambda: recorder.failed or recorder.lost)
+    assert (len(recorder.failed), recorder.lost, len(raised)) == (1, [], 1)
 
 
 async def test_complete_takes_a_session(
