@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from gw_sqla.database import lost_backends, worker_connection
 from gw_sqla.operations.job_trigger import JobTrigger, drop_sql, missing_sql
 from gw_sqla.operations.sql_expressions import Event
-from gw_sqla.schema import migration_path, role_check, state
+from gw_sqla.schema import lock_watch, migration_lock, migration_path, role_check, state
 from gw_sqla.schema.grants import grants
 from gw_sqla.schema.migration_lock import lock_sql
 from gw_sqla.schema.revision_scripts import scripts_folder
@@ -30,8 +30,11 @@ HOLDERS = frozenset(
         "calls/adding.py",  # savepoints
         "cli/quickstart.py",  # a program of its own, in a database of its own
         "database/lost_backends.py",
+        "execution/completion_watch.py",  # a constant
         "operations/trigger_operations.py",
         "schema/grants.py",
+        "schema/lock_watch.py",
+        "schema/migration_lock.py",
         "schema/revision_runner.py",
         "schema/role_check.py",
         "schema/state.py",
@@ -50,7 +53,7 @@ _FUNCTION = re.compile(r"create (?:or replace )?function \S*?\.(\w+)\(.*?(\$body
 def texts() -> dict[str, str]:
     """Return the texts, which hold quoted names and no comments of ours."""
     found = {f"statement {name}": _compiled(build(DEFAULT_SCHEMA)) for name, build in BUILDERS.items()}
-    for module in (state, role_check, lost_backends):
+    for module in (state, role_check, lock_watch, migration_lock, lost_backends):
         for name, value in vars(module).items():
             if isinstance(value, sa.TextClause):
                 found[f"{module.__name__}.{name}"] = _compiled(value)

@@ -83,7 +83,7 @@ async def test_functions_of_a_peer_on_a_workers_path(watched: str, victims: Asyn
         item = CronItem("cron", "* * * * *", payload={"a": 1})
         assert await known.schedule(datetime.now(UTC), [item], backfilled=False) == ["cron"]
     finally:
-        await known.rest()
+        await known.disconnect()
         for file in ("0007_adding.sql", "0007_managing.sql"):
             await call_asyncio(db.execute, "\n".join(sql_files.statements(file, DEFAULT_SCHEMA)))
         await call_asyncio(db.close)
