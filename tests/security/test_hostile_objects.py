@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session
 
 from gw_sqla import CronItem, JobRepository, Runner, RunnerSettings, SyncJobRepository, TaskRegistry, call_asyncio
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
@@ -114,7 +115,7 @@ def test_adding_by_psycopg(watched: str, victim: str) -> None:
     url = sa.make_url(watched).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(url, connect_args={"options": f"-c role={victim}"}, poolclass=sa.NullPool)
     repo = SyncJobRepository()
-    with sa.orm.Session(engine) as session, session.begin():
+    with Session(engine) as session, session.begin():
         repo.add_job(session, "one", {"a": 1}, queue_name="q", flags=["f"], priority=1)
         repo.add_job(session, "one", [1], job_key="k")
         assert repo.add_job(session, "one", [2], job_key="k").payload == [1, 2]
