@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 import anyio
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, TaskRegistry, async_sessionmaker
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Failed
+from gw_sqla.jobs.run import Run
 from gw_sqla.worker.claim_cursor import START
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.put_aside import UNWRITABLE
-from gw_sqla.worker.store import Store
+from gw_sqla.worker.store import Store, Unwritten
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
 
@@ -46,6 +51,48 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
     assert (errors[0], errors[2], locked) == ("first", "third", [None] * 3)
     assert errors[1].startswith(UNWRITABLE)
     assert (finisher.failed, len(recorder.failed)) == (3, 3)
+
+
+class SlowlyAnswered(Store):
+    """Its answers about failures come when ``go_on`` is set; they are written long before."""
+
+    written: anyio.Event
+    go_on: anyio.Event
+
+    async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
+        answer = await super().fail(runs, around_locks=around_locks)
+        self.written.set()
+        await self.go_on.wait()
+        return answer
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_a_job_that_is_claimed_anew_while_its_older_run_is_written(
+    engine: AsyncEngine, sessions: Sessions, recorder: Recorder, add_job: AddJob, is_written: bool
+) -> None:
+    """What the write says is said of the older run, and once: the claim found what the write had let go, or did not."""
+    await add_job("note")
+    store = SlowlyAnswered(engine, "graphile_worker", "pool-test")
+    store.written, store.go_on = anyio.Event(), anyio.Event()
+    finisher = Finisher(
+        store, KnownRuns(), Observers([recorder]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
+    )
+    [run] = await store.claim(["note"], 1, [], START)
+    run.end(Failed(job=run.job, message="x", retry_after=timedelta(0)))
+    if not is_written:
+        async with sessions.begin() as session:
+            await session.execute(text("update graphile_worker._private_jobs set locked_at = null, locked_by = null"))
+    finisher.add(run)
+    async with anyio.create_task_group() as group:
+        group.start_soon(finisher.run)
+        with anyio.fail_after(20):
+            await store.written.wait()
+        assert len(await store.claim(["note"], 1, [], START)) == 1
+        finisher.superseded(run)
+        store.go_on.set()
+        finisher.close(20)
+    assert (len(recorder.failed), len(recorder.lost)) == ((1, 0) if is_written else (0, 1))
+    await store.close()
 
 
 async def test_a_sync_handler_that_returns_an_awaitable_fails(

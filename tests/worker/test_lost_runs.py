@@ -245,3 +245,36 @@ async def test_a_group_of_cancellations_is_one(
         await add_job(work)
         await recorder.until(lambda: recorder.started)
     assert recorder.failed[0].message == "the worker was shut down before the job ended"
+
+
+async def test_a_run_that_had_not_begun_spends_no_attempt_when_it_is_lost(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    """It goes back, and its attempts were changed: the pool lets go of what it has locked and no run of its has."""
+    release = anyio.Event()
+
+    @tasks.task("hold")
+    async def hold() -> None:
+        await release.wait()
+
+    settings = replace(OFTEN, concurrency=1, prefetch=4, prefetch_ttl=timedelta(milliseconds=300))
+    waiting = await add_job(hold, priority=1, max_attempts=25)
+    await add_job(hold)
+    async with Runner(engine, tasks, settings, observers=[recorder]):
+        await recorder.until(lambda: recorder.started)
+        async with sessions.begin() as session:
+            await session.execute(
+                text(
+                    f"update graphile_worker._private_jobs set attempts = 7, run_at = now() + interval '1 hour' "
+                    f"where id = {waiting.id}"
+                )
+            )
+        await recorder.until(lambda: recorder.lost)
+        with anyio.fail_after(20):
+            while await locks(sessions) != (1, 0):  # noqa: ASYNC110 - of the server
+                await anyio.sleep(0.01)
+        release.set()
+    async with sessions() as session:
+        job = await JobRepository().get_job(session, waiting.id)
+    assert job is not None
+    assert job.attempts == 6

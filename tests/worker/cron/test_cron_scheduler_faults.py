@@ -195,18 +195,18 @@ async def test_it_stops_in_the_middle_of_a_statement(
     assert await jobs() == []
 
 
+REFUSE_A = """create function refuse() returns trigger language plpgsql as $$ begin
+if new.task_id = (select id from graphile_worker._private_tasks where identifier = 'a')
+then raise exception 'not now'; end if; return new; end $$"""
+REFUSE = "create trigger refuse before insert on graphile_worker._private_jobs for each row execute function refuse()"
+
+
 async def test_an_item_whose_job_is_refused_holds_up_no_other(
     engine: AsyncEngine, fetch: Fetch, jobs: Jobs, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It has its minutes, in their order, when its job is refused no more."""
-    await fetch(
-        "create function refuse() returns trigger language plpgsql as $$ begin "
-        "if new.task_id = (select id from graphile_worker._private_tasks where identifier = 'a') "
-        "then raise exception 'not now'; end if; return new; end $$"
-    )
-    await fetch(
-        "create trigger refuse before insert on graphile_worker._private_jobs for each row execute function refuse()"
-    )
+    await fetch(REFUSE_A)
+    await fetch(REFUSE)
     clock = ManualClock(NOON - MINUTE)
     async with scheduling(engine, clock):
         await clock.until_asleep()
@@ -218,4 +218,28 @@ async def test_an_item_whose_job_is_refused_holds_up_no_other(
         clock.advance(timedelta(seconds=6))
         await clock.until_asleep()
         assert (await jobs())[2:] == [("a", "2030-05-17T12:00", False), ("a", "2030-05-17T12:10", False)]
-    assert caplog.text.count("is refused, and is tried again: RaiseError: SQLSTATE P0001, function refuse line 1") == 1
+    assert caplog.text.count("is refused, and is tried again: RaiseError: SQLSTATE P0001, function public.refuse line 3") == 1
+
+
+async def test_a_job_that_is_refused_until_it_is_too_late_is_left_out(
+    engine: AsyncEngine, fetch: Fetch, jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after an outage, by the same bound; a younger one of the item is added."""
+    await fetch(REFUSE_A)
+    await fetch(REFUSE)
+    clock = ManualClock(NOON - MINUTE)
+    async with scheduling(engine, clock):
+        await clock.until_asleep()
+        clock.advance(MINUTE)
+        await clock.until_asleep()
+        for _ in range(6):
+            clock.advance(10 * MINUTE)
+            await clock.until_asleep()
+        assert {task for task, _, _ in await jobs()} == {"filled"}
+        clock.advance(MINUTE)
+        await clock.until_asleep()
+        assert "the job of 2030-05-17 12:00:00+00:00 was refused until it was too late" in caplog.text
+        await fetch("drop function refuse cascade")
+        clock.advance(timedelta(seconds=6))
+        await clock.until_asleep()
+    assert [ts[-5:] for task, ts, _ in await jobs() if task == "a"] == [f"12:{n}0" for n in range(1, 6)] + ["13:00"]
