@@ -219,6 +219,13 @@ class _Child:
         elif code >= 0:
             how = f"it exited with code {code}"
         else:
-            name = signal.Signals(-code).name
-            how = f"it was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+            how = f"it was killed by {_signal_name(-code)}"
+            how += ", perhaps for want of memory" if -code == signal.SIGKILL else ""
         return f"ProcessDied: the handler's process ended before the handler did: {how}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has none
+        return f"signal {number}"

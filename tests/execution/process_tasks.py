@@ -63,7 +63,7 @@ def fail(payload: str) -> None:
 def die(payload: str) -> None:
     if payload == "exit":
         os._exit(7)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL if payload == "kill" else signal.SIGRTMIN + 6)
 
 
 @tasks.task("leave_a_child", run_in="process", backoff=later)

@@ -102,6 +102,7 @@ FAULTS: list[tuple[str, object, str]] = [
     ("batch", [1, 2, 3, 4], "2 of 4 items failed, the first with ValueError: odd"),
     ("die", "exit", "ProcessDied: the handler's process ended before the handler did: it exited with code 7"),
     ("die", "kill", "it was killed by SIGKILL, perhaps for want of memory"),
+    ("die", "a signal without a name", "it was killed by signal 40"),
 ]
 
 

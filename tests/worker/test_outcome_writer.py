@@ -114,7 +114,7 @@ async def test_a_job_that_cannot_be_deleted_stops_nothing_else(
         await recorder.until(lambda: len(recorder.completed) == 51)
     assert recorder.completed[-1].job.id == kept.id
     assert len(recorder.started) == 51
-    assert "function refuse line 2" in log.with_text(WAITS)[0]
+    assert "function public.refuse line 2" in log.with_text(WAITS)[0]
     assert len(log.with_text(WAITS)) == 1
 
 
@@ -140,7 +140,7 @@ async def test_a_completed_job_that_is_never_deleted_fails_in_our_words(
     assert job is not None
     assert (job.state, job.last_error) == (
         JobState.FAILED,
-        f"{UNWRITABLE}: RaiseError: SQLSTATE P0001, function refuse line 2",
+        f"{UNWRITABLE}: RaiseError: SQLSTATE P0001, function public.refuse line 2",
     )
     assert await locks(sessions) == (0, 0)
 

@@ -218,7 +218,10 @@ async def test_an_item_whose_job_is_refused_holds_up_no_other(
         clock.advance(timedelta(seconds=6))
         await clock.until_asleep()
         assert (await jobs())[2:] == [("a", "2030-05-17T12:00", False), ("a", "2030-05-17T12:10", False)]
-    assert caplog.text.count("is refused, and is tried again: RaiseError: SQLSTATE P0001, function public.refuse line 3") == 1
+    assert (
+        caplog.text.count("is refused, and is tried again: RaiseError: SQLSTATE P0001, function public.refuse line 3")
+        == 1
+    )
 
 
 async def test_a_job_that_is_refused_until_it_is_too_late_is_left_out(
