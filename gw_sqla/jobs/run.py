@@ -152,7 +152,9 @@ class Run:
     def end(self, outcome: Outcome) -> None:
         """Say what became of it; one whose lock was lost stays lost."""
         self.outcome = outcome
-        if self.state is not LOST:
+        if self.state is RUNNING:
+            self.state = _ENDED
+        elif self.state is not LOST:
             self.state = _UNDECIDED if self.state is _COMPLETING else _ENDED
 
     def lose(self) -> bool:

@@ -7,12 +7,15 @@ the release of a queue: a finished job of a named queue frees the next one, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 import anyio
 
 from gw_sqla.jobs.outcomes import Outcome
 
 __all__ = ["Demand"]
+
+_queue_id = attrgetter("job.queue_id")
 
 
 class Demand:
@@ -42,7 +45,7 @@ class Demand:
 
     def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
         """Claim soon if a queue was released, or if unwritten outcomes held claims up."""
-        if self.may_have_more or any(outcome.job.queue_name is not None for outcome in outcomes):
+        if self.may_have_more or any(map(_queue_id, outcomes)):
             self.may_have_more = True
             self._wake.set()
 

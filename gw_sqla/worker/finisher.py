@@ -11,6 +11,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 
 import anyio
 
@@ -24,6 +25,8 @@ from gw_sqla.worker.store import Store
 __all__ = ["Finisher"]
 
 log = logging.getLogger(__name__)
+
+_outcome = attrgetter("outcome")
 
 _MOST_WAITING = 1000
 """How many runs may be put aside before no more jobs are claimed."""
@@ -127,7 +130,7 @@ class Finisher:
 
     def _settle(self, settled: Settled) -> None:
         """Count, and tell."""
-        outcomes = [run.outcome for run in settled.written]
+        outcomes = list(map(_outcome, settled.written))
         kinds = Counter(map(type, outcomes))
         self.completed += kinds[Completed] + kinds[CompletedByHandler]
         if kinds[Failed]:

@@ -6,12 +6,16 @@ took away. What is locked in the pool's name and is not here was claimed without
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
+from itertools import repeat
+from operator import attrgetter
 
 from gw_sqla.jobs.outcomes import Returned
 from gw_sqla.jobs.run import LOST, Run
 
 __all__ = ["KnownRuns"]
+
+_job_id = attrgetter("job.id")
 
 
 class KnownRuns(dict[int, Run]):
@@ -26,9 +30,9 @@ class KnownRuns(dict[int, Run]):
         self.spent_ids: set[int] = set()
         self.given_up: list[Run] = []
 
-    def add(self, runs: Iterable[Run]) -> list[Run]:
+    def add(self, runs: Collection[Run]) -> list[Run]:
         """Know these from now on; return the older runs of the same jobs, whose places they take."""
-        newer = {run.job.id: run for run in runs}
+        newer = dict(zip(map(_job_id, runs), runs, strict=True))
         older = [] if self.keys().isdisjoint(newer) else [self[job_id] for job_id in self.keys() & newer]
         self.update(newer)
         return older
@@ -37,19 +41,22 @@ class KnownRuns(dict[int, Run]):
         """Those whose locks are to be left alone."""
         return [run for run in self.values() if run.state is not LOST] + self.given_up
 
-    def forget(self, runs: Iterable[Run]) -> None:
+    def forget(self, runs: Sequence[Run]) -> None:
         """Let go of these, unless a newer run of the same job has taken the place."""
+        known = list(map(self.pop, map(_job_id, runs), repeat(None)))
+        if known == runs:  # so it is, but when a job was claimed anew
+            return
+        self.update((newest.job.id, newest) for newest in known if newest is not None)
         for run in runs:
-            job_id = run.job.id
-            if self.get(job_id) is run:
-                del self[job_id]
+            if self.get(run.job.id) is run:
+                del self[run.job.id]
 
-    def lose(self, runs: Iterable[Run]) -> None:
+    def lose(self, runs: Sequence[Run]) -> None:
         """Let go of these, whose locks were lost."""
         self.spent_ids |= {run.job.id for run in runs if not isinstance(run.outcome, Returned)}
         self.forget(runs)
 
-    def give_up(self, runs: Iterable[Run]) -> None:
+    def give_up(self, runs: Sequence[Run]) -> None:
         """Let go of these, but not of their locks."""
         self.given_up.extend(runs)
         self.forget(runs)

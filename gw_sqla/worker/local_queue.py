@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Collection
 from datetime import timedelta
 from itertools import repeat
+from operator import attrgetter
 from time import monotonic
 
 from gw_sqla.jobs.run import Run
@@ -22,16 +23,18 @@ __all__ = ["LocalQueue"]
 
 log = logging.getLogger(__name__)
 
+_payload_text = attrgetter("job.payload_text")
+
 _LARGE = 2**16
 """Characters of a payload from which on it is counted, each as a byte."""
 
 
 class LocalQueue:
-    """``concurrency`` is the number of slots. A stalled queue has given jobs back, and no slot has ended one since."""
+    """``concurrency`` is the number of slots. ``is_stalled``: it has given jobs back, and no slot ended one since."""
 
     def __init__(self, concurrency: int, prefetch: int, prefetch_ttl: timedelta) -> None:
         self.prefetch = prefetch
-        self._is_stalled = False
+        self.is_stalled = False
         self._concurrency = concurrency
         self._batch = max(1, prefetch // 4)
         self._ttl = prefetch_ttl.total_seconds()
@@ -51,8 +54,8 @@ class LocalQueue:
         if self._large and sum(self._large.values()) >= MOST_BYTES:
             return 0
         room = self._concurrency - running - len(self._waiting)
-        room = max(0, room) if self._is_stalled else room + self.prefetch
-        return room if room >= self._batch or (room > 0 and self._is_stalled) else 0
+        room = max(0, room) if self.is_stalled else room + self.prefetch
+        return room if room >= self._batch or (room > 0 and self.is_stalled) else 0
 
     def has_room_for_a_batch(self) -> bool:
         """Whether a claim may be due, whatever runs."""
@@ -61,7 +64,8 @@ class LocalQueue:
     def put(self, runs: Collection[Run]) -> None:
         """Queue runs, in this order."""
         self._waiting.extend(zip(repeat(monotonic()), runs, strict=False))
-        self._large |= {run: size for run in runs if (size := len(run.job.payload_text)) > _LARGE}
+        if max(map(len, map(_payload_text, runs)), default=0) > _LARGE:
+            self._large |= {run: size for run in runs if (size := len(run.job.payload_text)) > _LARGE}
 
     def take(self) -> Run:
         """Return the next run; there must be one."""
@@ -77,17 +81,13 @@ class LocalQueue:
         self._large.clear()
         return runs
 
-    def slot_ended_a_job(self) -> None:
-        """Take note that the slots go on: more may be prefetched."""
-        self._is_stalled = False
-
     def take_stale(self) -> list[Run]:
         """Take out the runs that have waited for longer than their time to live."""
         before = monotonic() - self._ttl
         stale = [self.take() for since, _ in list(self._waiting) if since <= before]
         if stale:
             log.warning("%d prefetched jobs go back: no slot was free for them in %g s", len(stale), self._ttl)
-            self._is_stalled = True
+            self.is_stalled = True
         return stale
 
     def drop(self, runs: Collection[Run]) -> None:

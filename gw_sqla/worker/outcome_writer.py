@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import attrgetter
 
 import asyncpg
 
@@ -31,6 +32,7 @@ from gw_sqla.worker.store import Store, Unwritten
 
 __all__ = ["OutcomeWriter", "Settled"]
 
+_outcome = attrgetter("outcome")
 _Write = Callable[..., Awaitable[Unwritten]]
 
 
@@ -85,16 +87,13 @@ class OutcomeWriter:
 
     async def _write_kinds(self, runs: Sequence[Run]) -> Settled:
         settled = Settled()
-        kinds: dict[type, list[Run]] = {}
-        for run in runs:
-            kind = type(run.outcome)
-            if kind in kinds:
-                kinds[kind].append(run)
+        kinds: list[type] = list(map(type, map(_outcome, runs)))
+        for kind in dict.fromkeys(kinds):
+            of_kind = [run for run in runs if type(run.outcome) is kind] if kinds.count(kind) != len(runs) else runs
+            if kind is CompletedByHandler:
+                settled.written.extend(of_kind)
             else:
-                kinds[kind] = [run]
-        settled.written.extend(kinds.pop(CompletedByHandler, ()))
-        for kind, of_kind in kinds.items():
-            await self._write(self._writes[kind], of_kind, settled)
+                await self._write(self._writes[kind], of_kind, settled)
         return settled
 
     async def write_due(self) -> Settled:

@@ -42,7 +42,8 @@ log = logging.getLogger(__name__)
 _RustRefusal = asyncpg.SyntaxOrAccessError
 """What a statement raises to which Rust's table is not what it expects, or forbidden."""
 
-_SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'"
+_SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'; set jit = off"
+"""Without ``jit``: it would be loaded and run on each new connection, for more time than a sweep takes."""
 
 
 @dataclass(frozen=True, slots=True)

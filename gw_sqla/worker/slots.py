@@ -77,7 +77,7 @@ class Slots:
         self._known = known
         self._lease = lease
         self._on_free = on_free
-        self._stopping = stopping
+        self._is_stopping = stopping.is_set
         self._slots = [Slot() for _ in range(concurrency)]
         self._successors: dict[Run, Run | None] = {}  # lost runs that go on, each with what begins when it has ended
         self._busy = 0
@@ -186,7 +186,7 @@ class Slots:
                 else:
                     await anyio.sleep(_LOOK_FOR_LEASE)
                 continue  # the queue may be empty now
-            if self._stopping.is_set():
+            if self._is_stopping():
                 return True
             run = self._queue.take()
             if self._waking < _WAKING:
@@ -224,10 +224,15 @@ class Slots:
                 raise
             outcome = slot.spoiled_by(Completed(run.job))
         finally:
-            self._queue.slot_ended_a_job()
+            self._queue.is_stalled = False
             run.end(_cut_off(run) if outcome is None else outcome)
             self._finish(run)
-            if run.state is not LOST or run.thread_ended is None:
+            if run.state is not LOST:
+                slot.run = None
+                self._busy -= 1
+                if self._successors:
+                    self._begin_successor(run)
+            elif run.thread_ended is None:
                 self._free(slot, run)
             else:  # it is known no more, and its thread goes on
                 self._successors.setdefault(run, None)
@@ -236,14 +241,17 @@ class Slots:
         return has_traces or run.state is LOST
 
     def _free(self, slot: Slot, run: Run) -> None:
-        """Let the slot take another run; what waits for the end of this one may begin."""
+        """Let the slot of a lost run take another one."""
         slot.run = None
         self._busy -= 1
-        if self._successors and (newer := self._successors.pop(run, None)):
+        self._begin_successor(run)
+        self._on_free()
+
+    def _begin_successor(self, run: Run) -> None:
+        """Queue what has waited for the end of this run."""
+        if newer := self._successors.pop(run, None):
             self._queue.put([newer])
             self._wake()
-        if run.state is LOST:
-            self._on_free()
 
 
 def _cut_off(run: Run) -> Outcome:

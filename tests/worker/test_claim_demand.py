@@ -15,7 +15,8 @@ pytestmark = pytest.mark.anyio
 
 
 def done(queue_name: str | None) -> Completed:
-    return Completed(ClaimedJob(1, "a", "{}", queue_name, 0, datetime.now(UTC), 1, 25, None, None, 0, None))
+    queue_id = None if queue_name is None else 7
+    return Completed(ClaimedJob(1, "a", "{}", queue_name, 0, datetime.now(UTC), 1, 25, None, None, 0, queue_id))
 
 
 async def wakes(demand: Demand, event: Callable[[], object]) -> bool:
