@@ -15,6 +15,7 @@ from functools import lru_cache
 from sqlalchemy import Boolean, Integer, Interval
 from sqlalchemy.sql.selectable import TextualSelect
 
+from gw_sqla.statements.fragments import UNLOCK
 from gw_sqla.statements.quoting import BIGINTS, TEXT, TEXTS, statement
 
 __all__ = [
@@ -29,8 +30,6 @@ __all__ = [
 ]
 
 _DEAD = "w.last_heartbeat_at + w.heartbeat_threshold < pg_catalog.now()"
-
-UNLOCK = "locked_at = null, locked_by = null"
 
 
 @lru_cache

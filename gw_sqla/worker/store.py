@@ -25,7 +25,7 @@ from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements import job_queries, leftovers, outcomes
+from gw_sqla.statements import job_queries, orphaned_locks, outcomes
 from gw_sqla.statements.claim import Variant, candidates, claim
 from gw_sqla.statements.quoting import quoted
 from gw_sqla.worker.refused_claims import RefusedClaims
@@ -229,17 +229,17 @@ class Store:
         all_claims_ended = await self._claiming.lost_have_ended()
         own: dict[str, Any] = {"pool_id": self._pool_id}
         names = {"ids": [run.job.id for run in runs], "locked_ats": [run.job.locked_at for run in runs]}
-        jobs = await self._claiming.fetch(leftovers.find_left_jobs(self._schema), own | names)
+        jobs = await self._claiming.fetch(orphaned_locks.find_orphaned_jobs(self._schema), own | names)
         heeding = await self._heeds_retirements(self._claiming)
         are_jobs_free = await self._let_go_of(
-            leftovers.let_go_of_jobs(self._schema, heeding_retirements=heeding),
+            orphaned_locks.release_jobs(self._schema, heeding_retirements=heeding),
             [row["id"] for row in jobs],
             own | {"spent_ids": list(spent_ids)},
         )
         queue_ids = [run.job.queue_id for run in runs if run.job.queue_id is not None]
-        queues = await self._claiming.fetch(leftovers.find_left_queues(self._schema), own | {"ids": queue_ids})
+        queues = await self._claiming.fetch(orphaned_locks.find_orphaned_queues(self._schema), own | {"ids": queue_ids})
         are_queues_free = await self._let_go_of(
-            leftovers.let_go_of_queues(self._schema), [row["id"] for row in queues], own
+            orphaned_locks.release_queues(self._schema), [row["id"] for row in queues], own
         )
         self._is_claim_unanswered &= not (all_claims_ended and are_jobs_free)
         return all_claims_ended and are_jobs_free and are_queues_free
@@ -261,7 +261,7 @@ class Store:
     async def _heeds_retirements(self, connection: WorkerConnection) -> bool:
         """Tell whether Graphile Worker RS keeps marks of jobs whose attempts are not to be given back."""
         table = f"{quoted(self._schema)}._private_job_retirements"
-        [row] = await connection.fetch(leftovers.find_retirements(self._schema), {"retirements": table})
+        [row] = await connection.fetch(orphaned_locks.find_retirements(self._schema), {"retirements": table})
         return bool(row["found"])
 
     async def _write(self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any]) -> Unwritten:

@@ -86,7 +86,7 @@ async def test_a_claim_that_the_server_ends_after_its_connection(
     then: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The worker has another by then, and has let go of what it knows: nothing may be locked in its name afterwards."""
+    """The worker has another by then, and has released what it knows of: nothing may stay locked in its name."""
     monkeypatch.setattr("gw_sqla.worker.claimer._END_SECONDS", 0.5 if then == "stop" else 5)
 
     @tasks.task("note")
