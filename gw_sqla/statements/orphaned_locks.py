@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, Boolean, Integer
+from sqlalchemy import BigInteger, Integer
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.fragments import ATTEMPT_BACK, RETIRED, UNLOCK
 from gw_sqla.statements.quoting import BIGINTS, INTEGERS, TEXT, TIMESTAMPS, statement
 
-__all__ = ["find_orphaned_jobs", "find_orphaned_queues", "find_retirements", "release_jobs", "release_queues"]
+__all__ = ["find_orphaned_jobs", "find_orphaned_queues", "release_jobs", "release_queues"]
 
 
 @lru_cache
@@ -108,11 +108,3 @@ returning q.id""",
         ids=INTEGERS,
         pool_id=TEXT,
     ).columns(id=Integer)
-
-
-@lru_cache
-def find_retirements(schema: str) -> TextualSelect:
-    """Tell whether ``retirements``, the quoted name of Graphile Worker RS's table of that name, is there."""
-    return statement(
-        "select pg_catalog.to_regclass(:retirements) is not null as found", schema, retirements=TEXT
-    ).columns(found=Boolean)

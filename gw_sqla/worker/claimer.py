@@ -23,11 +23,11 @@ from gw_sqla.jobs.run import Run
 from gw_sqla.statements.claim import MOST_BYTES
 from gw_sqla.worker.claim_cursor import ClaimCursor
 from gw_sqla.worker.claim_demand import Demand
+from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.slots import Slots
-from gw_sqla.worker.store import Store
 
 __all__ = ["Claimer"]
 
@@ -44,7 +44,7 @@ class Claimer:
 
     def __init__(
         self,
-        store: Store,
+        store: ClaimStore,
         demand: Demand,
         slots: Slots,
         finisher: Finisher,
@@ -85,7 +85,7 @@ class Claimer:
             if poll.cancelled_caught:
                 self._demand.may_have_more = True
 
-    async def be_cut_off(self) -> None:
+    async def cut_off_late_claim(self) -> None:
         """Wait to be cancelled; then a claim in flight has some seconds still, before its connection is cut off.
 
         What it may have locked is let go of by the next connection.
@@ -98,7 +98,7 @@ class Claimer:
             if patience.cancelled_caught:
                 log.warning("a claim was not answered for %g s while the worker stops: it is cut off", _END_SECONDS)
                 with anyio.CancelScope(shield=True):
-                    await self._store.cut_off_claim()
+                    await self._store.cut_off()
 
     async def drain(self) -> None:
         """Claim until nothing is ready and nothing is running or unwritten."""
@@ -188,7 +188,7 @@ class Claimer:
         is_done = False
         try:
             spent = set(self._known.spent_ids)
-            is_done = await self._store.let_go(self._known.holding(), spent)
+            is_done = await self._store.release_orphaned(self._known.holding(), spent)
             if is_done:
                 self._known.spent_ids -= spent
         finally:

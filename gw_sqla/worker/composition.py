@@ -30,6 +30,7 @@ from gw_sqla.repository import JobRepository
 from gw_sqla.schema.supported_revisions import LEDGER_ID
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.claim_demand import Demand
+from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
@@ -38,12 +39,12 @@ from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.local_queue import LocalQueue
+from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
 from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.slots import Slots
 from gw_sqla.worker.stop_request import StopRequest
-from gw_sqla.worker.store import Store
 
 __all__ = ["Parts", "compose"]
 
@@ -52,7 +53,8 @@ __all__ = ["Parts", "compose"]
 class Parts:
     """The parts of one run of a runner."""
 
-    store: Store
+    claim_store: ClaimStore
+    outcome_store: OutcomeStore
     known: KnownRuns
     workplace: Workplace
     processes: ProcessPool
@@ -75,7 +77,8 @@ def compose(
     stop: StopRequest,
 ) -> Parts:
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
-    store = _store(engine, settings, pool_id)
+    claim_store = _claim_store(engine, settings, pool_id)
+    outcome_store = OutcomeStore(engine, settings.schema, pool_id, claim_store, pooled=settings.transaction_pooler)
     registration = _registration(engine, tasks, settings, pool_id)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
     workplace = Workplace(engine, repository, pool_id, stop.requested)
@@ -84,7 +87,7 @@ def compose(
     lease, demand = Lease(), Demand()
     known = KnownRuns()
     finisher = Finisher(
-        store,
+        outcome_store,
         known,
         observers,
         most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
@@ -103,7 +106,7 @@ def compose(
         stopping=stop.requested,
     )
     claimer = Claimer(
-        store,
+        claim_store,
         demand,
         slots,
         finisher,
@@ -122,7 +125,8 @@ def compose(
         threshold=settings.heartbeat_threshold,
     )
     return Parts(
-        store=store,
+        claim_store=claim_store,
+        outcome_store=outcome_store,
         known=known,
         workplace=workplace,
         processes=processes,
@@ -136,9 +140,9 @@ def compose(
     )
 
 
-def _store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> Store:
+def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
     clock = _local_time if settings.use_local_time else None
-    return Store(
+    return ClaimStore(
         engine,
         settings.schema,
         pool_id,

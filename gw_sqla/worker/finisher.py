@@ -18,8 +18,8 @@ from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.worker.known_runs import KnownRuns
+from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.outcome_writer import OutcomeWriter, Settled
-from gw_sqla.worker.store import Store
 
 __all__ = ["Finisher"]
 
@@ -37,7 +37,7 @@ class Finisher:
 
     def __init__(
         self,
-        store: Store,
+        store: OutcomeStore,
         known: KnownRuns,
         observers: Observers,
         *,

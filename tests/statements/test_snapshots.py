@@ -13,6 +13,7 @@ from gw_sqla.statements import (
     job_queries,
     orphaned_locks,
     outcomes,
+    rust_tables,
     schema_functions,
     stale_locks,
     workers,
@@ -52,6 +53,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "give_back around_locks": lambda schema: outcomes.give_back(schema, heeding_retirements=True, around_locks=True),
     "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
     "release_jobs heeding_retirements": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=True),
+    "find_table": lambda schema: rust_tables.find_table(schema, "_private_workers"),
     **{name: getattr(schema_functions, name) for name in schema_functions.__all__},
     **{name: getattr(crontab, name) for name in crontab.__all__},
 }
@@ -65,7 +67,17 @@ def test_snapshot(name: str, kind: str) -> None:
 
 
 def test_every_builder_has_a_snapshot() -> None:
-    modules = (claim, crontab, job_queries, orphaned_locks, outcomes, schema_functions, stale_locks, workers)
+    modules = (
+        claim,
+        crontab,
+        job_queries,
+        orphaned_locks,
+        outcomes,
+        rust_tables,
+        schema_functions,
+        stale_locks,
+        workers,
+    )
     public = {name for module in modules for name in module.__all__ if name[0].islower()}
     assert {name.split()[0] for name in BUILDERS} == public
 
