@@ -134,7 +134,7 @@ def test_a_timeout_needs_an_async_handler() -> None:
 
 @pytest.mark.parametrize("handler", [nothing, plain])
 def test_a_batch_takes_a_list(handler: Any) -> None:
-    with pytest.raises(TaskDefinitionError, match="a list of items"):
+    with pytest.raises(TaskDefinitionError, match="annotated as a list"):
         TaskRegistry().task("notify", batch=True)(handler)
 
 

@@ -21,7 +21,10 @@ pytestmark = pytest.mark.anyio
 Sessions = async_sessionmaker[AsyncSession]
 
 LOCK = text("select from graphile_worker._private_jobs for update")
-ONCE = "if tg_op = 'DELETE' and old.priority = 7 and nextval('public.deletions') = 1 then raise exception 'not yet'; end if;"
+ONCE = (
+    "if tg_op = 'DELETE' and old.priority = 7 and nextval('public.deletions') = 1 "
+    "then raise exception 'not yet'; end if;"
+)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ async def test_the_others_are_claimed_around_it(
     assert recorder.completed[-1].job.id == refused.id
     [said] = log.with_text("cannot be claimed")
     assert said.startswith(f"job {refused.id} cannot be claimed, and is tried again: ")
-    assert said.endswith(f": SQLSTATE {code}, function public.refuse line 2")
+    assert said.endswith(f"SQLSTATE {code}, function public.refuse line 2")
 
 
 @pytest.mark.parametrize("queues", [False, True])
