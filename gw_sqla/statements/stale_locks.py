@@ -1,4 +1,4 @@
-"""Locks that nobody has let go for 4 hours: found first, and unlocked then, so that no row holds up another."""
+"""Locks that nobody has released for 4 hours: found first, and unlocked then, so that no row holds up another."""
 
 from __future__ import annotations
 

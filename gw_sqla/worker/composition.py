@@ -39,6 +39,7 @@ from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.local_queue import LocalQueue
+from gw_sqla.worker.orphaned_locks import OrphanedLocks
 from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
@@ -61,6 +62,7 @@ class Parts:
     finisher: Finisher
     slots: Slots
     claimer: Claimer
+    orphaned_locks: OrphanedLocks
     heartbeat: Heartbeat
     recovery: Recovery
     listener: Listener | SchemaWatch
@@ -86,13 +88,14 @@ def compose(
     executor = Executor(tasks, workplace, processes, observers, settings.concurrency)
     lease, demand = Lease(), Demand()
     known = KnownRuns()
+    orphaned_locks = OrphanedLocks(claim_store, known, wake_claimer=demand.jobs_may_be_due)
     finisher = Finisher(
         outcome_store,
         known,
         observers,
         most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
         on_written=demand.outcomes_written,
-        on_lost=demand.locks_may_be_left,
+        on_lost=orphaned_locks.release_soon,
     )
     slots = Slots(
         settings.concurrency,
@@ -111,6 +114,7 @@ def compose(
         slots,
         finisher,
         known,
+        orphaned_locks,
         task_identifiers=list(tasks),
         forbidden_flags=settings.forbidden_flags,
         poll_interval=settings.poll_interval,
@@ -133,6 +137,7 @@ def compose(
         finisher=finisher,
         slots=slots,
         claimer=claimer,
+        orphaned_locks=orphaned_locks,
         heartbeat=heartbeat,
         recovery=_recovery(registration, settings, demand),
         listener=_listener(engine, settings, demand, stop),

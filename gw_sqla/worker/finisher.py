@@ -82,7 +82,7 @@ class Finisher:
     def superseded(self, run: Run) -> None:
         """Take note that its job was claimed anew: it will not be written, but where that is under way already.
 
-        Then the answer tells: the claim may have found what the write had just let go.
+        Then the answer tells: the claim may have found what the write had just unlocked.
         """
         if run not in self._writer.writing:
             if run.has_ended:

@@ -38,18 +38,18 @@ class KnownRuns(dict[int, Run]):
         return [run for run in self.values() if run.state is not LOST] + self.given_up
 
     def forget(self, runs: Iterable[Run]) -> None:
-        """Let go of these, unless a newer run of the same job has taken the place."""
+        """Forget these, unless a newer run of the same job has taken the place."""
         for run in runs:
             job_id = run.job.id
             if self.get(job_id) is run:
                 del self[job_id]
 
     def lose(self, runs: Iterable[Run]) -> None:
-        """Let go of these, whose locks were lost."""
+        """Forget these, whose locks were lost."""
         self.spent_ids |= {run.job.id for run in runs if not isinstance(run.outcome, Returned)}
         self.forget(runs)
 
     def give_up(self, runs: Iterable[Run]) -> None:
-        """Let go of these, but not of their locks."""
+        """Forget these, but keep their locks."""
         self.given_up.extend(runs)
         self.forget(runs)

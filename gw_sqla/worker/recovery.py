@@ -1,4 +1,4 @@
-"""Recovery: frees the locks of dead worker pools, and those that nobody has let go for 4 hours.
+"""Recovery: frees the locks of dead worker pools, and those that nobody has released for 4 hours.
 
 Every pool sweeps; there is no leader. A sweep is one small query while all are alive, and of any number
 of sweepers one recovers a dead pool (`gw_sqla.statements.workers`). A pool that restarts after a crash

@@ -88,7 +88,7 @@ class WorkerPool:
                 await parts.heartbeat.begin()
                 await work_until_stopped(parts, stop, self._settings, bring_in, with_signals=with_signals)
         finally:
-            has_released = await parts.claimer.end()
+            has_released = await parts.orphaned_locks.release_at_end()
             await parts.heartbeat.end(holds_nothing=has_released and not parts.known.holding())
             await parts.claim_store.close()
             await parts.outcome_store.close()

@@ -73,7 +73,7 @@ class SlowlyAnswered(OutcomeStore):
 async def test_a_job_that_is_claimed_anew_while_its_older_run_is_written(
     engine: AsyncEngine, sessions: Sessions, recorder: Recorder, add_job: AddJob, is_written: bool
 ) -> None:
-    """What the write says is said of the older run, and once: the claim found what the write had let go, or did not."""
+    """What the write says is said of the older run, and once: it had unlocked what the claim found, or it had not."""
     await add_job("note")
     claims = ClaimStore(engine, "graphile_worker", "pool-test")
     store = SlowlyAnswered(engine, "graphile_worker", "pool-test", claims)

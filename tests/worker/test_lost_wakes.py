@@ -1,4 +1,4 @@
-"""What wakes the claimer while it lets go of locks is not forgotten."""
+"""What wakes the claimer while it releases locks is not forgotten."""
 
 from __future__ import annotations
 
