@@ -21,17 +21,15 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.outage import is_answer
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import job_queries, orphaned_locks
 from gw_sqla.statements.claim import Variant, candidates, claim
 from gw_sqla.worker.refused_claims import RefusedClaims
-from gw_sqla.worker.rust_tables import RETIREMENTS, is_there
+from gw_sqla.worker.row_refusals import unlock_around_refusals
+from gw_sqla.worker.rust_tables import has_retirements
 
 __all__ = ["ClaimStore"]
-
-log = logging.getLogger(__name__)
 
 _LOOK_AHEAD = 100
 """So many jobs are looked at, at least, where some are refused."""
@@ -168,9 +166,10 @@ class ClaimStore:
         own: dict[str, Any] = {"pool_id": self._pool_id}
         names = {"ids": [run.job.id for run in runs], "locked_ats": [run.job.locked_at for run in runs]}
         jobs = await self._connection.fetch(orphaned_locks.find_orphaned_jobs(self._schema), own | names)
-        heeding = await is_there(self._connection, self._schema, RETIREMENTS)
+        heeding = await has_retirements(self._connection, self._schema)
         are_jobs_free = await self._release(
             orphaned_locks.release_jobs(self._schema, heeding_retirements=heeding),
+            "job",
             [row["id"] for row in jobs],
             own | {"spent_ids": list(spent_ids)},
         )
@@ -178,21 +177,20 @@ class ClaimStore:
         find_queues = orphaned_locks.find_orphaned_queues(self._schema)
         queues = await self._connection.fetch(find_queues, own | {"ids": queue_ids})
         are_queues_free = await self._release(
-            orphaned_locks.release_queues(self._schema), [row["id"] for row in queues], own
+            orphaned_locks.release_queues(self._schema), "queue", [row["id"] for row in queues], own
         )
         self._claim_is_unanswered &= not (all_claims_ended and are_jobs_free)
         return all_claims_ended and are_jobs_free and are_queues_free
 
-    async def _release(self, statement: ClauseElement, ids: Sequence[int], parameters: dict[str, Any]) -> bool:
+    async def _release(self, statement: ClauseElement, what: str, ids: list[int], parameters: dict[str, Any]) -> bool:
         """Unlock these, one by one where the server refuses; False where some of them stay locked."""
         if not ids:
             return True
-        try:
-            return len(await self._connection.fetch(statement, {**parameters, "ids": ids})) == len(ids)
-        except asyncpg.PostgresError as refusal:
-            if not is_answer(refusal):
-                raise
-            if len(ids) == 1:
-                log.debug("a lock of what is no longer known stays: %s", error_text(refusal))
-                return False
-        return all([await self._release(statement, [one], parameters) for one in ids])
+        freed = await unlock_around_refusals(
+            self._connection,
+            statement,
+            parameters | {"ids": ids},
+            ((f"{what} {one}, which no run has,", parameters | {"ids": [one]}) for one in ids),
+            level=logging.DEBUG,
+        )
+        return len(freed) == len(ids)

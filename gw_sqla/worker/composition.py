@@ -43,9 +43,11 @@ from gw_sqla.worker.orphaned_locks import OrphanedLocks
 from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
+from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.slots import Slots
 from gw_sqla.worker.stop_request import StopRequest
+from gw_sqla.worker.sweeps import Sweeps
 
 __all__ = ["Parts", "compose"]
 
@@ -64,6 +66,7 @@ class Parts:
     claimer: Claimer
     orphaned_locks: OrphanedLocks
     heartbeat: Heartbeat
+    sweeps: Sweeps
     recovery: Recovery
     listener: Listener | SchemaWatch
     cron: CronScheduler | None
@@ -81,7 +84,9 @@ def compose(
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
     claim_store = _claim_store(engine, settings, pool_id)
     outcome_store = OutcomeStore(engine, settings.schema, pool_id, claim_store, pooled=settings.transaction_pooler)
-    registration = _registration(engine, tasks, settings, pool_id)
+    rust = RustWorkers(settings.schema)
+    registration = _registration(engine, tasks, settings, pool_id, rust)
+    sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
     workplace = Workplace(engine, repository, pool_id, stop.requested)
     processes = ProcessPool()
@@ -139,7 +144,8 @@ def compose(
         claimer=claimer,
         orphaned_locks=orphaned_locks,
         heartbeat=heartbeat,
-        recovery=_recovery(registration, settings, demand),
+        sweeps=sweeps,
+        recovery=_recovery(sweeps, settings, demand),
         listener=_listener(engine, settings, demand, stop),
         cron=_cron(engine, settings, cron_items),
     )
@@ -159,21 +165,22 @@ def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) ->
 
 
 def _registration(
-    engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, pool_id: str
+    engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, pool_id: str, rust: RustWorkers
 ) -> Registration:
     return Registration(
         engine,
         settings.schema,
         pool_id,
+        rust,
         threshold=settings.heartbeat_threshold,
         metadata=worker_facts(settings.concurrency, tasks),
         pooled=settings.transaction_pooler,
     )
 
 
-def _recovery(registration: Registration, settings: RunnerSettings, demand: Demand) -> Recovery:
+def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand) -> Recovery:
     return Recovery(
-        registration,
+        sweeps,
         interval=settings.sweep_interval,
         delay=settings.recovery_delay,
         on_unlocked=demand.jobs_may_be_due,

@@ -21,7 +21,7 @@ from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import outcomes
 from gw_sqla.worker.claim_store import ClaimStore
-from gw_sqla.worker.rust_tables import RETIREMENTS, is_there
+from gw_sqla.worker.rust_tables import has_retirements
 
 __all__ = ["NOTHING_UNWRITTEN", "OutcomeStore", "Unwritten"]
 
@@ -105,7 +105,7 @@ class OutcomeStore:
         """Return the jobs of runs that were not begun."""
         statement = outcomes.give_back(
             self._schema,
-            heeding_retirements=await is_there(self._connection, self._schema, RETIREMENTS),
+            heeding_retirements=await has_retirements(self._connection, self._schema),
             around_locks=around_locks,
         )
         return await self._write(statement, runs, {"keys": [run.job.key for run in runs]})

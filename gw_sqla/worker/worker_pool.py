@@ -90,6 +90,7 @@ class WorkerPool:
         finally:
             has_released = await parts.orphaned_locks.release_at_end()
             await parts.heartbeat.end(holds_nothing=has_released and not parts.known.holding())
+            await parts.sweeps.close()
             await parts.claim_store.close()
             await parts.outcome_store.close()
         if stop.for_migration:

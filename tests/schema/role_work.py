@@ -20,6 +20,8 @@ from gw_sqla.statements.outcomes import complete_by_handler
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.registration import Registration
+from gw_sqla.worker.rust_tables import RustWorkers
+from gw_sqla.worker.sweeps import Sweeps
 from tests.support.pools import register, take_all
 
 __all__ = ["WORK"]
@@ -97,10 +99,13 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     """A worker's statements: jobs run to each end, cron, heartbeats, recovery; its handlers add jobs."""
     claims = ClaimStore(engine, "graphile_worker", "pool-own")
     store = OutcomeStore(engine, "graphile_worker", "pool-own", claims)
-    pool = Registration(engine, "graphile_worker", "pool-own", threshold=timedelta(minutes=1), metadata="{}")
+    rust = RustWorkers("graphile_worker")
+    pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
+    sweeps = Sweeps(engine, "graphile_worker", rust)
     known = KnownCrontabs(engine, "graphile_worker")
     try:
-        await recover(pool, sessions)
+        await pool.register()
+        await recover(sweeps, sessions)
         await run_jobs(engine, claims, store, sessions)
         assert await known.make_known(["item"], datetime.now(UTC)) == {}
         assert set(await known.make_known(["item"], datetime.now(UTC))) == {"item"}
@@ -116,21 +121,21 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
         await claims.close()
         await store.close()
         await pool.close()
+        await sweeps.close()
         await known.disconnect()
 
 
-async def recover(pool: Registration, sessions: Sessions) -> None:
-    """Register, and free what the dead have left."""
-    await pool.register()
+async def recover(sweeps: Sweeps, sessions: Sessions) -> None:
+    """Free what the dead have left."""
     async with sessions.begin() as session:
         await repo.add_job(session, "own", queue_name="dead")
     await take_all(sessions, "pool-dead")
     await register(sessions, "pool-dead", silent_for=LONG_AGO)
-    assert [len(recovered.job_ids) for recovered in await pool.recover(timedelta(0))] == [1]
+    assert [len(recovered.job_ids) for recovered in await sweeps.recover(timedelta(0))] == [1]
     await take_all(sessions, "pool-unknown", held_for=LONG_AGO)
-    unlocked = await pool.unlock_stale()
+    unlocked = await sweeps.unlock_stale()
     assert (unlocked.jobs, unlocked.queues) == (1, 1)
-    assert await pool.unknown_tasks(timedelta(0)) == {"own": 1}
+    assert await sweeps.unknown_tasks(timedelta(0)) == {"own": 1}
 
 
 async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, sessions: Sessions) -> None:
