@@ -1,11 +1,12 @@
 """What a worker pool is made of, and who knows whom.
 
-    listener, cron, recovery -> demand -> claimer -> slots (local queue) -> finisher -> store
+    listener, cron, recovery -> demand -> claimer -> slots (local queue) -> finisher -> outcome store
                                              |         |                       |
                                              +---- known runs, lease ----------+
-                                                       |
-                                                   heartbeat
+                                             |         |
+          claim store <- orphaned locks -----+     heartbeat -> registration        recovery -> sweeps
 
+The finisher says when a lost lock may have left orphaned ones, the claimer releases them.
 Each part is given what it may use, and nothing else; what they say to each other are the calls named here.
 """
 
