@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.sql.type_api import TypeEngine
 
+from gw_sqla.statements.fragments import ATTEMPT_BACK, RETIRED, UNLOCK
 from gw_sqla.statements.quoting import (
     BIGINTS,
     BOOLEANS,
@@ -80,7 +81,7 @@ runs as (
 
 _UNLOCKED = f"""unlocked as (
   update __schema__._private_job_queues q
-  set locked_at = null, locked_by = null
+  set {UNLOCK}
   from runs r
   where {_QUEUE_FENCED} and r.id in (select id from written)
 )
@@ -92,10 +93,6 @@ select r.id, true
 from named r
 join __schema__._private_jobs j on {_FENCED}
 where r.id not in (select id from runs)"""
-
-ATTEMPT_BACK = "greatest(0, j.attempts - 1)"
-
-RETIRED = "exists (select from __schema__._private_job_retirements retired where retired.id = j.id)"
 
 
 def _write(
@@ -188,8 +185,7 @@ def fail(schema: str, *, around_locks: bool = False) -> TextualSelect:
         + coalesce(r.delay, pg_catalog.exp(least(j.attempts, 10))) * interval '1 second',
       attempts = case when r.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
       payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
-      locked_at = null,
-      locked_by = null
+      {UNLOCK}
   from runs r
   where {_FENCED}""",
         around_locks=around_locks,
@@ -213,7 +209,7 @@ def give_back(schema: str, *, heeding_retirements: bool, around_locks: bool = Fa
     return _write(
         schema,
         f"""update __schema__._private_jobs j
-  set attempts = case when {as_claimed} then {ATTEMPT_BACK} else j.attempts end, locked_at = null, locked_by = null
+  set attempts = case when {as_claimed} then {ATTEMPT_BACK} else j.attempts end, {UNLOCK}
   from runs r
   where {_FENCED}""",
         around_locks=around_locks,

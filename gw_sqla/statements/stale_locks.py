@@ -1,4 +1,4 @@
-"""Locks that nobody has let go for 4 hours: found first, and unlocked then, so that no row holds up another."""
+"""Locks that nobody has released for 4 hours: found first, and unlocked then, so that no row holds up another."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import lru_cache
 from sqlalchemy import BigInteger, Boolean
 from sqlalchemy.sql.selectable import TextualSelect
 
+from gw_sqla.statements.fragments import UNLOCK
 from gw_sqla.statements.quoting import BIGINTS, INTEGERS, TEXT, statement
-from gw_sqla.statements.workers import UNLOCK
 
 __all__ = ["find_stale", "unlock_stale"]
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from sqlalchemy import Boolean, Integer, Interval
 from sqlalchemy.sql.selectable import TextualSelect
 
+from gw_sqla.statements.fragments import UNLOCK
 from gw_sqla.statements.quoting import BIGINTS, TEXT, TEXTS, statement
 
 __all__ = [
@@ -29,8 +30,6 @@ __all__ = [
 ]
 
 _DEAD = "w.last_heartbeat_at + w.heartbeat_threshold < pg_catalog.now()"
-
-UNLOCK = "locked_at = null, locked_by = null"
 
 
 @lru_cache
@@ -119,20 +118,15 @@ select pool_id from ours""",
 
 @lru_cache
 def find_dead(schema: str) -> TextualSelect:
-    """Select the dead pools, each with the ids of the jobs it has; what a sweep costs when there is none.
-
-    ``beside_rust``: whether ``rust_table`` is there.
-    """
+    """Select the dead pools, each with the ids of the jobs it has; what a sweep costs when there is none."""
     return statement(
         f"""select
   w.pool_id,
-  array(select j.id from __schema__._private_jobs j where j.locked_by = w.pool_id) as job_ids,
-  pg_catalog.to_regclass(:rust_table) is not null as beside_rust
+  array(select j.id from __schema__._private_jobs j where j.locked_by = w.pool_id) as job_ids
 from __schema__._private_sqla_workers w
 where {_DEAD}""",
         schema,
-        rust_table=TEXT,
-    ).columns(pool_id=TEXT, job_ids=BIGINTS, beside_rust=Boolean)
+    ).columns(pool_id=TEXT, job_ids=BIGINTS)
 
 
 @lru_cache

@@ -23,13 +23,7 @@ class Demand:
 
     def __init__(self) -> None:
         self.may_have_more = True
-        self.may_have_leftovers = False
         self._wake = anyio.Event()
-
-    def locks_may_be_left(self) -> None:
-        """Let go soon of what the pool has locked and no run of its own names: one of them has lost its lock."""
-        self.may_have_leftovers = True
-        self.jobs_may_be_due()
 
     def jobs_may_be_due(self) -> None:
         """Claim soon: something says that there are jobs."""

@@ -11,23 +11,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from time import monotonic
 from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
-from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements.claim import MOST_BYTES
 from gw_sqla.worker.claim_cursor import ClaimCursor
 from gw_sqla.worker.claim_demand import Demand
+from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
+from gw_sqla.worker.orphaned_locks import OrphanedLocks
 from gw_sqla.worker.slots import Slots
-from gw_sqla.worker.store import Store
 
 __all__ = ["Claimer"]
 
@@ -36,7 +35,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _END_SECONDS = 5
-_LOOK_AGAIN_SECONDS = 1.0
 
 
 class Claimer:
@@ -44,11 +42,12 @@ class Claimer:
 
     def __init__(
         self,
-        store: Store,
+        store: ClaimStore,
         demand: Demand,
         slots: Slots,
         finisher: Finisher,
         known: KnownRuns,
+        orphaned_locks: OrphanedLocks,
         *,
         task_identifiers: Sequence[str],
         forbidden_flags: Sequence[str],
@@ -60,12 +59,12 @@ class Claimer:
         self._slots = slots
         self._finisher = finisher
         self._known = known
+        self._orphaned_locks = orphaned_locks
         self._task_identifiers = list(task_identifiers)
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
         self._lease = lease
         self._cursor = ClaimCursor()
-        self._let_go_at = 0.0
         self._answered = anyio.Event()
         self._answered.set()
         self._outage = Outage("claiming jobs")
@@ -76,19 +75,19 @@ class Claimer:
             if self._demand.may_have_more and self._wanted() > 0:
                 await self._claim()
                 continue
-            if self._demand.may_have_leftovers:
-                await self._run_or_back_off(self._let_go)
+            if self._orphaned_locks.may_exist:
+                await self._run_or_back_off(self._orphaned_locks.release)
                 if self._demand.may_have_more and self._wanted() > 0:  # since then
                     continue
-            with anyio.move_on_after(self._seconds_to_next_look()) as poll:
+            with anyio.move_on_after(min(self._poll_seconds, self._orphaned_locks.seconds_to_next)) as poll:
                 await self._demand.wait()
             if poll.cancelled_caught:
                 self._demand.may_have_more = True
 
-    async def be_cut_off(self) -> None:
+    async def cut_off_late_claim(self) -> None:
         """Wait to be cancelled; then a claim in flight has some seconds still, before its connection is cut off.
 
-        What it may have locked is let go of by the next connection.
+        What it may have locked is released over the next connection.
         """
         try:
             await anyio.sleep_forever()
@@ -98,7 +97,7 @@ class Claimer:
             if patience.cancelled_caught:
                 log.warning("a claim was not answered for %g s while the worker stops: it is cut off", _END_SECONDS)
                 with anyio.CancelScope(shield=True):
-                    await self._store.cut_off_claim()
+                    await self._store.cut_off()
 
     async def drain(self) -> None:
         """Claim until nothing is ready and nothing is running or unwritten."""
@@ -112,19 +111,6 @@ class Claimer:
             if not runs and self._known:
                 self._demand.may_have_more = True  # whatever ends next is a reason to look again
                 await self._demand.wait()
-
-    async def end(self) -> bool:
-        """Let go of what the pool has locked and no run of its own names; False where that is not known to be done.
-
-        Shielded, and not longer than some seconds.
-        """
-        with anyio.move_on_after(_END_SECONDS, shield=True):
-            try:
-                self._let_go_at = 0.0
-                await self._let_go()
-            except DATABASE_FAULTS as fault:
-                log.debug("returning what may have been claimed: %s", error_text(fault))
-        return not self._demand.may_have_leftovers
 
     def _wanted(self) -> int:
         return 0 if self._finisher.is_behind else self._slots.wanted()
@@ -161,10 +147,10 @@ class Claimer:
         """Ask for jobs and give them to the slots.
 
         Shielded; the line bounds its time. asyncio's own cancellation, which no shield stops, may lose the
-        answer, as a fault may: what was locked is let go of before the next claim, and at the end.
+        answer, as a fault may: what was locked is released before the next claim, or at the end.
         """
-        if self._demand.may_have_leftovers:
-            await self._let_go()
+        if self._orphaned_locks.may_exist:
+            await self._orphaned_locks.release()
         with anyio.CancelScope(shield=True):
             self._answered = anyio.Event()
             try:
@@ -172,33 +158,13 @@ class Claimer:
                     self._task_identifiers, wanted, self._forbidden_flags, self._cursor.begin()
                 )
             except BaseException:
-                self._demand.may_have_leftovers = True
+                self._orphaned_locks.may_exist = True
                 raise
             finally:
                 self._answered.set()
             self._slots.give(runs)
             return runs
         raise AssertionError("nothing cancels this scope")
-
-    async def _let_go(self) -> None:
-        """Unlock what the pool holds and does not know. What others' transactions hold is tried again, later."""
-        if monotonic() < self._let_go_at:
-            return
-        self._demand.may_have_leftovers = False  # what comes from now on is for the next time
-        is_done = False
-        try:
-            spent = set(self._known.spent_ids)
-            is_done = await self._store.let_go(self._known.holding(), spent)
-            if is_done:
-                self._known.spent_ids -= spent
-        finally:
-            self._demand.may_have_leftovers |= not is_done
-        self._let_go_at = monotonic() + (0 if is_done else _LOOK_AGAIN_SECONDS)
-
-    def _seconds_to_next_look(self) -> float:
-        if not self._demand.may_have_leftovers:
-            return self._poll_seconds
-        return max(0.0, min(self._poll_seconds, self._let_go_at - monotonic()))
 
 
 def _have_many_bytes(runs: Sequence[Run]) -> bool:

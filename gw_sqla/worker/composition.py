@@ -1,11 +1,12 @@
 """What a worker pool is made of, and who knows whom.
 
-    listener, cron, recovery -> demand -> claimer -> slots (local queue) -> finisher -> store
+    listener, cron, recovery -> demand -> claimer -> slots (local queue) -> finisher -> outcome store
                                              |         |                       |
                                              +---- known runs, lease ----------+
-                                                       |
-                                                   heartbeat
+                                             |         |
+          claim store <- orphaned locks -----+     heartbeat -> registration        recovery -> sweeps
 
+The finisher says when a lost lock may have left orphaned ones, the claimer releases them.
 Each part is given what it may use, and nothing else; what they say to each other are the calls named here.
 """
 
@@ -30,6 +31,7 @@ from gw_sqla.repository import JobRepository
 from gw_sqla.schema.supported_revisions import LEDGER_ID
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.claim_demand import Demand
+from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
@@ -38,12 +40,15 @@ from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.local_queue import LocalQueue
+from gw_sqla.worker.orphaned_locks import OrphanedLocks
+from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
+from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.slots import Slots
 from gw_sqla.worker.stop_request import StopRequest
-from gw_sqla.worker.store import Store
+from gw_sqla.worker.sweeps import Sweeps
 
 __all__ = ["Parts", "compose"]
 
@@ -52,14 +57,17 @@ __all__ = ["Parts", "compose"]
 class Parts:
     """The parts of one run of a runner."""
 
-    store: Store
+    claim_store: ClaimStore
+    outcome_store: OutcomeStore
     known: KnownRuns
     workplace: Workplace
     processes: ProcessPool
     finisher: Finisher
     slots: Slots
     claimer: Claimer
+    orphaned_locks: OrphanedLocks
     heartbeat: Heartbeat
+    sweeps: Sweeps
     recovery: Recovery
     listener: Listener | SchemaWatch
     cron: CronScheduler | None
@@ -75,21 +83,25 @@ def compose(
     stop: StopRequest,
 ) -> Parts:
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
-    store = _store(engine, settings, pool_id)
-    registration = _registration(engine, tasks, settings, pool_id)
+    claim_store = _claim_store(engine, settings, pool_id)
+    outcome_store = OutcomeStore(engine, settings.schema, pool_id, claim_store, pooled=settings.transaction_pooler)
+    rust = RustWorkers(settings.schema)
+    registration = _registration(engine, tasks, settings, pool_id, rust)
+    sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
     workplace = Workplace(engine, repository, pool_id, stop.requested)
     processes = ProcessPool()
     executor = Executor(tasks, workplace, processes, observers, settings.concurrency)
     lease, demand = Lease(), Demand()
     known = KnownRuns()
+    orphaned_locks = OrphanedLocks(claim_store, known, wake_claimer=demand.jobs_may_be_due)
     finisher = Finisher(
-        store,
+        outcome_store,
         known,
         observers,
         most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
         on_written=demand.outcomes_written,
-        on_lost=demand.locks_may_be_left,
+        on_lost=orphaned_locks.release_soon,
     )
     slots = Slots(
         settings.concurrency,
@@ -103,11 +115,12 @@ def compose(
         stopping=stop.requested,
     )
     claimer = Claimer(
-        store,
+        claim_store,
         demand,
         slots,
         finisher,
         known,
+        orphaned_locks,
         task_identifiers=list(tasks),
         forbidden_flags=settings.forbidden_flags,
         poll_interval=settings.poll_interval,
@@ -122,23 +135,26 @@ def compose(
         threshold=settings.heartbeat_threshold,
     )
     return Parts(
-        store=store,
+        claim_store=claim_store,
+        outcome_store=outcome_store,
         known=known,
         workplace=workplace,
         processes=processes,
         finisher=finisher,
         slots=slots,
         claimer=claimer,
+        orphaned_locks=orphaned_locks,
         heartbeat=heartbeat,
-        recovery=_recovery(registration, settings, demand),
+        sweeps=sweeps,
+        recovery=_recovery(sweeps, settings, demand),
         listener=_listener(engine, settings, demand, stop),
         cron=_cron(engine, settings, cron_items),
     )
 
 
-def _store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> Store:
+def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
     clock = _local_time if settings.use_local_time else None
-    return Store(
+    return ClaimStore(
         engine,
         settings.schema,
         pool_id,
@@ -150,21 +166,22 @@ def _store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> Store
 
 
 def _registration(
-    engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, pool_id: str
+    engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, pool_id: str, rust: RustWorkers
 ) -> Registration:
     return Registration(
         engine,
         settings.schema,
         pool_id,
+        rust,
         threshold=settings.heartbeat_threshold,
         metadata=worker_facts(settings.concurrency, tasks),
         pooled=settings.transaction_pooler,
     )
 
 
-def _recovery(registration: Registration, settings: RunnerSettings, demand: Demand) -> Recovery:
+def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand) -> Recovery:
     return Recovery(
-        registration,
+        sweeps,
         interval=settings.sweep_interval,
         delay=settings.recovery_delay,
         on_unlocked=demand.jobs_may_be_due,

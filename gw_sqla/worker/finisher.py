@@ -19,8 +19,8 @@ from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.worker.known_runs import KnownRuns
+from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.outcome_writer import OutcomeWriter, Settled
-from gw_sqla.worker.store import Store
 
 __all__ = ["Finisher"]
 
@@ -40,7 +40,7 @@ class Finisher:
 
     def __init__(
         self,
-        store: Store,
+        store: OutcomeStore,
         known: KnownRuns,
         observers: Observers,
         *,
@@ -85,7 +85,7 @@ class Finisher:
     def superseded(self, run: Run) -> None:
         """Take note that its job was claimed anew: it will not be written, but where that is under way already.
 
-        Then the answer tells: the claim may have found what the write had just let go.
+        Then the answer tells: the claim may have found what the write had just unlocked.
         """
         if run not in self._writer.writing:
             if run.has_ended:

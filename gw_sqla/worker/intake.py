@@ -21,7 +21,7 @@ async def take_in(parts: Parts, stop: StopRequest, task_status: TaskStatus[None]
         intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
         intake.start_soon(parts.listener.run, name="gw_sqla listener")
         intake.start_soon(parts.claimer.run, name="gw_sqla claimer")
-        intake.start_soon(parts.claimer.be_cut_off, name="gw_sqla end of claims")
+        intake.start_soon(parts.claimer.cut_off_late_claim, name="gw_sqla end of claims")
         intake.start_soon(parts.recovery.run, name="gw_sqla recovery")
         if parts.cron is not None:
             intake.start_soon(parts.cron.run, name="gw_sqla cron")
@@ -35,7 +35,7 @@ async def take_in_once(parts: Parts, stop: StopRequest) -> None:
     async with anyio.create_task_group() as intake:
         intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
         intake.start_soon(_cancel_when_asked, stop, intake, name="gw_sqla stop")
-        intake.start_soon(parts.claimer.be_cut_off, name="gw_sqla end of claims")
+        intake.start_soon(parts.claimer.cut_off_late_claim, name="gw_sqla end of claims")
         await parts.recovery.sweep()
         intake.start_soon(parts.recovery.run, name="gw_sqla recovery")
         await parts.claimer.drain()

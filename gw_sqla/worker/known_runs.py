@@ -42,7 +42,7 @@ class KnownRuns(dict[int, Run]):
         return [run for run in self.values() if run.state is not LOST] + self.given_up
 
     def forget(self, runs: Sequence[Run]) -> None:
-        """Let go of these, unless a newer run of the same job has taken the place."""
+        """Forget these, unless a newer run of the same job has taken the place."""
         known = list(map(self.pop, map(_job_id, runs), repeat(None)))
         if known == runs:  # so it is, but when a job was claimed anew
             return
@@ -52,11 +52,11 @@ class KnownRuns(dict[int, Run]):
                 del self[run.job.id]
 
     def lose(self, runs: Sequence[Run]) -> None:
-        """Let go of these, whose locks were lost."""
+        """Forget these, whose locks were lost."""
         self.spent_ids |= {run.job.id for run in runs if not isinstance(run.outcome, Returned)}
         self.forget(runs)
 
     def give_up(self, runs: Sequence[Run]) -> None:
-        """Let go of these, but not of their locks."""
+        """Forget these, but keep their locks."""
         self.given_up.extend(runs)
         self.forget(runs)

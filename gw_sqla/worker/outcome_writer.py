@@ -27,8 +27,8 @@ import asyncpg
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage, is_answer, is_refusal, waited_for_lock
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Returned
 from gw_sqla.jobs.run import Run
+from gw_sqla.worker.outcome_store import OutcomeStore, Unwritten
 from gw_sqla.worker.put_aside import PutAside, Verdict
-from gw_sqla.worker.store import Store, Unwritten
 
 __all__ = ["OutcomeWriter", "Settled"]
 
@@ -56,7 +56,7 @@ class OutcomeWriter:
     ``writing``: the runs that the call under way is about.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: OutcomeStore) -> None:
         self._writes: dict[type, _Write] = {
             Completed: store.complete,
             Failed: store.fail,

@@ -1,4 +1,4 @@
-"""Recovery: frees the locks of dead worker pools, and those that nobody has let go for 4 hours.
+"""Recovery: frees the locks of dead worker pools, and those that nobody has released for 4 hours.
 
 Every pool sweeps; there is no leader. A sweep is one small query while all are alive, and of any number
 of sweepers one recovers a dead pool (`gw_sqla.statements.workers`). A pool that restarts after a crash
@@ -24,7 +24,7 @@ import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.error_texts.error_text import error_text
-from gw_sqla.worker.registration import Registration
+from gw_sqla.worker.sweeps import Sweeps
 
 __all__ = ["Recovery"]
 
@@ -41,14 +41,14 @@ class Recovery:
 
     def __init__(
         self,
-        registration: Registration,
+        sweeps: Sweeps,
         *,
         interval: timedelta,
         delay: timedelta,
         on_unlocked: Callable[[], None],
         look_within: float = 60,
     ) -> None:
-        self._registration = registration
+        self._sweeps = sweeps
         self._interval = interval.total_seconds()
         self._delay = delay
         self._on_unlocked = on_unlocked
@@ -74,7 +74,7 @@ class Recovery:
             await self._outage.wait(fault)
             return False
         finally:
-            await self._registration.end_sweep()
+            await self._sweeps.close()
         self._outage.over()
         return True
 
@@ -86,10 +86,10 @@ class Recovery:
         except DATABASE_FAULTS as fault:
             log.debug("looking for jobs of unknown tasks: %s", error_text(fault))
         finally:
-            await self._registration.end_sweep()
+            await self._sweeps.close()
 
     async def _say_unknown_tasks(self, waited: timedelta) -> None:
-        unknown = await self._registration.unknown_tasks(waited)
+        unknown = await self._sweeps.unknown_tasks(waited)
         if unknown:
             tasks = [f"{task} ({jobs})" for task, jobs in unknown.items()]
             log.warning(
@@ -99,7 +99,7 @@ class Recovery:
             )
 
     async def _recover_the_dead(self) -> None:
-        recovered = await self._registration.recover(self._delay)
+        recovered = await self._sweeps.recover(self._delay)
         for pool in recovered:
             log.warning(
                 "dead worker recovered: %s; its %d jobs are unlocked %s",
@@ -113,7 +113,7 @@ class Recovery:
             self._on_unlocked()
 
     async def _unlock_stale(self) -> None:
-        unlocked = await self._registration.unlock_stale()
+        unlocked = await self._sweeps.unlock_stale()
         if unlocked.owners:
             log.warning(
                 "%d jobs and %d queues were locked for over 4 hours and are unlocked; their owners: %s",

@@ -79,7 +79,7 @@ class WorkerPool:
         parts, stop = self._parts, self.stop
         bring_in = partial(take_in_once, parts, stop) if once else partial(self._stay, task_status)
         try:
-            await parts.store.register_tasks(self._tasks)
+            await parts.claim_store.register_tasks(self._tasks)
             async with (
                 parts.processes,
                 open_resources(self._tasks.values()) as parts.workplace.resources,
@@ -88,9 +88,11 @@ class WorkerPool:
                 await parts.heartbeat.begin()
                 await work_until_stopped(parts, stop, self._settings, bring_in, with_signals=with_signals)
         finally:
-            has_released = await parts.claimer.end()
+            has_released = await parts.orphaned_locks.release_at_end()
             await parts.heartbeat.end(holds_nothing=has_released and not parts.known.holding())
-            await parts.store.close()
+            await parts.sweeps.close()
+            await parts.claim_store.close()
+            await parts.outcome_store.close()
         if stop.for_migration:
             raise SchemaTooNewError(
                 self._settings.schema, "a breaking migration of the worker schema has begun; upgrade gw_sqla"

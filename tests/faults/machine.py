@@ -25,7 +25,7 @@ from tests.statements.pool import Pool
 pools = st.sampled_from(POOLS)
 ages = st.sampled_from([0, 0, 0, 1, 2])
 """Of the runs of a job by one pool: the newest, the one before it."""
-writes = st.sampled_from(["complete", "fail", "give_back", "let_go"])
+writes = st.sampled_from(["complete", "fail", "give_back", "release"])
 held_queues = st.lists(st.sampled_from(["q1", "q2"]), max_size=1)
 EVERYWHERE = range(6)
 AGE = timedelta(hours=1)
@@ -150,7 +150,7 @@ class SchemaMachine(CallsMachine):
         if what == "fail":
             self.fail(pool, places, age, final=False)
         else:
-            {"complete": self.complete, "give_back": self.give_back, "let_go": self.let_go}[what](pool, places, age)
+            {"complete": self.complete, "give_back": self.give_back, "release": self.release}[what](pool, places, age)
 
     @rule(pool=pools, places=picks, age=ages)
     def complete(self, pool: str, places: Sequence[int], age: int) -> None:
@@ -181,9 +181,9 @@ class SchemaMachine(CallsMachine):
         assert (written, self.pools[pool].busy) == self.model.give_back(runs)
 
     @rule(pool=pools, places=picks, age=ages)
-    def let_go(self, pool: str, places: Sequence[int], age: int) -> None:
+    def release(self, pool: str, places: Sequence[int], age: int) -> None:
         ids, runs = self.choose(pool, places, age)
-        assert self.loop.run(self.pools[pool].let_go(*ids)) == self.model.let_go(pool, runs)
+        assert self.loop.run(self.pools[pool].release(*ids)) == self.model.release(pool, runs)
 
     def choose(self, pool: str, places: Sequence[int], age: int) -> tuple[list[int], list[ModelRun]]:
         """Return the jobs at these places, and the pool's runs of them: the newest, or older ones.

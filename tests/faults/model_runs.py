@@ -115,7 +115,7 @@ class WorkerModel(Model):
                 job.attempts = max(0, job.attempts - 1)
         return self._finish(written), busy
 
-    def let_go(self, pool: str, runs: Sequence[ModelRun]) -> set[int]:
+    def release(self, pool: str, runs: Sequence[ModelRun]) -> set[int]:
         """The pool unlocks all but the jobs of these runs, and then the queues that it has for nothing."""
         known = {run.job_id for run in runs if (job := self.jobs.get(run.job_id)) and run.has(job.lock)}
         freed = {job.id for job in self.jobs.values() if job.lock.pool == pool and job.id not in known}

@@ -86,8 +86,10 @@ async def test_a_claim_that_the_server_ends_after_its_connection(
     then: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The worker has another by then, and has let go of what it knows: nothing may be locked in its name afterwards."""
-    monkeypatch.setattr("gw_sqla.worker.claimer._END_SECONDS", 0.5 if then == "stop" else 5)
+    """The worker has another by then, and has released what it knows of: nothing may stay locked in its name."""
+    if then == "stop":
+        for module in ("claimer", "orphaned_locks"):
+            monkeypatch.setattr(f"gw_sqla.worker.{module}._END_SECONDS", 0.5)
 
     @tasks.task("note")
     async def note() -> None: ...

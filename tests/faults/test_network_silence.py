@@ -105,6 +105,7 @@ async def test_silence_bounds_what_ends_a_handler(
         "gw_sqla.database.transaction_end.CLEAN_UP_SECONDS",
         "gw_sqla.database.worker_connection._CLOSE_SECONDS",
         "gw_sqla.worker.claimer._END_SECONDS",
+        "gw_sqla.worker.orphaned_locks._END_SECONDS",
         "gw_sqla.worker.heartbeat._DEREGISTER_SECONDS",
     ):
         monkeypatch.setattr(name, 0.2)

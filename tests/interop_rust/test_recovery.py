@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, RunnerSettings, TaskRegistry
 from gw_sqla.worker.registration import Registration
+from gw_sqla.worker.rust_tables import RustWorkers
 from tests.interop.conftest import AddJob, Fetch
 from tests.interop.peer_worker import PeerWorker
 from tests.interop_rust.conftest import Environment
@@ -91,7 +92,12 @@ async def test_a_dead_pool_of_ours_is_recovered_once(
 
     job = await add_job("pass", queue_name="q")
     dead = Registration(
-        engine, "graphile_worker", "pool-dead", threshold=timedelta(milliseconds=THRESHOLD), metadata="{}"
+        engine,
+        "graphile_worker",
+        "pool-dead",
+        RustWorkers("graphile_worker"),
+        threshold=timedelta(milliseconds=THRESHOLD),
+        metadata="{}",
     )
     await dead.register()
     await dead.beat([])

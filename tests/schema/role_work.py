@@ -17,8 +17,11 @@ from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.statements.outcomes import complete_by_handler
+from gw_sqla.worker.claim_store import ClaimStore
+from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.registration import Registration
-from gw_sqla.worker.store import Store
+from gw_sqla.worker.rust_tables import RustWorkers
+from gw_sqla.worker.sweeps import Sweeps
 from tests.support.pools import register, take_all
 
 __all__ = ["WORK"]
@@ -94,12 +97,16 @@ async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
 
 async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     """A worker's statements: jobs run to each end, cron, heartbeats, recovery; its handlers add jobs."""
-    store = Store(engine, "graphile_worker", "pool-own")
-    pool = Registration(engine, "graphile_worker", "pool-own", threshold=timedelta(minutes=1), metadata="{}")
+    claims = ClaimStore(engine, "graphile_worker", "pool-own")
+    store = OutcomeStore(engine, "graphile_worker", "pool-own", claims)
+    rust = RustWorkers("graphile_worker")
+    pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
+    sweeps = Sweeps(engine, "graphile_worker", rust)
     known = KnownCrontabs(engine, "graphile_worker")
     try:
-        await recover(pool, sessions)
-        await run_jobs(engine, store, sessions)
+        await pool.register()
+        await recover(sweeps, sessions)
+        await run_jobs(engine, claims, store, sessions)
         assert await known.make_known(["item"], datetime.now(UTC)) == {}
         assert set(await known.make_known(["item"], datetime.now(UTC))) == {"item"}
         item = CronItem("cron", "* * * * *", id="item")
@@ -111,28 +118,29 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
         async with sessions() as session:
             assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers")) == 0
     finally:
+        await claims.close()
         await store.close()
         await pool.close()
+        await sweeps.close()
         await known.disconnect()
 
 
-async def recover(pool: Registration, sessions: Sessions) -> None:
-    """Register, and free what the dead have left."""
-    await pool.register()
+async def recover(sweeps: Sweeps, sessions: Sessions) -> None:
+    """Free what the dead have left."""
     async with sessions.begin() as session:
         await repo.add_job(session, "own", queue_name="dead")
     await take_all(sessions, "pool-dead")
     await register(sessions, "pool-dead", silent_for=LONG_AGO)
-    assert [len(recovered.job_ids) for recovered in await pool.recover(timedelta(0))] == [1]
+    assert [len(recovered.job_ids) for recovered in await sweeps.recover(timedelta(0))] == [1]
     await take_all(sessions, "pool-unknown", held_for=LONG_AGO)
-    unlocked = await pool.unlock_stale()
+    unlocked = await sweeps.unlock_stale()
     assert (unlocked.jobs, unlocked.queues) == (1, 1)
-    assert await pool.unknown_tasks(timedelta(0)) == {"own": 1}
+    assert await sweeps.unknown_tasks(timedelta(0)) == {"own": 1}
 
 
-async def run_jobs(engine: AsyncEngine, store: Store, sessions: Sessions) -> None:
+async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, sessions: Sessions) -> None:
     """Complete, fail, return, lose a job each; complete another in a transaction of its handler's."""
-    await store.register_tasks(["own", "new"])
+    await claims.register_tasks(["own", "new"])
     await add(engine, sessions)
     async with sessions.begin() as session:
         await session.execute(text("delete from graphile_worker._private_jobs"))
@@ -140,14 +148,14 @@ async def run_jobs(engine: AsyncEngine, store: Store, sessions: Sessions) -> Non
     async with async_sessionmaker(engine).begin() as session:
         for queue in ("a", "b", "c", "d", "e"):
             await repo.add_job(session, "own", queue_name=queue)
-    runs = await store.claim(["own"], 5, [], FIRST)
+    runs = await claims.claim(["own"], 5, [], FIRST)
     assert len(runs) == 5
     completed, failed, returned, by_handler, left = runs
     failed.outcome = Failed(job=failed.job, message="no")
     for written in (await store.complete([completed]), await store.fail([failed]), await store.give_back([returned])):
         assert not written.lost
     assert await complete(engine, by_handler)
-    assert await store.let_go([], [])
+    assert await claims.release_orphaned([], [])
     async with sessions() as session:
         assert (
             await session.scalar(text(f"select locked_by from graphile_worker.jobs where id = {left.job.id}")) is None

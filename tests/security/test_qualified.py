@@ -41,7 +41,7 @@ def test_nothing_is_left_to_the_search_path(name: str) -> None:
 
 def test_everything_is_read() -> None:
     read = set(texts())
-    assert {"statement find_left_jobs", "statement unlock_stale", "grants worker", "function add_jobs"} <= read
+    assert {"statement find_orphaned_jobs", "statement unlock_stale", "grants worker", "function add_jobs"} <= read
     assert {
         "function sqla_complete_job",
         "schema_create.sql",

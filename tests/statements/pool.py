@@ -13,7 +13,7 @@ from sqlalchemy.sql.base import Executable
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements import leftovers, outcomes
+from gw_sqla.statements import orphaned_locks, outcomes
 from gw_sqla.statements.claim import Variant, claim
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.claim_cursor import START
@@ -79,24 +79,24 @@ class Pool:
         statement = outcomes.give_back(self.schema, heeding_retirements=False, around_locks=around_locks)
         return await self._finish(statement, ids, keys=[run.job.key for run in self._named(ids)])
 
-    async def let_go(self, *known: int) -> set[int]:
+    async def release(self, *known: int) -> set[int]:
         """Unlock all but the jobs that are given, and their queues."""
         jobs = [run.job for run in self._named(known)]
         own = {"pool_id": self.pool_id}
         self.busy = set()
         names = {"ids": [job.id for job in jobs], "locked_ats": [job.locked_at for job in jobs]}
-        freed = await self._let_go_of(
-            leftovers.find_left_jobs(self.schema),
+        freed = await self._free(
+            orphaned_locks.find_orphaned_jobs(self.schema),
             own | names,
-            leftovers.let_go_of_jobs(self.schema, heeding_retirements=False),
+            orphaned_locks.release_jobs(self.schema, heeding_retirements=False),
             own | {"spent_ids": self.spent_ids},
         )
         names = {"ids": [job.queue_id for job in jobs if job.queue_id is not None]}
-        find = leftovers.find_left_queues(self.schema)
-        await self._let_go_of(find, own | names, leftovers.let_go_of_queues(self.schema), own)
+        find = orphaned_locks.find_orphaned_queues(self.schema)
+        await self._free(find, own | names, orphaned_locks.release_queues(self.schema), own)
         return freed
 
-    async def _let_go_of(
+    async def _free(
         self, find: Executable, names: dict[str, Any], free: Executable, parameters: dict[str, Any]
     ) -> set[int]:
         found = {row.id for row in await self.connection.execute(find, names)}

@@ -69,13 +69,13 @@ async def test_the_queue_that_was_claimed_is_unlocked(pool: Pool, add: Add, db: 
 
 
 async def test_a_run_has_its_lock_whatever_the_attempts_are(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
-    """It is not let go of while it runs; afterwards its attempt stays spent, if it had begun."""
+    """Its lock is not released while it runs; afterwards its attempt stays spent, if it had begun."""
     running, begun, claimed = [await add() for _ in range(3)]
     await pool.claim()
     await pool.commit()
     await db.execute("update graphile_worker._private_jobs set attempts = 5")
     pool.spent_ids = [begun]
-    assert await pool.let_go(running) == {begun, claimed}
+    assert await pool.release(running) == {begun, claimed}
     await pool.commit()
     found = await db.fetch("select attempts, locked_by from graphile_worker._private_jobs order by id")
     assert [tuple(row) for row in found] == [(5, "pool-1"), (5, None), (4, None)]

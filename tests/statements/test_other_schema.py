@@ -33,7 +33,7 @@ async def test_every_statement_of_a_worker(engine: AsyncEngine, db: asyncpg.Conn
         assert await pool.complete(claimed[0]) == {claimed[0]}
         assert await pool.fail(claimed[1]) == {claimed[1]}
         assert await pool.give_back(claimed[2]) == {claimed[2]}
-        assert await pool.let_go() == {claimed[3]}
+        assert await pool.release() == {claimed[3]}
         await pool.commit()
         assert sorted(job.id for job in await pool.claim()) == claimed[2:]
     known = KnownCrontabs(engine, WEIRD)

@@ -12,12 +12,12 @@ from tests.statements.pool import Pool
 
 pytestmark = pytest.mark.anyio
 
-WRITES = ["complete", "complete_alike", "fail", "give_back", "let_go"]
+WRITES = ["complete", "complete_alike", "fail", "give_back", "release"]
 
 
 async def write(pool: Pool, how: str, *ids: int) -> set[int]:
     """Do one of the four writes to these jobs."""
-    written: set[int] = await getattr(pool, how)(*(() if how == "let_go" else ids))
+    written: set[int] = await getattr(pool, how)(*(() if how == "release" else ids))
     return written
 
 
@@ -98,7 +98,7 @@ async def test_complete_deletes(pool: Pool, claimed: dict[str, int], db: asyncpg
     assert claimed["mine"] not in await jobs(db)
 
 
-@pytest.mark.parametrize("how", ["give_back", "let_go"])
+@pytest.mark.parametrize("how", ["give_back", "release"])
 @pytest.mark.parametrize("attempts", [0, 4, 24])
 async def test_give_back(pool: Pool, add: Add, db: asyncpg.Connection, how: str, attempts: int) -> None:
     job_id = await add()
@@ -111,7 +111,7 @@ async def test_give_back(pool: Pool, add: Add, db: asyncpg.Connection, how: str,
     assert (await jobs(db))[job_id] == before, "updated_at and run_at stay"
 
 
-@pytest.mark.parametrize("how", ["give_back", "let_go"])
+@pytest.mark.parametrize("how", ["give_back", "release"])
 @pytest.mark.parametrize("attempts", [0, 24])
 @pytest.mark.parametrize(
     "change",
@@ -172,7 +172,7 @@ async def test_what_was_removed_or_replaced_is_written_still(
 
 
 @pytest.mark.parametrize("known", [False, True])
-async def test_let_go_of_the_queue_of_a_job_that_is_gone(
+async def test_the_queue_of_a_job_that_is_gone_is_released(
     pool: Pool, add: Add, db: asyncpg.Connection, known: bool
 ) -> None:
     """Unless its handler goes on: then the next job of the queue waits."""
@@ -180,26 +180,26 @@ async def test_let_go_of_the_queue_of_a_job_that_is_gone(
     await pool.claim()
     await pool.commit()
     await db.execute("delete from graphile_worker._private_jobs")
-    await pool.let_go(*[job_id] * known)
+    await pool.release(*[job_id] * known)
     await pool.commit()
     assert await queues(db) == {"q": "pool-1" if known else None}
 
 
-@pytest.mark.parametrize("how", ["complete", "fail", "give_back", "let_go"])
+@pytest.mark.parametrize("how", ["complete", "fail", "give_back", "release"])
 @pytest.mark.parametrize("table", ["_private_jobs", "_private_job_queues"])
 async def test_around_what_another_transaction_has_locked(
     pool: Pool, claimed: dict[str, int], db: asyncpg.Connection, how: str, table: str
 ) -> None:
     """The job and its queue are written together or not at all."""
     mine, in_queue = claimed["mine"], claimed["my queue's"]
-    arguments = {} if how == "let_go" else {"around_locks": True}
-    ids = [] if how == "let_go" else [mine, in_queue]
+    arguments = {} if how == "release" else {"around_locks": True}
+    ids = [] if how == "release" else [mine, in_queue]
     column = "id" if table == "_private_job_queues" else "job_queue_id"
     async with db.transaction():
         queue_id = await db.fetchval("select id from graphile_worker._private_job_queues where queue_name = 'q'")
         await db.execute(f"select from graphile_worker.{table} where {column} = $1 for update", queue_id)
-        if how == "let_go" and table == "_private_job_queues":
-            assert await pool.let_go() == {mine, in_queue}
+        if how == "release" and table == "_private_job_queues":
+            assert await pool.release() == {mine, in_queue}
             assert pool.busy == {queue_id}
             return
         assert await getattr(pool, how)(*ids, **arguments) == {mine}
@@ -212,8 +212,8 @@ async def test_around_what_another_transaction_has_locked(
     assert (await queues(db))["q"] is None
 
 
-async def test_let_go_keeps_what_is_known(pool: Pool, claimed: dict[str, int], db: asyncpg.Connection) -> None:
-    assert await pool.let_go(claimed["my queue's"]) == {claimed["mine"]}
+async def test_what_is_known_is_not_released(pool: Pool, claimed: dict[str, int], db: asyncpg.Connection) -> None:
+    assert await pool.release(claimed["my queue's"]) == {claimed["mine"]}
     await pool.commit()
     after = await jobs(db)
     assert (after[claimed["mine"]]["locked_by"], after[claimed["mine"]]["attempts"]) == (None, 0)

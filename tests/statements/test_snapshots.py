@@ -7,7 +7,17 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.sql.base import Executable
 
-from gw_sqla.statements import claim, crontab, job_queries, leftovers, outcomes, schema_functions, stale_locks, workers
+from gw_sqla.statements import (
+    claim,
+    crontab,
+    job_queries,
+    orphaned_locks,
+    outcomes,
+    rust_tables,
+    schema_functions,
+    stale_locks,
+    workers,
+)
 from gw_sqla.types import DEFAULT_SCHEMA, JobState
 from tests.statements.snapshot import FOLDER, check, compiled
 
@@ -36,13 +46,14 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "deregister": lambda schema: workers.deregister(schema, beside_rust=False),
     "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
     **{name: getattr(outcomes, name) for name in outcomes.__all__ if name != "give_back"},
-    **{name: getattr(leftovers, name) for name in leftovers.__all__ if name != "let_go_of_jobs"},
+    **{name: getattr(orphaned_locks, name) for name in orphaned_locks.__all__ if name != "release_jobs"},
     "complete around_locks": lambda schema: outcomes.complete(schema, around_locks=True),
     "fail around_locks": lambda schema: outcomes.fail(schema, around_locks=True),
     "give_back": lambda schema: outcomes.give_back(schema, heeding_retirements=False),
     "give_back around_locks": lambda schema: outcomes.give_back(schema, heeding_retirements=True, around_locks=True),
-    "let_go_of_jobs": lambda schema: leftovers.let_go_of_jobs(schema, heeding_retirements=False),
-    "let_go_of_jobs heeding_retirements": lambda schema: leftovers.let_go_of_jobs(schema, heeding_retirements=True),
+    "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
+    "release_jobs heeding_retirements": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=True),
+    "find_table": lambda schema: rust_tables.find_table(schema, "_private_workers"),
     **{name: getattr(schema_functions, name) for name in schema_functions.__all__},
     **{name: getattr(crontab, name) for name in crontab.__all__},
 }
@@ -56,7 +67,17 @@ def test_snapshot(name: str, kind: str) -> None:
 
 
 def test_every_builder_has_a_snapshot() -> None:
-    modules = (claim, crontab, job_queries, leftovers, outcomes, schema_functions, stale_locks, workers)
+    modules = (
+        claim,
+        crontab,
+        job_queries,
+        orphaned_locks,
+        outcomes,
+        rust_tables,
+        schema_functions,
+        stale_locks,
+        workers,
+    )
     public = {name for module in modules for name in module.__all__ if name[0].islower()}
     assert {name.split()[0] for name in BUILDERS} == public
 

@@ -1,4 +1,4 @@
-"""Jobs of priority 7 that the database does not let go: a trigger of the user's refuses it."""
+"""Jobs of priority 7 whose locks the database does not release: a trigger of the user's refuses it."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import AsyncSession, async_sessionmaker
 from gw_sqla.worker import registration
 from gw_sqla.worker.registration import Registration
+from gw_sqla.worker.rust_tables import RustWorkers
+from gw_sqla.worker.sweeps import Sweeps
 from tests.support.pools import locks, register, registered, take_all
 from tests.worker.conftest import AddJob
 from tests.worker.test_heartbeat import RUST
@@ -49,15 +51,18 @@ async def rust_table(
 
 
 @asynccontextmanager
-async def a_sweeper(engine: AsyncEngine) -> AsyncIterator[Registration]:
-    """A registered pool that has beaten once."""
-    sweeper = Registration(engine, "graphile_worker", "pool-sweeper", threshold=timedelta(minutes=1), metadata="{}")
+async def a_pool(engine: AsyncEngine) -> AsyncIterator[tuple[Registration, Sweeps]]:
+    """A registered pool that has beaten once, and its sweeps."""
+    rust = RustWorkers("graphile_worker")
+    pool = Registration(engine, "graphile_worker", "pool-sweeper", rust, threshold=timedelta(minutes=1), metadata="{}")
+    sweeps = Sweeps(engine, "graphile_worker", rust)
     try:
-        await sweeper.register()
-        await sweeper.beat([])
-        yield sweeper
+        await pool.register()
+        await pool.beat([])
+        yield pool, sweeps
     finally:
-        await sweeper.close()
+        await pool.close()
+        await sweeps.close()
 
 
 async def rust_workers(sessions: Sessions) -> list[str]:
@@ -73,9 +78,9 @@ async def test_a_recovered_pool_leaves_no_row_and_who_beats_there_keeps_old_lock
         await take_all(sessions, owner, held_for=FIVE_HOURS)
     await register(sessions, "pool-dead", silent_for=LONG_AGO)
     there = {"rust-alive": JUST_NOW, "rust-dead": FIVE_HOURS, "pool-dead": LONG_AGO}
-    async with rust_table(sessions, silent_for=there), a_sweeper(engine) as sweeper:
-        await sweeper.recover(timedelta(0))
-        assert (await sweeper.unlock_stale()).owners == ["rust-dead"]
+    async with rust_table(sessions, silent_for=there), a_pool(engine) as (_, sweeps):
+        await sweeps.recover(timedelta(0))
+        assert (await sweeps.unlock_stale()).owners == ["rust-dead"]
         assert await rust_workers(sessions) == ["pool-sweeper", "rust-alive", "rust-dead"]
 
 
@@ -83,7 +88,7 @@ async def test_a_pool_that_was_taken_for_dead_leaves_no_row_before_it_is_registe
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     """It may die before it is, and nobody would recover it then."""
-    async with rust_table(sessions), a_sweeper(engine) as pool:
+    async with rust_table(sessions), a_pool(engine) as (pool, _):
         for table in ("_private_sqla_workers", "_private_workers"):  # as a sweep does it
             async with sessions.begin() as session:
                 await session.execute(text(f"delete from graphile_worker.{table}"))
@@ -107,8 +112,8 @@ async def test_a_table_that_refuses_us_holds_up_no_recovery(
     await add_job("note", queue_name="q")
     await register(sessions, "pool-dead", silent_for=LONG_AGO)
     await take_all(sessions, "pool-dead")
-    async with rust_table(sessions, made), a_sweeper(engine) as sweeper:
-        [recovered] = await sweeper.recover(timedelta(0))
+    async with rust_table(sessions, made), a_pool(engine) as (_, sweeps):
+        [recovered] = await sweeps.recover(timedelta(0))
         assert len(recovered.job_ids) == 1
         assert await locks(sessions) == (0, 0)
         assert await registered(sessions) == ["pool-sweeper"]
@@ -125,17 +130,17 @@ async def test_a_table_that_refuses_us_holds_up_no_unlocking(
     """Whom it shows to be alive keeps its locks, though we cannot beat there; what cannot be read spares nobody."""
     await add_job("note")
     await take_all(sessions, "rust-alive", held_for=FIVE_HOURS)
-    async with rust_table(sessions, made, {"rust-alive": JUST_NOW}), a_sweeper(engine) as sweeper:
+    async with rust_table(sessions, made, {"rust-alive": JUST_NOW}), a_pool(engine) as (pool, sweeps):
         for _ in range(1, beats):
-            await sweeper.beat([])
-        assert (await sweeper.unlock_stale()).owners == ([] if spared else ["rust-alive"])
+            await pool.beat([])
+        assert (await sweeps.unlock_stale()).owners == ([] if spared else ["rust-alive"])
 
 
 async def test_a_table_that_somebody_has_locked_costs_no_heartbeat(
     engine: AsyncEngine, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registration, "_SETTINGS", "set lock_timeout = '100ms'; set statement_timeout = '30s'")
-    async with rust_table(sessions), a_sweeper(engine) as pool:
+    async with rust_table(sessions), a_pool(engine) as (pool, _):
         async with sessions.begin() as session:
             await session.execute(text("delete from graphile_worker._private_workers"))
             await session.execute(text("lock table graphile_worker._private_workers in access exclusive mode"))

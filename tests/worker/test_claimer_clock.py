@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import RunCounts, Runner, RunnerSettings, TaskRegistry
 from gw_sqla.worker.claim_cursor import START
-from gw_sqla.worker.store import Store
+from gw_sqla.worker.claim_store import ClaimStore
 from tests.worker.conftest import AddJob
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ async def test_a_wrong_clock_matters_only_if_it_is_used(
     await add_job("note")
     await add_job("note", run_at=datetime.now(UTC) + timedelta(minutes=30))
     clock = None if wrong_by is None else lambda: datetime.now(UTC) + wrong_by
-    store = Store(engine, "graphile_worker", "pool-1", clock=clock)
+    store = ClaimStore(engine, "graphile_worker", "pool-1", clock=clock)
     assert len(await store.claim(["note"], 10, [], START)) == due
     await store.close()
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.claim_cursor import START
-from gw_sqla.worker.store import Store
+from gw_sqla.worker.claim_store import ClaimStore
 from tests.support.pools import locks, registered
 from tests.worker.conftest import AddJob
 
@@ -33,13 +33,13 @@ def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 def places(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ids after which claims look for jobs."""
     places = []
-    claim = Store.claim
+    claim = ClaimStore.claim
 
-    async def noted(store: Store, *arguments: Any) -> list[Run]:
+    async def noted(store: ClaimStore, *arguments: Any) -> list[Run]:
         places.append(arguments[-1].id)
         return await claim(store, *arguments)
 
-    monkeypatch.setattr(Store, "claim", noted)
+    monkeypatch.setattr(ClaimStore, "claim", noted)
     return places
 
 
@@ -73,9 +73,9 @@ async def test_it_is_run_while_another_job_goes_on(
     """The last claim after the cursor finds nothing, and nobody wakes the claimer after it."""
     urgent_ran = anyio.Event()
     added: list[str] = []
-    claim = Store.claim
+    claim = ClaimStore.claim
 
-    async def late(store: Store, *arguments: Any) -> list[Run]:
+    async def late(store: ClaimStore, *arguments: Any) -> list[Run]:
         jobs = await claim(store, *arguments)
         if not jobs and arguments[-1] is not START and not added:
             added.append("urgent")
@@ -83,7 +83,7 @@ async def test_it_is_run_while_another_job_goes_on(
             await anyio.wait_all_tasks_blocked()
         return jobs
 
-    monkeypatch.setattr(Store, "claim", late)
+    monkeypatch.setattr(ClaimStore, "claim", late)
 
     @tasks.task("long")
     async def long() -> None:
@@ -110,15 +110,15 @@ async def test_asyncios_own_cancellation_forgets_no_claim(
 ) -> None:
     """No shield stops it: it comes when the claim is committed, and its answer has not been read."""
     committed = anyio.Event()
-    claim = Store.claim
+    claim = ClaimStore.claim
 
-    async def unanswered(store: Store, *arguments: Any) -> list[Run]:
+    async def unanswered(store: ClaimStore, *arguments: Any) -> list[Run]:
         await claim(store, *arguments)
         committed.set()
         await anyio.sleep_forever()
         raise AssertionError
 
-    monkeypatch.setattr(Store, "claim", unanswered)
+    monkeypatch.setattr(ClaimStore, "claim", unanswered)
 
     @tasks.task("note")
     async def note() -> None: ...

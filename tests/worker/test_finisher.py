@@ -15,10 +15,11 @@ from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
+from gw_sqla.worker.outcome_store import OutcomeStore, Unwritten
 from gw_sqla.worker.put_aside import UNWRITABLE
-from gw_sqla.worker.store import Store, Unwritten
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
 
@@ -32,8 +33,9 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
 ) -> None:
     for number in range(3):
         await add_job("note", number)
-    store = Store(engine, "graphile_worker", "pool-test")
-    runs = await store.claim(["note"], 3, [], START)
+    claims = ClaimStore(engine, "graphile_worker", "pool-test")
+    store = OutcomeStore(engine, "graphile_worker", "pool-test", claims)
+    runs = await claims.claim(["note"], 3, [], START)
     finisher = Finisher(
         store, KnownRuns(), Observers([recorder]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
     )
@@ -44,6 +46,7 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
         finisher.add(run)
     finisher.close(30)
     await finisher.run()
+    await claims.close()
     await store.close()
     async with sessions() as session:
         errors = [job.last_error or "" for job in await repo.list_jobs(session)]
@@ -53,7 +56,7 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
     assert (finisher.failed, len(recorder.failed)) == (3, 3)
 
 
-class SlowlyAnswered(Store):
+class SlowlyAnswered(OutcomeStore):
     """Its answers about failures come when ``go_on`` is set; they are written long before."""
 
     written: anyio.Event
@@ -70,14 +73,15 @@ class SlowlyAnswered(Store):
 async def test_a_job_that_is_claimed_anew_while_its_older_run_is_written(
     engine: AsyncEngine, sessions: Sessions, recorder: Recorder, add_job: AddJob, is_written: bool
 ) -> None:
-    """What the write says is said of the older run, and once: the claim found what the write had let go, or did not."""
+    """What the write says is said of the older run, and once: it had unlocked what the claim found, or it had not."""
     await add_job("note")
-    store = SlowlyAnswered(engine, "graphile_worker", "pool-test")
+    claims = ClaimStore(engine, "graphile_worker", "pool-test")
+    store = SlowlyAnswered(engine, "graphile_worker", "pool-test", claims)
     store.written, store.go_on = anyio.Event(), anyio.Event()
     finisher = Finisher(
         store, KnownRuns(), Observers([recorder]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
     )
-    [run] = await store.claim(["note"], 1, [], START)
+    [run] = await claims.claim(["note"], 1, [], START)
     run.end(Failed(job=run.job, message="x", retry_after=timedelta(0)))
     if not is_written:
         async with sessions.begin() as session:
@@ -87,11 +91,12 @@ async def test_a_job_that_is_claimed_anew_while_its_older_run_is_written(
         group.start_soon(finisher.run)
         with anyio.fail_after(20):
             await store.written.wait()
-        assert len(await store.claim(["note"], 1, [], START)) == 1
+        assert len(await claims.claim(["note"], 1, [], START)) == 1
         finisher.superseded(run)
         store.go_on.set()
         finisher.close(20)
     assert (len(recorder.failed), len(recorder.lost)) == ((1, 0) if is_written else (0, 1))
+    await claims.close()
     await store.close()
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.jobs.outcomes import Completed, Failed, Returned
-from gw_sqla.worker.registration import Registration
+from gw_sqla.worker.rust_tables import RustWorkers
+from gw_sqla.worker.sweeps import Sweeps
 from tests.support.pools import locks, registered
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -45,7 +46,7 @@ async def attempts(sessions: Sessions) -> int:
 
 async def declare_dead(engine: AsyncEngine, sessions: Sessions, delay: timedelta = timedelta(0)) -> None:
     """Sweep as another worker would if no heartbeat had come for long."""
-    sweeper = Registration(engine, "graphile_worker", "pool-sweeper", threshold=timedelta(minutes=1), metadata="{}")
+    sweeper = Sweeps(engine, "graphile_worker", RustWorkers("graphile_worker"))
     async with sessions.begin() as session:
         await session.execute(
             text("update graphile_worker._private_sqla_workers set heartbeat_threshold = '-1 second'")

@@ -250,7 +250,7 @@ async def test_a_group_of_cancellations_is_one(
 async def test_a_run_that_had_not_begun_spends_no_attempt_when_it_is_lost(
     engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
 ) -> None:
-    """It goes back, and its attempts were changed: the pool lets go of what it has locked and no run of its has."""
+    """It goes back, and its attempts were changed: the pool releases what it has locked and no run of its has."""
     release = anyio.Event()
 
     @tasks.task("hold")

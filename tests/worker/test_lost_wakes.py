@@ -1,4 +1,4 @@
-"""What wakes the claimer while it lets go of locks is not forgotten."""
+"""A lost lock wakes the claimer, which releases what it has left; what wakes it meanwhile is not forgotten."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, Runner, TaskRegistry, async_sessionmaker
+from tests.support.pools import locks
 from tests.support.recorder import Recorder
 from tests.worker.conftest import ONLY_NOTIFIED, AddJob
 
@@ -67,3 +68,27 @@ async def test_a_slot_that_is_freed_meanwhile_is_given_a_job(
         go_on.set()
         async with sessions.begin() as session:
             await session.execute(text("drop function wait_for_4712 cascade"))
+
+
+async def test_what_a_lost_lock_leaves_is_released_at_once(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    """The job's attempts were changed while it ran: the write calls its lock lost, and nothing else wakes anybody."""
+    release = anyio.Event()
+
+    @tasks.task("hold")
+    async def hold() -> None:
+        await release.wait()
+
+    settings = replace(ONLY_NOTIFIED, heartbeat_interval=timedelta(hours=1), heartbeat_threshold=timedelta(hours=4))
+    async with Runner(engine, tasks, settings, observers=[recorder]):
+        await add_job(hold)
+        await recorder.until(lambda: recorder.started)
+        async with sessions.begin() as session:
+            later = "run_at = now() + interval '1 hour'"
+            await session.execute(text(f"update graphile_worker._private_jobs set attempts = attempts + 5, {later}"))
+        release.set()
+        await recorder.until(lambda: recorder.lost)
+        with anyio.fail_after(20):
+            while await locks(sessions) != (0, 0):  # noqa: ASYNC110 - of the server
+                await anyio.sleep(0.01)

@@ -15,8 +15,9 @@ from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Completed
 from gw_sqla.worker import finisher, put_aside
 from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.known_runs import KnownRuns
-from gw_sqla.worker.store import Store
+from gw_sqla.worker.outcome_store import OutcomeStore
 from tests.support.log import Log
 from tests.support.pools import locks, registered
 from tests.support.recorder import Recorder
@@ -181,7 +182,8 @@ async def test_so_many_may_wait(
     monkeypatch.setattr(finisher, "_MOST_WAITING", 3)
     for _ in range(3):
         await add_job("note", priority=7)
-    store = Store(engine, "graphile_worker", "pool-test")
+    claims = ClaimStore(engine, "graphile_worker", "pool-test")
+    store = OutcomeStore(engine, "graphile_worker", "pool-test", claims)
     finishing = finisher.Finisher(
         store, KnownRuns(), Observers([]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
     )
@@ -190,7 +192,7 @@ async def test_so_many_may_wait(
         group.start_soon(finishing.run)
         try:
             async with trigger(sessions, NOT_DELETED):
-                for run in await store.claim(["note"], 3, [], START):
+                for run in await claims.claim(["note"], 3, [], START):
                     run.end(Completed(run.job))
                     finishing.add(run)
                 await log.until(lambda: log.with_text("its outcome waits"))
@@ -201,4 +203,5 @@ async def test_so_many_may_wait(
             assert not finishing.is_behind
         finally:
             finishing.close(5)
+    await claims.close()
     await store.close()

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.worker.recovery import Recovery
-from gw_sqla.worker.registration import Recovered, Registration
+from gw_sqla.worker.rust_tables import RustWorkers
+from gw_sqla.worker.sweeps import Recovered, Sweeps
 from tests.support.pools import locks, register, registered, take_all
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -33,8 +34,8 @@ LONG_AGO = timedelta(seconds=61)
 JUST_NOW = timedelta(seconds=1)
 
 
-def a_register(engine: AsyncEngine, pool_id: str = "pool-sweeper") -> Registration:
-    return Registration(engine, "graphile_worker", pool_id, threshold=timedelta(minutes=1), metadata="{}")
+def a_sweeper(engine: AsyncEngine) -> Sweeps:
+    return Sweeps(engine, "graphile_worker", RustWorkers("graphile_worker"))
 
 
 async def test_jobs_of_a_dead_pool_are_run_by_another(
@@ -95,7 +96,7 @@ async def test_a_recovered_job_waits_and_says_why(
     await register(sessions, "pool-dead", silent_for=LONG_AGO)
     await take_all(sessions, "pool-dead")
     before = datetime.now(UTC)
-    sweeper = a_register(engine)
+    sweeper = a_sweeper(engine)
     recovered = await sweeper.recover(timedelta(minutes=5))
     await sweeper.close()
     assert recovered == [Recovered(DIED.partition(": ")[2], [again.id, last.id], [last.id])]
@@ -117,13 +118,13 @@ async def test_of_many_sweepers_one_recovers(engine: AsyncEngine, sessions: Sess
     recovered: list[Recovered] = []
     async with AsyncExitStack() as stack, anyio.create_task_group() as sweepers:
 
-        async def sweep(register: Registration) -> None:
-            recovered.extend(await register.recover(timedelta(0)))
+        async def sweep(sweeper: Sweeps) -> None:
+            recovered.extend(await sweeper.recover(timedelta(0)))
 
-        for number in range(8):
-            register_ = a_register(engine, f"pool-sweeper-{number}")
-            stack.push_async_callback(register_.close)
-            sweepers.start_soon(sweep, register_)
+        for _ in range(8):
+            sweeper = a_sweeper(engine)
+            stack.push_async_callback(sweeper.close)
+            sweepers.start_soon(sweep, sweeper)
     assert sorted(pool.what.split()[0] for pool in recovered) == sorted(f"pool-{number}" for number in range(12))
     assert sorted(len(pool.job_ids) for pool in recovered) == [1] * 12
     assert await locks(sessions) == (0, 0)
@@ -138,7 +139,7 @@ async def test_a_pool_that_beats_while_it_is_swept_is_spared(
     await take_all(sessions, "pool-slow")
     async with sessions() as beating:
         await beating.execute(text("update graphile_worker._private_sqla_workers set last_heartbeat_at = now()"))
-        sweeper = a_register(engine)
+        sweeper = a_sweeper(engine)
         assert await sweeper.recover(timedelta(0)) == []  # does not wait for the beat to be committed
         await beating.commit()
         assert await sweeper.recover(timedelta(0)) == []
@@ -161,7 +162,7 @@ async def test_owners_that_never_registered_have_four_hours(
     if is_registered:
         await register(sessions, "pool-node", silent_for=JUST_NOW)
     await take_all(sessions, "pool-node", held_for=held_for)
-    sweeper = a_register(engine)
+    sweeper = a_sweeper(engine)
     unlocked = await sweeper.unlock_stale()
     await sweeper.close()
     expected = held_for > timedelta(hours=4) and not is_registered
@@ -179,7 +180,7 @@ async def test_a_refused_row_stays_locked_alone_after_four_hours(
     for _ in range(2):
         await add_job("note")
     await take_all(sessions, "pool-node", held_for=timedelta(hours=5))
-    sweeper = a_register(engine)
+    sweeper = a_sweeper(engine)
     async with trigger(sessions, NOT_ENDED):
         unlocked = await sweeper.unlock_stale()
     assert (unlocked.owners, unlocked.jobs, unlocked.queues) == (["pool-node"], 2, 1)
@@ -195,7 +196,7 @@ async def test_stale_locks_are_looked_for_every_now_and_then(
     await add_job("note")
     await take_all(sessions, "pool-node", held_for=timedelta(hours=5))
     unlocked = anyio.Event()
-    sweeper = a_register(engine)
+    sweeper = a_sweeper(engine)
     recovery = Recovery(sweeper, interval=timedelta(0), delay=timedelta(0), on_unlocked=unlocked.set, look_within=0)
     async with anyio.create_task_group() as sweeping:
         sweeping.start_soon(recovery.run)
@@ -218,7 +219,7 @@ async def test_a_locked_row_holds_up_that_row_only(
     await register(sessions, "pool-dead-too", silent_for=LONG_AGO)
     await add_job("note")
     await take_all(sessions, "pool-dead-too")
-    sweeper = a_register(engine)
+    sweeper = a_sweeper(engine)
     column = "id" if table == "_private_jobs" else "queue_name"
     value = held.id if table == "_private_jobs" else "'held'"
     async with sessions() as session:
@@ -243,7 +244,8 @@ async def test_a_refused_row_holds_up_that_row_only(
         await add_job("note", queue_name=pool_id)
         await register(sessions, pool_id, silent_for=LONG_AGO)
         await take_all(sessions, pool_id)
-    sweeper = a_register(engine)
+    await register(sessions, "pool-dead-without-jobs", silent_for=LONG_AGO)
+    sweeper = a_sweeper(engine)
     async with trigger(sessions, NOT_ENDED.replace("audit'", f"audit' using errcode = '{code}'")):
         freed = [job_id for pool in await sweeper.recover(timedelta(0)) for job_id in pool.job_ids]
         assert (len(freed), await locks(sessions)) == (2, (1, 1))

@@ -1,4 +1,4 @@
-"""A job whose claim the database refuses, or whose lock it does not let go, stays behind alone."""
+"""A job whose claim the database refuses, or whose lock it does not release, stays behind alone."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_where_all_are_refused_it_is_an_outage(
 
 
 @pytest.mark.parametrize("code", ["P0001", "55000"])
-async def test_what_is_let_go_of_is_let_go_of_one_by_one(
+async def test_orphaned_locks_are_released_one_by_one(
     engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob, code: str
 ) -> None:
     """Both jobs lost their runs, as their attempts were changed; one of them the database does not unlock."""

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import Runner, TaskRegistry
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
+from gw_sqla.worker.rust_tables import RustWorkers
+from gw_sqla.worker.sweeps import Sweeps
 from tests.worker.conftest import AddJob
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +49,12 @@ async def test_nothing_is_said_where_all_are_known(
     async def note() -> None: ...
 
     other = Registration(
-        engine, "graphile_worker", "pool-other", threshold=timedelta(minutes=1), metadata=worker_facts(1, ["charge"])
+        engine,
+        "graphile_worker",
+        "pool-other",
+        RustWorkers("graphile_worker"),
+        threshold=timedelta(minutes=1),
+        metadata=worker_facts(1, ["charge"]),
     )
     await other.register()
     await add_job("charge")
@@ -61,12 +68,12 @@ async def test_nothing_is_said_where_all_are_known(
 
 
 async def test_a_worker_that_stays_gives_them_a_minute(engine: AsyncEngine, add_job: AddJob) -> None:
-    register = Registration(engine, "graphile_worker", "pool", threshold=timedelta(minutes=1), metadata="{}")
+    sweeps = Sweeps(engine, "graphile_worker", RustWorkers("graphile_worker"))
     await add_job("charge")
     await add_job("mail", run_at=datetime.now(UTC) - timedelta(minutes=2))
-    assert await register.unknown_tasks(timedelta(minutes=1)) == {"mail": 1}
-    assert await register.unknown_tasks(timedelta(0)) == {"charge": 1, "mail": 1}
-    await register.close()
+    assert await sweeps.unknown_tasks(timedelta(minutes=1)) == {"mail": 1}
+    assert await sweeps.unknown_tasks(timedelta(0)) == {"charge": 1, "mail": 1}
+    await sweeps.close()
 
 
 async def test_it_is_looked_at_every_now_and_then(
@@ -74,9 +81,9 @@ async def test_it_is_looked_at_every_now_and_then(
 ) -> None:
     caplog.set_level(logging.WARNING)
     await add_job("mail", run_at=datetime.now(UTC) - timedelta(minutes=2))
-    register = Registration(engine, "graphile_worker", "pool", threshold=timedelta(minutes=1), metadata="{}")
-    recovery = Recovery(register, interval=timedelta(0), delay=timedelta(0), on_unlocked=lambda: None, look_within=0)
+    sweeps = Sweeps(engine, "graphile_worker", RustWorkers("graphile_worker"))
+    recovery = Recovery(sweeps, interval=timedelta(0), delay=timedelta(0), on_unlocked=lambda: None, look_within=0)
     for _ in range(2):
         assert await recovery.sweep()
     assert said(caplog) == ["mail (1)"]
-    await register.close()
+    await sweeps.close()

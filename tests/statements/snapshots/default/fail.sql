@@ -16,8 +16,7 @@ written as (
         + coalesce(r.delay, pg_catalog.exp(least(j.attempts, 10))) * interval '1 second',
       attempts = case when r.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
       payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
-      locked_at = null,
-      locked_by = null
+      locked_at = null, locked_by = null
   from runs r
   where j.id = r.id and j.locked_by = $10::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts

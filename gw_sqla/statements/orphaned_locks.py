@@ -1,7 +1,7 @@
-"""What a pool has locked and no run of its own has: found first, and let go then, so that no row holds up another.
+"""Orphaned locks: a pool's own, of which no run of it knows. Found first, released then: no row holds up another.
 
 A claim whose answer was lost leaves jobs and queues, a lock that was lost leaves the queue, and a job whose attempts
-were changed while it ran leaves itself. Only the task that claims lets go: between the two statements it claims
+were changed while it ran leaves itself. Only the task that claims releases them: between the two statements it claims
 nothing, so that what was found is nobody's still. What others have locked is left alone.
 """
 
@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, Boolean, Integer
+from sqlalchemy import BigInteger, Integer
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.outcomes import ATTEMPT_BACK, RETIRED
+from gw_sqla.statements.fragments import ATTEMPT_BACK, RETIRED, UNLOCK
 from gw_sqla.statements.quoting import BIGINTS, INTEGERS, TEXT, TIMESTAMPS, statement
 
-__all__ = ["find_left_jobs", "find_left_queues", "find_retirements", "let_go_of_jobs", "let_go_of_queues"]
+__all__ = ["find_orphaned_jobs", "find_orphaned_queues", "release_jobs", "release_queues"]
 
 
 @lru_cache
-def find_left_jobs(schema: str) -> TextualSelect:
+def find_orphaned_jobs(schema: str) -> TextualSelect:
     """Select the ids of the jobs that ``pool_id`` has locked, but those of its runs.
 
     A run of job ``ids`` has its lock, whatever the attempts are by now, unless that is younger than ``locked_ats``.
@@ -40,7 +40,7 @@ where j.locked_by = :pool_id and not exists (
 
 
 @lru_cache
-def let_go_of_jobs(schema: str, *, heeding_retirements: bool) -> TextualSelect:
+def release_jobs(schema: str, *, heeding_retirements: bool) -> TextualSelect:
     """Unlock the jobs ``ids`` of ``pool_id``; a row for each.
 
     They are given their attempt back, but those of ``spent_ids``, which a run had begun. What another was when it was
@@ -60,7 +60,7 @@ def let_go_of_jobs(schema: str, *, heeding_retirements: bool) -> TextualSelect:
   for no key update skip locked
 )
 update __schema__._private_jobs j
-set attempts = case when {spent} then j.attempts else {ATTEMPT_BACK} end, locked_at = null, locked_by = null
+set attempts = case when {spent} then j.attempts else {ATTEMPT_BACK} end, {UNLOCK}
 from free_jobs f
 where j.id = f.id
 returning j.id""",
@@ -72,10 +72,10 @@ returning j.id""",
 
 
 @lru_cache
-def find_left_queues(schema: str) -> TextualSelect:
+def find_orphaned_queues(schema: str) -> TextualSelect:
     """Select the ids of the queues that ``pool_id`` has locked for no job: none that it has locked, none of ``ids``.
 
-    Their jobs were deleted while they ran, or let go of.
+    Their jobs were deleted while they ran, or released.
     """
     return statement(
         """select q.id
@@ -90,17 +90,17 @@ where q.locked_by = :pool_id and not (q.id = any (:ids)) and not exists (
 
 
 @lru_cache
-def let_go_of_queues(schema: str) -> TextualSelect:
+def release_queues(schema: str) -> TextualSelect:
     """Unlock the queues ``ids`` of ``pool_id``; a row for each."""
     return statement(
-        """with free_queues as (
+        f"""with free_queues as (
   select q.id
   from __schema__._private_job_queues q
   where q.id = any (:ids) and q.locked_by = :pool_id
   for no key update skip locked
 )
 update __schema__._private_job_queues q
-set locked_at = null, locked_by = null
+set {UNLOCK}
 from free_queues f
 where q.id = f.id
 returning q.id""",
@@ -108,11 +108,3 @@ returning q.id""",
         ids=INTEGERS,
         pool_id=TEXT,
     ).columns(id=Integer)
-
-
-@lru_cache
-def find_retirements(schema: str) -> TextualSelect:
-    """Tell whether ``retirements``, the quoted name of Graphile Worker RS's table of that name, is there."""
-    return statement(
-        "select pg_catalog.to_regclass(:retirements) is not null as found", schema, retirements=TEXT
-    ).columns(found=Boolean)

@@ -1,0 +1,196 @@
+"""ClaimStore: claims jobs, and releases orphaned locks, in short statements over a connection of its own.
+
+Its statements run in autocommit: no BEGIN and COMMIT round trips around them. Claims have one connection, outcomes
+another (`gw_sqla.worker.outcome_store`), so that neither waits for the other or for the handlers. Faults of the
+database pass through as one of `gw_sqla.database.outage.DATABASE_FAULTS`; what to do about them is decided by the
+callers, with `gw_sqla.database.outage.Outage` for the backoff and the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.elements import ClauseElement
+
+from gw_sqla.database.outage import is_answer
+from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.run import Run
+from gw_sqla.statements import job_queries, orphaned_locks
+from gw_sqla.statements.claim import Variant, candidates, claim
+from gw_sqla.worker.refused_claims import RefusedClaims
+from gw_sqla.worker.row_refusals import unlock_around_refusals
+from gw_sqla.worker.rust_tables import has_retirements
+
+__all__ = ["ClaimStore"]
+
+_LOOK_AHEAD = 100
+"""So many jobs are looked at, at least, where some are refused."""
+
+_as_job = partial(tuple.__new__, ClaimedJob)  # ClaimedJob._make, without a call in Python for each job
+_URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id")))
+
+
+class ClaimStore:
+    """The claims of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels.
+
+    One task at a time calls them, but `cut_off`.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        schema: str,
+        pool_id: str,
+        *,
+        pooled: bool = False,
+        clock: Callable[[], datetime] | None = None,
+        max_payload_size: int | None = None,
+        leaves_oversized: bool = False,
+    ) -> None:
+        """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's.
+
+        A payload of more than ``max_payload_size`` bytes is not fetched: its job comes with an empty text, or stays.
+        """
+        self._connection = WorkerConnection(engine, pooled=pooled, ends_backends=True)
+        self._clock = clock
+        self._refused = RefusedClaims()
+        self._max_payload_size = max_payload_size
+        is_sized = max_payload_size is not None
+        self._variant = Variant(by_clock=clock is not None, sized=is_sized, leaving=is_sized and leaves_oversized)
+        self._claim_is_unanswered = False
+        self._schema = schema
+        self._pool_id = pool_id
+
+    async def close(self) -> None:
+        """Close the connection; shielded, and not longer than some seconds."""
+        await self._connection.close()
+
+    @property
+    def claim_is_unanswered(self) -> bool:
+        """Whether a claim has ended without an answer, and what it may have locked is not released yet."""
+        return self._claim_is_unanswered
+
+    async def cut_off(self) -> None:
+        """End the connection of a claim that is under way."""
+        await self._connection.cut_off()
+
+    async def register_tasks(self, task_identifiers: Collection[str]) -> None:
+        """Make the task identifiers known, so that no caller's first add_job has to."""
+        statement = job_queries.register_tasks(self._schema)
+        await self._connection.fetch(statement, {"identifiers": sorted(task_identifiers)})
+
+    async def claim(
+        self,
+        task_identifiers: Sequence[str],
+        count: int,
+        forbidden_flags: Sequence[str],
+        after: tuple[int, datetime, int],
+    ) -> list[Run]:
+        """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded.
+
+        Those without a queue are looked for ``after`` a priority, run_at and id.
+        """
+        parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
+        parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
+        if forbidden_flags:
+            parameters["forbidden_flags"] = forbidden_flags
+        if self._clock is not None:
+            parameters["now"] = self._clock()
+        if self._max_payload_size is not None:
+            parameters["max_size"] = self._max_payload_size
+        try:
+            jobs = list(map(_as_job, await self._fetch_claim(parameters)))
+            jobs.sort(key=_URGENCY)
+            return list(map(Run, jobs))
+        except BaseException:
+            self._claim_is_unanswered = True
+            raise
+
+    async def _fetch_claim(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        variant = self._variant_now(parameters)
+        try:
+            return await self._connection.fetch_shielded(claim(self._schema, variant), parameters)
+        except asyncpg.PostgresError as refusal:
+            if not is_answer(refusal):  # it may have locked what it was to
+                raise
+        return await self._claim_around(parameters)
+
+    def _variant_now(self, parameters: dict[str, Any]) -> Variant:
+        """Name the refused jobs among the parameters; return the claim that takes what is there."""
+        variant = self._variant._replace(forbidding_flags="forbidden_flags" in parameters)
+        if refused := self._refused.ids():
+            parameters["refused_ids"] = refused
+            variant = variant._replace(refusing=True)
+        return variant
+
+    async def _claim_around(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Claim each job by itself, as one among them is refused, which is noted; until there is one or nothing else.
+
+        The first claim is of no job: what is refused even then is about none of them.
+        """
+        wanted: int = parameters["count"]
+        rows = await self._claim_among(parameters, [])
+        while not rows:
+            look = parameters | {"count": max(wanted, _LOOK_AHEAD)}
+            found = await self._connection.fetch(candidates(self._schema, self._variant_now(look)), look)
+            for candidate in found:
+                try:
+                    rows += await self._claim_among(parameters, [candidate["id"]])
+                except asyncpg.PostgresError as refusal:
+                    if not (is_answer(refusal) and self._refused.add(candidate["id"], refusal)):
+                        raise
+                if len(rows) == wanted:
+                    break
+            if not found:
+                break
+        return rows
+
+    async def _claim_among(self, parameters: dict[str, Any], ids: list[int]) -> list[Any]:
+        variant = self._variant_now(parameters)._replace(among=True)
+        return list(await self._connection.fetch(claim(self._schema, variant), parameters | {"among_ids": ids}))
+
+    async def release_orphaned(self, runs: Collection[Run], spent_ids: Collection[int]) -> bool:
+        """Unlock what this pool has locked, but these runs' jobs and queues; False where some of it cannot be.
+
+        False, too, where a claim that was given up may still lock more. Jobs of ``spent_ids`` had begun.
+        """
+        all_claims_ended = await self._connection.lost_have_ended()
+        own: dict[str, Any] = {"pool_id": self._pool_id}
+        names = {"ids": [run.job.id for run in runs], "locked_ats": [run.job.locked_at for run in runs]}
+        jobs = await self._connection.fetch(orphaned_locks.find_orphaned_jobs(self._schema), own | names)
+        heeding = await has_retirements(self._connection, self._schema)
+        are_jobs_free = await self._release(
+            orphaned_locks.release_jobs(self._schema, heeding_retirements=heeding),
+            "job",
+            [row["id"] for row in jobs],
+            own | {"spent_ids": list(spent_ids)},
+        )
+        queue_ids = [run.job.queue_id for run in runs if run.job.queue_id is not None]
+        find_queues = orphaned_locks.find_orphaned_queues(self._schema)
+        queues = await self._connection.fetch(find_queues, own | {"ids": queue_ids})
+        are_queues_free = await self._release(
+            orphaned_locks.release_queues(self._schema), "queue", [row["id"] for row in queues], own
+        )
+        self._claim_is_unanswered &= not (all_claims_ended and are_jobs_free)
+        return all_claims_ended and are_jobs_free and are_queues_free
+
+    async def _release(self, statement: ClauseElement, what: str, ids: list[int], parameters: dict[str, Any]) -> bool:
+        """Unlock these, one by one where the server refuses; False where some of them stay locked."""
+        if not ids:
+            return True
+        freed = await unlock_around_refusals(
+            self._connection,
+            statement,
+            parameters | {"ids": ids},
+            ((f"{what} {one}, which no run has,", parameters | {"ids": [one]}) for one in ids),
+            level=logging.DEBUG,
+        )
+        return len(freed) == len(ids)

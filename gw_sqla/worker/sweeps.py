@@ -1,0 +1,127 @@
+"""Sweeps: the statements of recovery, over a connection that is opened for a sweep and closed when that is done.
+
+A sweep is set-based, and goes around what others have locked. Where the database refuses a row (a trigger of the
+user's), each pool is recovered by itself, and of the pool with that row each job: no row holds up another.
+
+Where Graphile Worker RS keeps its table of workers (`gw_sqla.worker.rust_tables`), a sweep takes the dead out of it in
+the statement that frees their locks: between two statements a worker could die, and leave a row that nobody takes out.
+Where that is refused, the statement is run again without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.statements import stale_locks, workers
+from gw_sqla.worker.row_refusals import unlock_around_refusals
+from gw_sqla.worker.rust_tables import RustRefusal, RustWorkers
+
+__all__ = ["Recovered", "Sweeps", "Unlocked"]
+
+_SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'; set jit = off"
+"""Without ``jit``: it would be loaded for each connection, which takes a hundred times as long as a sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A dead pool: ``what`` says who it was; its jobs, and those of them that have no attempt left."""
+
+    what: str
+    job_ids: list[int]
+    final_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """Locks of over 4 hours that were taken away: their owners, how many jobs and queues."""
+
+    owners: list[str]
+    jobs: int
+    queues: int
+
+
+class Sweeps:
+    """The statements of a `gw_sqla.worker.recovery.Recovery`, called by one task at a time.
+
+    All methods raise `gw_sqla.database.outage.DATABASE_FAULTS`; a cancellation cancels the statement.
+    """
+
+    def __init__(self, engine: AsyncEngine, schema: str, rust: RustWorkers, *, pooled: bool = False) -> None:
+        self._connection = WorkerConnection(engine, settings=_SETTINGS, pooled=pooled)
+        self._schema = schema
+        self._rust = rust
+
+    async def close(self) -> None:
+        """Close the connection until the next sweep; shielded, and not longer than some seconds."""
+        await self._connection.close()
+
+    async def recover(self, delay: timedelta) -> list[Recovered]:
+        """Free the jobs and queues of dead pools; the jobs run no sooner than after ``delay``."""
+        dead = await self._connection.fetch(workers.find_dead(self._schema), {})
+        if not dead:
+            return []
+        beside_rust = await self._rust.are_there(self._connection)
+        try:
+            rows = await self._recover(dead, delay, beside_rust=beside_rust)
+        except RustRefusal as refusal:
+            self._rust.say_refusal(refusal)
+            rows = await self._recover(dead, delay, beside_rust=False)
+        return [Recovered(row["what"], row["job_ids"], row["final_ids"]) for row in rows]
+
+    async def _recover(self, dead: Sequence[Any], delay: timedelta, *, beside_rust: bool) -> list[Any]:
+        return await unlock_around_refusals(
+            self._connection,
+            workers.recover(self._schema, beside_rust=beside_rust),
+            {"pool_ids": [pool["pool_id"] for pool in dead], "job_ids": None, "delay": delay},
+            _one_by_one(dead, delay),
+            not_of_a_row=(RustRefusal,) if beside_rust else (),
+        )
+
+    async def unlock_stale(self) -> Unlocked:
+        """Unlock what an owner that is not registered has held for over 4 hours."""
+        found = await self._find_stale()
+        jobs = await self._unlock("job", [row["id"] for row in found if not row["is_queue"]])
+        queues = await self._unlock("queue", [row["id"] for row in found if row["is_queue"]])
+        return Unlocked(sorted({row["owner"] for row in (*jobs, *queues)}), len(jobs), len(queues))
+
+    async def _find_stale(self) -> Sequence[Any]:
+        beside_rust = await self._rust.are_there(self._connection)
+        try:
+            return await self._connection.fetch(stale_locks.find_stale(self._schema, beside_rust=beside_rust), {})
+        except RustRefusal as refusal:
+            if not beside_rust:
+                raise
+            self._rust.say_refusal(refusal)
+            return await self._connection.fetch(stale_locks.find_stale(self._schema), {})
+
+    async def _unlock(self, kind: Literal["job", "queue"], ids: list[int]) -> list[Any]:
+        if not ids:
+            return []
+        none: dict[str, list[int]] = {"job_ids": [], "queue_ids": []}
+        return await unlock_around_refusals(
+            self._connection,
+            stale_locks.unlock_stale(self._schema),
+            none | {f"{kind}_ids": ids},
+            ((f"{kind} {one}", none | {f"{kind}_ids": [one]}) for one in ids),
+        )
+
+    async def unknown_tasks(self, waited: timedelta) -> dict[str, int]:
+        """Return the tasks that no living pool knows and how many of their jobs have been ready for so long."""
+        rows = await self._connection.fetch(workers.find_unknown_tasks(self._schema), {"waited": waited})
+        return {row["identifier"]: row["jobs"] for row in rows}
+
+
+def _one_by_one(dead: Sequence[Any], delay: timedelta) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name each job of each dead pool, and at last what is left of the pool: its queues, its row."""
+    for pool in dead:
+        pool_id = pool["pool_id"]
+        for job_id in pool["job_ids"]:
+            of_one = {"pool_ids": [pool_id], "job_ids": [job_id], "delay": delay}
+            yield f"job {job_id} of the dead pool {pool_id}", of_one
+        yield f"the rest of the dead pool {pool_id}", {"pool_ids": [pool_id], "job_ids": [], "delay": delay}
