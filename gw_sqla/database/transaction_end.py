@@ -57,14 +57,19 @@ async def commit_patiently(commit: Callable[[], Coroutine[Any, Any, Any]]) -> No
     something else than its scope has cancelled it. Most commits are answered before it would pay to watch for a
     cancellation: that costs a quarter of a small transaction.
     """
-    with anyio.CancelScope(shield=True):
-        pending = await call_asyncio(_begun, commit)
+    pending = await _begun_shielded(commit)
     if not pending.done():
         await _watched(pending)
     if pending.cancelled():
         await anyio.lowlevel.checkpoint_if_cancelled()
         raise TimeoutError("the commit was not answered")
     pending.result()
+
+
+async def _begun_shielded(commit: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:
+    with anyio.CancelScope(shield=True):
+        return await call_asyncio(_begun, commit)
+    raise AssertionError("nothing cancels this scope")
 
 
 async def _begun(commit: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:

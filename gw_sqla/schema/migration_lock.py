@@ -116,13 +116,13 @@ async def _watched(
     async with anyio.create_task_group() as group:
         group.start_soon(watch.run)
         try:
-            result = await call_asyncio(_in_transaction, engine, work, watch, longest)
+            return await call_asyncio(_in_transaction, engine, work, watch, longest)
         except Exception as error:
             failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return result
+        finally:
+            group.cancel_scope.cancel()
+    assert failure is not None
+    raise failure
 
 
 async def _in_transaction(

@@ -170,7 +170,7 @@ async def test_an_import_that_hangs(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(process_pool, "_IMPORT_TIMEOUT", 2)
     registry = TaskRegistry()
-    registry.task("work", run_in="process")(importlib.import_module("hanging_import").work)
+    registry.task("work", run_in="process", backoff=process_tasks.later)(importlib.import_module("hanging_import").work)
     monkeypatch.delitem(sys.modules, "hanging_import")
     await add_job("work")
     assert await Runner(engine, registry).run_once() == RunCounts(completed=0, failed=1)
@@ -191,7 +191,7 @@ async def test_a_process_that_owes_an_answer_gets_no_other_job(
     )
     monkeypatch.syspath_prepend(tmp_path)
     registry = TaskRegistry()
-    registry.task("work", run_in="process")(importlib.import_module("slow_import").work)
+    registry.task("work", run_in="process", backoff=process_tasks.later)(importlib.import_module("slow_import").work)
     monkeypatch.delitem(sys.modules, "slow_import")
     monkeypatch.setattr(process_pool, "_IMPORT_TIMEOUT", 5)
 
