@@ -112,7 +112,7 @@ def compose(
         known=known,
         lease=lease,
         on_free=demand.slot_freed,
-        stopping=stop.requested,
+        stop=stop,
     )
     claimer = Claimer(
         claim_store,

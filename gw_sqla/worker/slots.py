@@ -33,6 +33,7 @@ from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.slot import Slot
+from gw_sqla.worker.stop_request import StopRequest
 
 __all__ = ["Slots"]
 
@@ -54,7 +55,7 @@ class Slots:
     """Takes runs, runs them, hands each to ``finish`` when it has ended.
 
     An idle slot waits on an Event of its own. ``ended`` is set when the last slot has ended. ``on_free`` is called when
-    `wanted` may have grown, and tells whether a claim begins. Once ``stopping`` is set no job begins any more.
+    `wanted` may have grown, and tells whether a claim begins. Once a ``stop`` is requested no job begins any more.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Slots:
         known: KnownRuns,
         lease: Lease,
         on_free: Callable[[], bool],
-        stopping: anyio.Event,
+        stop: StopRequest,
     ) -> None:
         self._queue = queue
         self._execute = execute
@@ -77,7 +78,7 @@ class Slots:
         self._known = known
         self._lease = lease
         self._on_free = on_free
-        self._is_stopping = stopping.is_set
+        self._stop = stop
         self._slots = [Slot() for _ in range(concurrency)]
         self._successors: dict[Run, Run | None] = {}  # lost runs that go on, each with what begins when it has ended
         self._busy = 0
@@ -186,7 +187,7 @@ class Slots:
                 else:
                     await anyio.sleep(_LOOK_FOR_LEASE)
                 continue  # the queue may be empty now
-            if self._is_stopping():
+            if self._stop.is_requested:
                 return True
             run = self._queue.take()
             if self._waking < _WAKING:
@@ -212,33 +213,40 @@ class Slots:
         run.begin()
         slot.run = run
         self._busy += 1
-        outcome: Outcome | None = None
-        has_traces = True
         try:
             outcome = await self._execute(run)
-            has_traces = slot.traces.are_there()
-            if has_traces and slot.give_up_if_spoiled():
+            if not slot.traces.are_there():
+                return self._end(slot, run, outcome)
+            if slot.give_up_if_spoiled():
                 outcome = slot.spoiled_by(outcome)
         except anyio.get_cancelled_exc_class():
             if not slot.give_up_if_spoiled():  # or perhaps nothing is cancelled but what the handler has left open
+                self._end(slot, run, _cut_off(run))
                 raise
             outcome = slot.spoiled_by(Completed(run.job))
-        finally:
-            self._queue.is_stalled = False
-            run.end(_cut_off(run) if outcome is None else outcome)
-            self._finish(run)
-            if run.state is not LOST:
-                slot.run = None
-                self._busy -= 1
-                if self._successors:
-                    self._begin_successor(run)
-            elif run.thread_ended is None:
-                self._free(slot, run)
-            else:  # it is known no more, and its thread goes on
-                self._successors.setdefault(run, None)
-        if has_traces:
-            slot.leave_if_spoiled()
-        return has_traces or run.state is LOST
+        except BaseException:
+            self._end(slot, run, _cut_off(run))
+            raise
+        self._end(slot, run, outcome)
+        slot.leave_if_spoiled()
+        return True
+
+    def _end(self, slot: Slot, run: Run, outcome: Outcome) -> bool:
+        """End a run, and free its slot; return whether the run was lost."""
+        self._queue.is_stalled = False
+        run.end(outcome)
+        self._finish(run)
+        if run.state is not LOST:
+            slot.run = None
+            self._busy -= 1
+            if self._successors:
+                self._begin_successor(run)
+            return False
+        if run.thread_ended is None:
+            self._free(slot, run)
+        else:  # it is known no more, and its thread goes on
+            self._successors.setdefault(run, None)
+        return True
 
     def _free(self, slot: Slot, run: Run) -> None:
         """Let the slot of a lost run take another one."""

@@ -20,6 +20,7 @@ from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease, lease_clock
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.slots import Slots
+from gw_sqla.worker.stop_request import StopRequest
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
 
@@ -222,7 +223,7 @@ async def test_how_many_are_wanted(prefetch: int, held: int, wanted: int) -> Non
         known=KnownRuns(),
         lease=lease,
         on_free=lambda: False,
-        stopping=anyio.Event(),
+        stop=StopRequest(),
     )
     async with anyio.create_task_group() as task_group:
         slots.start(task_group)
