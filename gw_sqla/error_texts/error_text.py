@@ -148,11 +148,18 @@ def _quotable(error: BaseException) -> Iterator[BaseException]:
 
 
 def _without_quotes(text: str, quoted: BaseException) -> str:
-    """The text with what it quotes of an error replaced, the longest first; lines by themselves, and as in a repr."""
+    """The text with what it quotes of an error replaced, the longest first; lines by themselves, and as in a repr.
+
+    What is short, such as a number or a letter, where it stands by itself: it is in other words by chance.
+    """
     texts = set(quotable_texts(quoted))
     texts |= {line for one in texts for line in one.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
     texts |= {repr(one)[1:-1] for one in texts}
     text = text.replace("\0", "\\0")
     for one in sorted(filter(None, texts), key=len, reverse=True):
-        text = text.replace(one, "\0")
+        text = text.replace(one, "\0") if len(one) >= _SHORTEST_LINE else _by_itself(one).sub("\0", text)
     return text.replace("\0", problems(quoted) if isinstance(quoted, ValidationError) else reduced(quoted) or "...")
+
+
+def _by_itself(text: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")
