@@ -53,6 +53,6 @@ def test_a_cron_item_that_no_worker_like_this_would_fetch() -> None:
     RunnerSettings(max_payload_size=1024, crontab=[fits])
     RunnerSettings(max_payload_size=None, crontab=[is_too_large])
     with pytest.raises(
-        ConfigurationError, match=r"^crontab: t: payload: is 1025 bytes of JSON, and max_payload_size is"
+        ConfigurationError, match=r"^crontab: t: payload: is 1025 bytes of JSON, and max_payload_size"
     ):
         RunnerSettings(max_payload_size=1024, crontab=[fits, is_too_large])
