@@ -20,7 +20,7 @@ __all__ = ["command"]
 @schema_option
 @option("--sql", is_flag=True, help="Print the SQL instead of running it; needs no database.")
 @option("--adopt", is_flag=True, help="With --sql: write it for a schema that Graphile Worker made.")
-@lock_timeout_option
+@lock_timeout_option()
 @debug_option
 def command(database_url: URL | None, schema: str, lock_timeout: timedelta | None, *, sql: bool, adopt: bool) -> None:
     """Create, adopt or upgrade the schema.
