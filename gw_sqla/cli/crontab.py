@@ -14,7 +14,7 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.application import load_apps, load_crontab
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, option, schema_option
+from gw_sqla.cli.options import app_option, crontab_option, database_url_option, debug_option, option, schema_option
 from gw_sqla.crontab import CronItem, agenda, read_crontab, scan_crontab
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontab, KnownCrontabs
@@ -24,6 +24,9 @@ from gw_sqla.schema.check import check_schema
 __all__ = ["command"]
 
 _file_argument = click.argument("file", metavar="FILE")
+_app_option = app_option(
+    required=False, help="Where a TaskRegistry is, for the items that it declares; can be repeated."
+)
 _json_option = option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -99,13 +102,7 @@ def upcoming(file: str, *, count: int, start: datetime, as_json: bool) -> None:
 @database_url_option()
 @schema_option
 @crontab_option
-@option(
-    "--app",
-    "apps",
-    multiple=True,
-    metavar="MODULE:ATTRIBUTE",
-    help="Where the TaskRegistry is, for the items that it declares; can be repeated.",
-)
+@_app_option
 @_json_option
 @debug_option
 def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[str, ...], as_json: bool) -> None:

@@ -113,15 +113,19 @@ role_kind_option = click.option(
     help="The work of the role.",
 )
 
-app_option = option(
-    "--app",
-    "apps",
-    required=True,
-    multiple=True,
-    metavar="MODULE:ATTRIBUTE",
-    help="Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too. Can be repeated "
-    "(in the variable: separated by spaces): the worker then has the tasks of all.",
-)
+
+def app_option(*, required: bool = True, help: str | None = None) -> Callable[[F], F]:  # noqa: A002 - click's word
+    """Declare ``--app``."""
+    return option(
+        "--app",
+        "apps",
+        required=required,
+        multiple=True,
+        metavar="MODULE:ATTRIBUTE",
+        help=help
+        or "Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too. Can be "
+        "repeated (in the variable: separated by spaces): the worker then has the tasks of all.",
+    )
 
 
 crontab_option = option(

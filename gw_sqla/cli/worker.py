@@ -14,7 +14,7 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.application import load_apps, load_crontab
+from gw_sqla.cli.application import load_crontab, load_tasks
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import EXIT_CODES, Invocation
 from gw_sqla.cli.supervisor_link import Lifeline
@@ -41,6 +41,9 @@ def command(
     apps: tuple[str, ...],
     database_url: URL,
     *,
+    folder: str | None,
+    only_tasks: tuple[str, ...],
+    not_tasks: tuple[str, ...],
     once: bool,
     processes: int,
     backend: str,
@@ -50,7 +53,7 @@ def command(
     log_level: str,
     **settings: Any,
 ) -> None:
-    """Run the jobs of an application.
+    """Run the jobs of an application, or of a folder of executable files.
 
     Works until SIGINT, SIGTERM, SIGHUP or SIGUSR2: then no more jobs are claimed, those that run may end
     within the grace period, and the exit code is 0. A second signal ends the grace period. Jobs that fail
@@ -67,7 +70,8 @@ def command(
             schema = runner_settings.schema
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migrate_first=migrate_first)
             return
-        work = partial(_work, database_url, load_apps(apps), runner_settings, once=once, migrate_first=migrate_first)
+        tasks = load_tasks(apps, folder, only=only_tasks, without=not_tasks)
+        work = partial(_work, database_url, tasks, runner_settings, once=once, migrate_first=migrate_first)
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )
