@@ -34,6 +34,7 @@ Exit codes:
   0    done; for a worker also: stopped by a signal, all jobs written
   1    the database, its schema, the role's rights or the network stood in the way
   2    wrong usage or bad input; nothing was done
+  3    migrate --check: there is something to do
   57   the schema has a breaking migration that this version does not know
   130  interrupted before the command could finish
 """
