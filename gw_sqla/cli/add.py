@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,15 +10,15 @@ from typing import Any
 import anyio
 import click
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.cli.add_lines import add_lines, database_time, progress
+from gw_sqla.cli.add_lines import add_lines, progress
+from gw_sqla.cli.adding import adding, database_time
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.job_input import at_time, checking_tasks, make_spec, parse_json, parse_time
 from gw_sqla.cli.job_lines import JobLines, open_lines
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.database.session import async_sessionmaker
-from gw_sqla.errors import AccessError, ConfigurationError, InvalidJobError, InvalidPayloadError, SchemaBehindError
+from gw_sqla.errors import ConfigurationError, InvalidJobError, InvalidPayloadError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.argument_checks import check_job_key_mode
 from gw_sqla.jobs.job_spec import JobSpec
@@ -28,7 +26,6 @@ from gw_sqla.jobs.payload_size import MAX_PAYLOAD_SIZE
 from gw_sqla.jobs.spec_parameters import spec_to_parameters
 from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.repository import JobRepository
-from gw_sqla.schema.check import check_schema
 from gw_sqla.types import JobKeyMode
 
 __all__ = ["command"]
@@ -152,23 +149,21 @@ def _refuse_for_many(text: str | None, file: str | None, job_key: str | None, mo
 async def _add(
     url: URL, schema: str, spec: JobSpec, run_at: datetime | timedelta | None, mode: JobKeyMode | None
 ) -> None:
-    async with connected(url) as engine:
-        with _rights(await _look(engine, schema)):
-            async with async_sessionmaker(engine).begin() as session:
-                if isinstance(run_at, timedelta):
-                    run_at = at_time(run_at, await database_time(session))
-                job: JobRow = await JobRepository(schema).add_job(
-                    session,
-                    spec.task_identifier,
-                    spec.payload,
-                    run_at=run_at,
-                    queue_name=spec.queue_name,
-                    max_attempts=spec.max_attempts,
-                    job_key=spec.job_key,
-                    job_key_mode=mode,
-                    priority=spec.priority,
-                    flags=spec.flags,
-                )
+    async with connected(url) as engine, adding(engine, schema), async_sessionmaker(engine).begin() as session:
+        if isinstance(run_at, timedelta):
+            run_at = at_time(run_at, await database_time(session))
+        job: JobRow = await JobRepository(schema).add_job(
+            session,
+            spec.task_identifier,
+            spec.payload,
+            run_at=run_at,
+            queue_name=spec.queue_name,
+            max_attempts=spec.max_attempts,
+            job_key=spec.job_key,
+            job_key_mode=mode,
+            priority=spec.priority,
+            flags=spec.flags,
+        )
     click.echo(job.id)
 
 
@@ -183,10 +178,9 @@ def _add_file(
     mode: JobKeyMode | None,
 ) -> None:
     async def add() -> None:
-        async with connected(url) as engine:
-            with _rights(await _look(engine, schema)):
-                preserve = mode is JobKeyMode.PRESERVE_RUN_AT
-                await add_lines(engine, schema, lines, count, preserve_run_at=preserve)
+        async with connected(url) as engine, adding(engine, schema):
+            preserve = mode is JobKeyMode.PRESERVE_RUN_AT
+            await add_lines(engine, schema, lines, count, preserve_run_at=preserve)
 
     with open_lines(name) as (file, size):
         lines = JobLines("standard input" if name == "-" else name, file, tasks, task, options, first)
@@ -194,23 +188,3 @@ def _add_file(
             count = lines.check(advance)
         anyio.run(add)
     click.echo(f"added {count} jobs")
-
-
-@contextmanager
-def _rights(lacking: AccessError | None) -> Iterator[None]:
-    """Tell of the lack of a right where the database refuses for want of one: it says which, and the remedy."""
-    try:
-        yield
-    except AccessError as error:
-        raise lacking or error from error
-
-
-async def _look(engine: AsyncEngine, schema: str) -> AccessError | None:
-    """Raise if no job can be added here; return the lack of a right that adding needs, but not always."""
-    try:
-        await check_schema(engine, schema=schema, as_="adder")
-    except AccessError as error:
-        return error
-    except SchemaBehindError:  # add_job is the same in every schema that can be adopted
-        pass
-    return None

@@ -11,17 +11,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 import click
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.cli.adding import database_time
 from gw_sqla.cli.job_lines import JobLines, Line
-from gw_sqla.database.session import AsyncSession, async_sessionmaker
+from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.repository import JobRepository
 
-__all__ = ["add_lines", "database_time", "progress"]
+__all__ = ["add_lines", "progress"]
 
 _MOST_JOBS = 10_000
 _MOST_BYTES = 16 * 2**20
@@ -38,13 +37,6 @@ def progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
         length=length, label=label, file=sys.stderr, update_min_steps=max(1, length // _REDRAWS)
     ) as bar:
         yield bar.update
-
-
-async def database_time(session: AsyncSession) -> datetime:
-    """Return the transaction's time, from which durations count: this machine's may be another."""
-    now: datetime | None = await session.scalar(select(func.pg_catalog.now()))
-    assert now is not None
-    return now
 
 
 async def add_lines(engine: AsyncEngine, schema: str, lines: JobLines, count: int, *, preserve_run_at: bool) -> None:
