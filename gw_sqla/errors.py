@@ -6,6 +6,7 @@
     ├── TaskDefinitionError       a handler or task that cannot be declared like this
     ├── InvalidJobError           an argument of a job; also a ValueError
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
+    ├── ExecutableFailedError     a program that is a task ended with an error, or could not be started
     ├── JobFailedError            a job that failed without an exception of its handler's
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
@@ -37,6 +38,7 @@ __all__ = [
     "ConfigurationError",
     "CrontabError",
     "CrontabProblem",
+    "ExecutableFailedError",
     "FailPermanently",
     "GwSqlaError",
     "InvalidJobError",
@@ -110,6 +112,17 @@ class InvalidPayloadError(InvalidJobError):
 
     def __init__(self, problem: str) -> None:
         super().__init__("payload", problem)
+
+
+class ExecutableFailedError(GwSqlaError):
+    """A program that is a task did not exit with code 0; its text has the end of the program's standard error.
+
+    ``exit_code`` is negative where a signal killed it, None where it could not be started or has timed out.
+    """
+
+    def __init__(self, text: str, *, exit_code: int | None = None) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 class JobFailedError(GwSqlaError):

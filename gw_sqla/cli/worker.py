@@ -16,7 +16,7 @@ import click
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.cli.application import load_apps, load_crontab
+from gw_sqla.cli.application import load_crontab, load_tasks
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import EXIT_CODES, Invocation
 from gw_sqla.cli.supervisor_link import Lifeline
@@ -45,6 +45,9 @@ def command(
     apps: tuple[str, ...],
     database_url: URL,
     *,
+    folder: str | None,
+    only_tasks: tuple[str, ...],
+    not_tasks: tuple[str, ...],
     once: bool,
     processes: int,
     backend: str,
@@ -55,7 +58,7 @@ def command(
     log_level: str,
     **settings: Any,
 ) -> None:
-    """Run the jobs of an application.
+    """Run the jobs of an application, or of a folder of executable files.
 
     Works until SIGINT, SIGTERM, SIGHUP or SIGUSR2: then no more jobs are claimed, those that run may end
     within the grace period, and the exit code is 0. A second signal ends the grace period. Jobs that fail
@@ -73,7 +76,12 @@ def command(
             schema = runner_settings.schema
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migration=migration)
             return
+<<<<<<< HEAD
         work = partial(_work, database_url, load_apps(apps), runner_settings, once=once, migration=migration)
+=======
+        tasks = load_tasks(apps, folder, only=only_tasks, without=not_tasks)
+        work = partial(_work, database_url, tasks, runner_settings, once=once, migrate_first=migrate_first)
+>>>>>>> h3
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )

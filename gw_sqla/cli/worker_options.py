@@ -52,7 +52,29 @@ def _setting(name: str, metavar: str, text: str) -> Decorator[Any]:
 
 _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
     "What it runs": [
-        app_option,
+        app_option(required=False),
+        option(
+            "--tasks",
+            "folder",
+            metavar="FOLDER",
+            help="A folder of executable files in any language, each a task, as Graphile Worker's; beside --app or "
+            "alone.",
+        ),
+        option(
+            "--only-task",
+            "only_tasks",
+            multiple=True,
+            metavar="NAME",
+            help="Run this task of those that there are, and no other; can be repeated (in the variable: separated "
+            "by spaces).",
+        ),
+        option(
+            "--not-task",
+            "not_tasks",
+            multiple=True,
+            metavar="NAME",
+            help="Leave this task to other workers; can be repeated (in the variable: separated by spaces).",
+        ),
         option("--once", is_flag=True, help="Run what is ready, print how many runs completed and failed, and end."),
         option(
             "--forbidden-flag",

@@ -100,6 +100,15 @@ def test_a_worker(clean_database: str, role: str) -> None:
     assert fetch(clean_database, "select from graphile_worker.jobs") == []
 
 
+def test_who_may_see_whether_there_is_something_to_migrate(clean_database: str, role: str) -> None:
+    """Whoever may read the version, also one that could not migrate."""
+    line = error_line(run("migrate", "--check", env={"DATABASE_URL": role}), 1)
+    assert "may not use schema 'graphile_worker'" in line
+    assert run("grants", ROLE, "--as", "worker", "--apply", env={"DATABASE_URL": clean_database}).returncode == 0
+    done = run("migrate", "--check", env={"DATABASE_URL": role})
+    assert (done.returncode, done.stdout) == (0, "schema 'graphile_worker': nothing to do\n"), done.stderr
+
+
 def test_what_stands_in_the_way(clean_database: str, role: str) -> None:
     line = error_line(run("grants", ROLE, "--as", "worker", "--apply", "--database-url", role), 1)
     assert "this role may not grant that" in line

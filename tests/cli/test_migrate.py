@@ -82,3 +82,26 @@ def test_a_lock_that_another_holds_from_a_worker(database: str, processes: str) 
     assert run("migrate", "--schema", "kept", env={"DATABASE_URL": database}).returncode == 0
     done = while_locked(database, "kept", "worker", *options, env={"GW_SQLA_LOCK_TIMEOUT": "1"})
     assert (done.returncode, done.stdout) == (0, "completed 0, failed 0\n")
+
+
+def test_check_changes_nothing(database: str) -> None:
+    """Created, adopted, upgraded or nothing, as ``migrate`` itself would."""
+    options = ("--schema", "looked at", "--database-url", database)
+    version = '"looked at"._private_sqla_alembic_version'
+    pending = run("migrate", "--check", *options)
+    assert (pending.returncode, pending.stderr) == (3, "")
+    assert pending.stdout == f"schema 'looked at' is to be created: nothing -> {HEAD}\n"
+    assert fetch(database, "select from pg_namespace where nspname = 'looked at'") == []
+    assert run("migrate", *options).returncode == 0
+    done = run("migrate", "--check", *options)
+    assert (done.returncode, done.stdout) == (0, "schema 'looked at': nothing to do\n")
+    asyncio.run(execute(database, f"update {version} set version_num = '0001'"))
+    old = run("migrate", "--check", *options)
+    assert (old.returncode, old.stdout) == (3, f"schema 'looked at' is to be upgraded: 0001 -> {HEAD}\n")
+    asyncio.run(execute(database, f"drop table {version}"))
+    peers = run("migrate", "--check", *options)
+    assert peers.returncode == 3
+    assert "is to be adopted from Graphile Worker, whose revision is 19" in peers.stdout
+    asyncio.run(execute(database, 'insert into "looked at".migrations (id, breaking) values (99, true)'))
+    assert "upgrade gw_sqla" in error_line(run("migrate", "--check", *options), 57)
+    assert "leave one of them out" in error_line(run_here("migrate", "--check", "--sql"), 2)
