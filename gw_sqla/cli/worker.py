@@ -76,12 +76,8 @@ def command(
             schema = runner_settings.schema
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migration=migration)
             return
-<<<<<<< HEAD
-        work = partial(_work, database_url, load_apps(apps), runner_settings, once=once, migration=migration)
-=======
         tasks = load_tasks(apps, folder, only=only_tasks, without=not_tasks)
-        work = partial(_work, database_url, tasks, runner_settings, once=once, migrate_first=migrate_first)
->>>>>>> h3
+        work = partial(_work, database_url, tasks, runner_settings, once=once, migration=migration)
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )
