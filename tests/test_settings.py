@@ -52,7 +52,5 @@ def test_a_cron_item_that_no_worker_like_this_would_fetch() -> None:
     fits, is_too_large = (CronItem("t", "@daily", payload={"a": "x" * size}) for size in (room, room + 1))
     RunnerSettings(max_payload_size=1024, crontab=[fits])
     RunnerSettings(max_payload_size=None, crontab=[is_too_large])
-    with pytest.raises(
-        ConfigurationError, match=r"^crontab: t: payload: is 1025 bytes of JSON, and max_payload_size"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^crontab: t: payload: is 1025 bytes of JSON, and max_payload_size"):
         RunnerSettings(max_payload_size=1024, crontab=[fits, is_too_large])
