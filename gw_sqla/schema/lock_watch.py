@@ -15,10 +15,11 @@ from typing import Any
 
 import anyio
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.database.outage import DATABASE_FAULTS
 from gw_sqla.database.own_pool import with_own_pool
 from gw_sqla.error_texts.error_text import error_text
 
@@ -75,7 +76,7 @@ class LockWatch:
     async def _look(self) -> None:
         try:
             holders = await call_asyncio(self._read)
-        except (SQLAlchemyError, OSError) as fault:  # the migration meets it too, or does not need to
+        except DATABASE_FAULTS as fault:  # the migration meets it too, or does not need to
             level = logging.DEBUG if self._is_blind else logging.WARNING
             self._is_blind = True
             log.log(
