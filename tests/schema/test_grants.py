@@ -35,6 +35,7 @@ LEDGERS = {"migrations", VERSION_TABLE}
 """A worker reads them when it starts; its other statements need neither."""
 RUSTS = {"_private_workers", "_private_job_retirements"}
 REFUSED = (DBAPIError, asyncpg.PostgresError, AccessError, AssertionError)
+KEYS = {"_private_known_crontabs": "identifier", "_private_sqla_workers": "pool_id", "_private_sqla_snoozes": "job_id"}
 EVERYBODYS = "grant execute on all functions in schema graphile_worker to public"
 
 
@@ -131,7 +132,7 @@ async def test_everything_else_is_refused(engine: AsyncEngine, clean_database: s
     attempts = ["create table graphile_worker.mine ()", "drop schema graphile_worker cascade"]
     for table in TABLES:
         name, held = f"graphile_worker.{table}", rights.get(table, ())
-        column = {"_private_known_crontabs": "identifier", "_private_sqla_workers": "pool_id"}.get(table, "id")
+        column = KEYS.get(table, "id")
         verbs = {
             "SELECT": f"select from {name}",
             "INSERT": f"insert into {name} default values",

@@ -123,6 +123,26 @@ class Pool:
             payloads=payloads or [None] * len(ids),
         )
 
+    async def snooze(
+        self,
+        *ids: int,
+        around_locks: bool = False,
+        heeding_retirements: bool = False,
+        limits: Sequence[int] | None = None,
+        delays: Sequence[float] | None = None,
+    ) -> set[int]:
+        return await self._finish(
+            outcomes.snooze(self.schema, heeding_retirements=heeding_retirements, around_locks=around_locks),
+            ids,
+            keys=[run.job.key for run in self._named(ids)],
+            delays=delays or [60.0] * len(ids),
+            limits=limits or [1000] * len(ids),
+            reasons=["not yet"] * len(ids),
+            payloads=[None] * len(ids),
+            messages=["too often"] * len(ids),
+            failed_delays=[None] * len(ids),
+        )
+
     async def commit(self) -> None:
         await self.connection.commit()
 
