@@ -268,6 +268,8 @@ async def test_beside_graphile_worker_rs(
 async def test_granted_by_who_may_not(engine: AsyncEngine, clean_database: str, role: Role, other: Role) -> None:
     own = role.engine(clean_database)
     refused = "connect as who owns its tables, or as a superuser"
+    lacking = (await check_role(engine, role=other.name, as_="reader")).missing
+    assert "USAGE on the schema" in lacking
     with pytest.raises(AccessError, match=f"permission denied.*{refused}"):
         await apply_grants(own, other.name, as_="reader")
     rights = ("usage on schema graphile_worker", "select on all tables in schema graphile_worker")
@@ -275,7 +277,7 @@ async def test_granted_by_who_may_not(engine: AsyncEngine, clean_database: str, 
         await execute(clean_database, f"grant {right} to {role.name} with grant option")
     with pytest.raises(AccessError, match=refused):
         await apply_grants(own, other.name, as_="reader")
-    assert len((await check_role(engine, role=other.name, as_="reader")).missing) == 12
+    assert (await check_role(engine, role=other.name, as_="reader")).missing == lacking
 
 
 async def test_a_role_or_a_schema_that_is_not_there(engine: AsyncEngine, role: Role) -> None:

@@ -36,6 +36,8 @@ class Pool:
         *,
         tasks: Sequence[str] = ("a",),
         forbidden: Sequence[str] = (),
+        accepted: Sequence[str] = (),
+        allowlist: Sequence[str] | None = None,
         after: tuple[int, datetime, int] = START,
     ) -> list[ClaimedJob]:
         parameters = {"task_identifiers": tasks, "count": count, "pool_id": self.pool_id}
@@ -43,7 +45,14 @@ class Pool:
         parameters |= Bounds.of(count, None)._asdict()
         if forbidden:
             parameters["forbidden_flags"] = forbidden
-        rows = await self.connection.execute(claim(self.schema, Variant(forbidding_flags=bool(forbidden))), parameters)
+        if accepted:
+            parameters["accepted_flags"] = accepted
+        if allowlist is not None:
+            parameters["flag_allowlist"] = allowlist
+        variant = Variant(
+            forbidding_flags=bool(forbidden), accepting_flags=bool(accepted), allowlisting=allowlist is not None
+        )
+        rows = await self.connection.execute(claim(self.schema, variant), parameters)
         jobs = [ClaimedJob(**row._mapping) for row in rows]
         self.runs |= {job.id: Run(job) for job in jobs}
         return jobs

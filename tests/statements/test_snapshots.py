@@ -29,6 +29,7 @@ UNFILTERED = {"task_identifier": None, "queue_name": None, "state": None, "job_k
 BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim": claim.claim,
     "claim forbidding_flags": lambda schema: claim.claim(schema, claim.Variant(forbidding_flags=True)),
+    "claim routing": lambda schema: claim.claim(schema, claim.Variant(accepting_flags=True, allowlisting=True)),
     "claim sized": lambda schema: claim.claim(schema, claim.Variant(sized=True, leaving=True)),
     "claim by_clock": lambda schema: claim.claim(schema, claim.Variant(by_clock=True)),
     "get_job": lambda _: job_queries.get_job(7),
