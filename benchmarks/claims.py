@@ -76,7 +76,7 @@ async def _measure(database: Database, rules: Mapping[str, Rule], runs: int) -> 
     for name, rule in rules.items():
         compiled = claim(SCHEMA, rule.variant).compile(dialect=DIALECT)
         names: Sequence[str] = compiled.positiontup or ()
-        values = _parameters() | rule.parameters
+        values = _parameters() | dict(rule.parameters)
         prepared[name] = await connection.prepare(str(compiled)), [values[parameter] for parameter in names]
     for _ in range(runs * _CLAIMS):
         for name, (statement, arguments) in prepared.items():

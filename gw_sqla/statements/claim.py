@@ -156,9 +156,9 @@ class Variant(NamedTuple):
     answers, of flags that only SQL can write too: for the first two an array has its strings as flags, and a string is
     one; for the allowlist what is neither null nor an object stays. Their values are not looked at.
 
-    ``by_clock``: a job is due by the time ``now``, not by the database's; locks have the database's time all the same. ``sized``: a payload of more than
-    ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``: jobs ``refused_ids`` stay;
-    ``among``: all but ``among_ids``.
+    ``by_clock``: a job is due by the time ``now``, not by the database's; locks have the database's time all the same.
+    ``sized``: a payload of more than ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``:
+    jobs ``refused_ids`` stay; ``among``: all but ``among_ids``.
     """
 
     forbidding_flags: bool = False
