@@ -59,7 +59,7 @@ class Executor:
             identifier: (task, bind(task, workplace, threads, processes), task.batch)
             for identifier, task in tasks.items()
         }
-        self._observers = observers
+        self._tell_start = observers.started if observers.are_there else None
         self._completions = workplace.completions
 
     async def run(self, run: Run) -> Outcome:
@@ -79,7 +79,8 @@ class Executor:
             log_failure(oversized)
             return oversized
         task, call, is_batch = found
-        self._observers.started(job)
+        if self._tell_start is not None:
+            self._tell_start(job)
         outcome: Outcome
         try:
             result = await call(run)
