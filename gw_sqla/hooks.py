@@ -52,6 +52,11 @@ class Observers:
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)
 
+    @property
+    def are_there(self) -> bool:
+        """Whether there is anybody to be told."""
+        return bool(self._observers)
+
     def started(self, job: ClaimedJob) -> None:
         """Tell that a job starts."""
         for observer in self._observers:

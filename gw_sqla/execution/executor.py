@@ -58,7 +58,7 @@ class Executor:
         self._calls = {
             identifier: (task, bind(task, workplace, threads, processes)) for identifier, task in tasks.items()
         }
-        self._observers = observers
+        self._tell_start = observers.started if observers.are_there else None
         self._completions = workplace.completions
 
     async def run(self, run: Run) -> Outcome:
@@ -78,7 +78,8 @@ class Executor:
             log_failure(oversized)
             return oversized
         task, call = found
-        self._observers.started(job)
+        if self._tell_start is not None:
+            self._tell_start(job)
         outcome: Outcome
         try:
             result = await call(run)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -32,9 +32,9 @@ _LOCK_TIMEOUT_MS = 200
 """Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
 
 _job = attrgetter("job")
-_id = itemgetter(ClaimedJob._fields.index("id"))
-_KIND = itemgetter(*map(ClaimedJob._fields.index, ("attempts", "key", "queue_id")))
-_LOCKED = itemgetter(ClaimedJob._fields.index("locked_us"))
+_ID, _ATTEMPTS, _KEY, _QUEUE, _LOCKED = map(
+    ClaimedJob._fields.index, ("id", "attempts", "key", "queue_id", "locked_us")
+)
 
 
 class Unwritten(NamedTuple):
@@ -66,18 +66,10 @@ class OutcomeStore:
 
     async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Delete the jobs of completed runs."""
-        jobs = list(map(_job, runs))
-        kinds = set(map(_KIND, jobs))
-        attempt, key, queue_id = next(iter(kinds), (0, None, None))
-        are_alike = len(kinds) == 1 and key is None and queue_id is None
-        if around_locks or not are_alike or self._claims.claim_is_unanswered:
+        alike = None if around_locks or self._claims.claim_is_unanswered else _alike(runs)
+        if alike is None:
             return await self._write(outcomes.complete(self._schema, around_locks=around_locks), runs, {})
-        parameters = {
-            "ids": list(map(_id, jobs)),
-            "attempt": attempt,
-            "locked_at": max(jobs, key=_LOCKED).locked_at,
-            "pool_id": self._pool_id,
-        }
+        parameters = alike | {"pool_id": self._pool_id}
         [row] = await self._connection.fetch(outcomes.complete_alike(self._schema), parameters)
         if row[0] is None:
             return NOTHING_UNWRITTEN
@@ -169,6 +161,22 @@ def _counted(snoozed: Snoozed, snoozes: int | None) -> Snoozed | Failed:
     counted = replace(snoozed, snoozes=snoozes)
     log_snooze(counted)
     return counted
+
+
+def _alike(runs: Sequence[Run]) -> dict[str, Any] | None:
+    """Return the parameters of `outcomes.complete_alike`; None where the jobs differ in more than their ids.
+
+    By columns: to look at the fields of each job takes three times as long.
+    """
+    columns = list(zip(*map(_job, runs), strict=True))
+    if not columns:
+        return None
+    attempts, keys, queue_ids = columns[_ATTEMPTS], columns[_KEY], columns[_QUEUE]
+    if {attempts.count(attempts[0]), keys.count(None), queue_ids.count(None)} != {len(runs)}:
+        return None
+    locked = columns[_LOCKED]
+    youngest = runs[locked.index(max(locked))].job
+    return {"ids": list(columns[_ID]), "attempt": attempts[0], "locked_at": youngest.locked_at}
 
 
 def _unwritten(runs: Sequence[Run], rows: Sequence[Any]) -> Unwritten:
