@@ -69,14 +69,8 @@ class Executor:
         """
         job = run.job
         found = self._calls.get(job.task_identifier)
-        if found is None:
-            unknown = Failed(job=job, message=f"no task {job.task_identifier!r} is declared in this worker")
-            log_failure(unknown)
-            return unknown
-        if not job.payload_text:
-            oversized = Failed(job=job, message=OVERSIZED)
-            log_failure(oversized)
-            return oversized
+        if found is None or not job.payload_text:
+            return _not_run(job, OVERSIZED if found else f"no task {job.task_identifier!r} is declared in this worker")
         task, call = found
         if self._tell_start is not None:
             self._tell_start(job)
@@ -187,6 +181,12 @@ class Executor:
                 return replace(failed, permanently=error.permanently)
             case _:
                 return _failed(task, job, error_text(error), error)
+
+
+def _not_run(job: ClaimedJob, message: str) -> Failed:
+    failed = Failed(job=job, message=message)
+    log_failure(failed)
+    return failed
 
 
 def _is_of_cancellations(error: BaseException) -> bool:
