@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.adding import add_jobs
-from benchmarks.claims import routing
+from benchmarks.claims import pauses, routing
 from benchmarks.database import Database, measured_database
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
@@ -49,6 +49,7 @@ MEASURES = {
         memory,
         empty_queue,
         routing,
+        pauses,
         python_peers,
     )
 }

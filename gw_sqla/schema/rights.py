@@ -3,7 +3,7 @@
     adder      adds jobs, itself or as the owner of a ``security definer`` function
     reader     reads jobs, payloads included, cron items and workers
     worker     runs jobs, and adds them: by cron and by its handlers
-    admin      reads, and completes, fails, reschedules, removes and unlocks jobs
+    admin      reads, completes, fails, reschedules, removes and unlocks jobs, pauses and resumes
     migrator   owns what is in the schema (`gw_sqla.schema.grants`): no list of privileges would do, for only owners
                may index a table or replace a function, and a later migration may do either
 
@@ -52,7 +52,11 @@ _READ = {
     "_private_tasks": ("SELECT",),
     "_private_known_crontabs": ("SELECT",),
 }
-_READ_IF_THERE = {"_private_sqla_workers": ("SELECT",), "_private_sqla_snoozes": ("SELECT",)}
+_READ_IF_THERE = {
+    "_private_sqla_workers": ("SELECT",),
+    "_private_sqla_snoozes": ("SELECT",),
+    "_private_sqla_pauses": ("SELECT",),
+}
 
 ON_START: Mapping[str, tuple[str, ...]] = {
     "migrations": ("SELECT",),
@@ -62,6 +66,7 @@ ON_START: Mapping[str, tuple[str, ...]] = {
     "_private_tasks": ("SELECT", "INSERT"),
     "_private_sqla_workers": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "_private_sqla_snoozes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "_private_sqla_pauses": ("SELECT",),
 }
 """Without these no worker starts. Adding jobs and cron take more; they say so when they run."""
 
@@ -96,7 +101,11 @@ RIGHTS: Mapping[RoleKind, Rights] = {
             "_private_job_queues": ("SELECT", "UPDATE"),
         },
         ("complete_jobs", "permanently_fail_jobs", "reschedule_jobs", "remove_job", "force_unlock_workers"),
-        {**_READ_IF_THERE, "_private_job_retirements": ("SELECT", "INSERT", "DELETE")},
+        {
+            **_READ_IF_THERE,
+            "_private_sqla_pauses": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_job_retirements": ("SELECT", "INSERT", "DELETE"),
+        },
     ),
 }
 

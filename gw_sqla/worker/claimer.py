@@ -26,6 +26,7 @@ from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.orphaned_locks import OrphanedLocks
+from gw_sqla.worker.pauses import Pauses
 from gw_sqla.worker.slots import Slots
 
 __all__ = ["Claimer"]
@@ -49,7 +50,7 @@ class Claimer:
         known: KnownRuns,
         orphaned_locks: OrphanedLocks,
         *,
-        task_identifiers: Sequence[str],
+        pauses: Pauses,
         forbidden_flags: Sequence[str],
         poll_interval: timedelta,
         lease: Lease,
@@ -60,7 +61,7 @@ class Claimer:
         self._finisher = finisher
         self._known = known
         self._orphaned_locks = orphaned_locks
-        self._task_identifiers = list(task_identifiers)
+        self._pauses = pauses
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
         self._lease = lease
@@ -79,7 +80,8 @@ class Claimer:
                 await self._run_or_back_off(self._orphaned_locks.release)
                 if self._demand.may_have_more and self._wanted() > 0:  # since then
                     continue
-            with anyio.move_on_after(min(self._poll_seconds, self._orphaned_locks.seconds_to_next)) as poll:
+            longest = min(self._poll_seconds, self._orphaned_locks.seconds_to_next, self._pauses.seconds_to_next)
+            with anyio.move_on_after(longest) as poll:
                 await self._demand.wait()
             if poll.cancelled_caught:
                 self._demand.may_have_more = True
@@ -151,11 +153,16 @@ class Claimer:
         """
         if self._orphaned_locks.may_exist:
             await self._orphaned_locks.release()
+        if self._pauses.is_look_due and await self._pauses.look():
+            self._cursor.forget()
+        tasks = self._pauses.tasks
+        if not tasks:
+            return []
         with anyio.CancelScope(shield=True):
             self._answered = anyio.Event()
             try:
                 runs = await self._store.claim(
-                    self._task_identifiers, wanted, self._forbidden_flags, self._cursor.begin()
+                    tasks, wanted, self._forbidden_flags, self._cursor.begin(), self._pauses.queues
                 )
             except BaseException:
                 self._orphaned_locks.may_exist = True

@@ -5,6 +5,7 @@
                                              +---- known runs, lease ----------+
                                              |         |
           claim store <- orphaned locks -----+     heartbeat -> registration        recovery -> sweeps
+                 ^---- pauses <- claimer, listener
 
 The finisher says when a lost lock may have left orphaned ones, the claimer releases them.
 Each part is given what it may use, and nothing else; what they say to each other are the calls named here.
@@ -42,6 +43,7 @@ from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.orphaned_locks import OrphanedLocks
 from gw_sqla.worker.outcome_store import OutcomeStore
+from gw_sqla.worker.pauses import Pauses
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
 from gw_sqla.worker.rust_tables import RustWorkers
@@ -114,6 +116,7 @@ def compose(
         on_free=demand.slot_freed,
         stop=stop,
     )
+    pauses = Pauses(claim_store, list(tasks), observers, interval=settings.poll_interval.total_seconds())
     claimer = Claimer(
         claim_store,
         demand,
@@ -121,7 +124,7 @@ def compose(
         finisher,
         known,
         orphaned_locks,
-        task_identifiers=list(tasks),
+        pauses=pauses,
         forbidden_flags=settings.forbidden_flags,
         poll_interval=settings.poll_interval,
         lease=lease,
@@ -147,7 +150,7 @@ def compose(
         heartbeat=heartbeat,
         sweeps=sweeps,
         recovery=_recovery(sweeps, settings, demand),
-        listener=_listener(engine, settings, demand, stop),
+        listener=_listener(engine, settings, demand, pauses, stop),
         cron=_cron(engine, settings, cron_items),
     )
 
@@ -191,15 +194,21 @@ def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand) -> Recov
 
 
 def _listener(
-    engine: AsyncEngine, settings: RunnerSettings, demand: Demand, stop: StopRequest
+    engine: AsyncEngine, settings: RunnerSettings, demand: Demand, pauses: Pauses, stop: StopRequest
 ) -> Listener | SchemaWatch:
     watch = SchemaWatch(engine, settings.schema, stop, pooled=settings.transaction_pooler)
     if settings.transaction_pooler:
         return watch
+
+    def pauses_changed() -> None:
+        pauses.changed()
+        demand.jobs_may_be_due()
+
     return Listener(
         engine,
         look=watch.look,
         on_jobs=demand.jobs_may_be_due,
+        on_pauses=pauses_changed,
         known_migration=LEDGER_ID,
     )
 

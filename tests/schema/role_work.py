@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, Snoozed, async_sessionmaker
+from gw_sqla.admin import Pausing
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
@@ -30,6 +31,7 @@ Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[AsyncEngine, Sessions], Awaitable[None]]
 
 repo = JobRepository()
+pausing = Pausing()
 FIRST = (-(2**31), datetime(1, 1, 1, tzinfo=UTC), 0)
 LONG_AGO = timedelta(hours=5)
 
@@ -56,6 +58,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         job = await repo.add_job(session, "read", {"a": 1}, queue_name="read")
         await session.execute(text("insert into graphile_worker._private_known_crontabs values ('c', now())"))
         await session.execute(text("insert into graphile_worker._private_sqla_snoozes values (1, 1)"))
+        await pausing.pause(session, everything=True)
     await register(sessions, "pool-read", silent_for=timedelta(0))
     async with async_sessionmaker(engine)() as session:
         found = await repo.get_job(session, job.id)
@@ -64,7 +67,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         assert await repo.list_jobs(session)
         assert await repo.count_jobs_by_state(session)
         assert await session.scalar(text("select count(*) from graphile_worker.jobs"))
-        for table in ("workers", "snoozes"):
+        for table in ("workers", "snoozes", "pauses"):
             assert await session.scalar(text(f"select count(*) from graphile_worker._private_sqla_{table}"))
     known = KnownCrontabs(engine, "graphile_worker")
     try:
@@ -77,6 +80,11 @@ async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
     """Reading, and each function for administrators."""
     await read(engine, sessions)
     own = async_sessionmaker(engine)
+    async with own.begin() as session:
+        await pausing.pause(session, task="a", until=datetime.now(UTC) - LONG_AGO)
+        await pausing.pause(session, task="b")
+        await pausing.pause(session, task="b", reason="again")
+        assert [pause.kind for pause in await pausing.resume(session, everything=True)] == ["everything", "task"]
     async with sessions.begin() as session:
         done, failing, later = [(await repo.add_job(session, "a")).id for _ in range(3)]
         await repo.add_job(session, "a", job_key="free")
@@ -146,6 +154,9 @@ async def recover(sweeps: Sweeps, sessions: Sessions) -> None:
 async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, sessions: Sessions) -> None:
     """Complete, fail, return, snooze, lose a job each; complete another in a transaction of its handler's."""
     await claims.register_tasks(["own", "new"])
+    async with sessions.begin() as session:
+        await pausing.pause(session, queue_name="paused")
+    assert [pause.name for pause, _ in await claims.find_pauses()] == ["paused"]
     await add(engine, sessions)
     async with sessions.begin() as session:
         await session.execute(text("delete from graphile_worker._private_jobs"))
