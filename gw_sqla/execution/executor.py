@@ -70,14 +70,11 @@ class Executor:
         """
         job = run.job
         found = self._calls.get(job.task_identifier)
-        if found is None:
-            unknown = Failed(job=job, message=f"no task {job.task_identifier!r} is declared in this worker")
-            log_failure(unknown)
-            return unknown
-        if not job.payload_text:
-            oversized = Failed(job=job, message=OVERSIZED)
-            log_failure(oversized)
-            return oversized
+        if found is None or not job.payload_text:
+            message = OVERSIZED if found else f"no task {job.task_identifier!r} is declared in this worker"
+            not_run = Failed(job=job, message=message)
+            log_failure(not_run)
+            return not_run
         task, call, is_batch = found
         if self._tell_start is not None:
             self._tell_start(job)

@@ -15,6 +15,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed
@@ -70,7 +71,7 @@ class OutcomeStore:
         [row] = await self._connection.fetch(outcomes.complete_alike(self._schema), parameters)
         if row[0] is None:
             return NOTHING_UNWRITTEN
-        written = set(row[0])
+        written = set(ids_of(row[0]))
         return Unwritten(lost=[run for run in runs if run.job.id not in written], busy=())
 
     async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
