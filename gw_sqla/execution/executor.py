@@ -1,9 +1,9 @@
 """Executor: one claimed job to one outcome.
 
-Steps: find the task, call its handler (`gw_sqla.execution.handler_call`), look at the results of a batch, see what
-became of a transaction that completes the job. Whatever goes wrong in them fails this one job, with a text for people;
-only a cancellation of the worker leaves as an exception. An exception that looks like a cancellation but comes from the
-handler itself (no scope around the job is cancelled) fails the job as well.
+Steps: find the task, call its handler (`gw_sqla.execution.handler_call`), look at what it returned (the results of a
+batch, a Snooze), see what became of a transaction that completes the job. Whatever goes wrong in them fails this one
+job, with a text for people; only a cancellation of the worker leaves as an exception. An exception that looks like a
+cancellation but comes from the handler itself (no scope around the job is cancelled) fails the job as well.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import anyio
 import anyio.lowlevel
 
 from gw_sqla.error_texts.error_text import class_name, error_text, storable_text, traceback_text
-from gw_sqla.errors import FailPermanently, InvalidPayloadError, RetryAfter
-from gw_sqla.execution.batch_results import batch_outcome, failed_items
+from gw_sqla.errors import FailPermanently, InvalidPayloadError, RetryAfter, Snooze
+from gw_sqla.execution.batch_results import batch_outcome, failed_items, snooze_limit_of_all
 from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.handler_call import TaskTimeoutError, bind
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import HandlerFailedError, ProcessPool
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Snoozed
 from gw_sqla.jobs.run import LOST, RUNNING, Run
 from gw_sqla.jobs.task import Task
 
@@ -56,8 +56,7 @@ class Executor:
     ) -> None:
         threads = anyio.CapacityLimiter(concurrency)
         self._calls = {
-            identifier: (task, bind(task, workplace, threads, processes), task.batch)
-            for identifier, task in tasks.items()
+            identifier: (task, bind(task, workplace, threads, processes)) for identifier, task in tasks.items()
         }
         self._tell_start = observers.started if observers.are_there else None
         self._completions = workplace.completions
@@ -75,15 +74,15 @@ class Executor:
             not_run = Failed(job=job, message=message)
             log_failure(not_run)
             return not_run
-        task, call, is_batch = found
+        task, call = found
         if self._tell_start is not None:
             self._tell_start(job)
         outcome: Outcome
         try:
             result = await call(run)
-            if not is_batch and run.state is RUNNING:
+            if result is None and run.state is RUNNING:
                 return Completed(job)
-            outcome = self._of_batch(task, job, result) if is_batch else Completed(job)
+            outcome = self._of_result(task, job, result)
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -float("inf"):
                 if run.is_completed_by_handler and await self._completions.decide_soon(run):
@@ -111,15 +110,16 @@ class Executor:
         if run.state is LOST:
             return outcome
         if not run.is_rolled_back and await self._decided_to_commit(run):
-            if isinstance(outcome, Failed):
+            if isinstance(outcome, Failed | Snoozed):
                 log.warning(
-                    "job %d (%s) failed, but its own transaction completed it before, so it stays completed: %s",
+                    "job %d (%s) %s, but its own transaction completed it before, so it stays completed: %s",
                     job.id,
                     job.task_identifier,
+                    "failed" if isinstance(outcome, Failed) else "was snoozed",
                     outcome.message,
                 )
             return CompletedByHandler(job)
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, Failed | Snoozed):
             return outcome
         return _failed(task, job, "the transaction that completed the job was rolled back")
 
@@ -132,6 +132,11 @@ class Executor:
                 raise
         return True
 
+    def _of_result(self, task: Task[Any], job: ClaimedJob, result: Any) -> Outcome:
+        if isinstance(result, Snooze):
+            return _snoozed(task, job, error_text(result), result.delay, result.limit, result)
+        return self._of_batch(task, job, result) if task.batch else Completed(job)
+
     def _of_batch(self, task: Task[Any], job: ClaimedJob, results: Any) -> Outcome:
         error: BaseException | None = None
         failed = results
@@ -143,26 +148,35 @@ class Executor:
         if not isinstance(outcome, Failed):
             return outcome
         told = outcome.retry_after
+        if told is not None and (limit := snooze_limit_of_all(failed)) is not None:
+            snoozed = _snoozed(task, job, outcome.message, told, limit, error)
+            otherwise = replace(snoozed.otherwise, payload_text=outcome.payload_text)
+            return replace(snoozed, payload_text=outcome.payload_text, otherwise=otherwise)
         wait = _wait(task, job, error) if told is None else _bounded(told)
         return replace(outcome, retry_after=wait, exception=error)
 
-    def _of_any_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed:
+    def _of_any_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed | Snoozed:
         try:
             return self._of_error(task, job, error)
         except BaseException as broken:  # an exception class of the user's that cannot even be asked what it is
             message = f"{class_name(error)}: (it cannot be looked at: {class_name(broken)})"
             return Failed(job=job, message=message, exception=error)
 
-    def _of_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed:
+    def _of_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed | Snoozed:
         match error:
             case TaskTimeoutError():
                 return _failed(task, job, f"TimeoutError: {error}", error)
             case RetryAfter():
                 return replace(_failed(task, job, error_text(error), error), retry_after=_bounded(error.delay))
+            case Snooze():
+                return _snoozed(task, job, error_text(error), error.delay, error.limit, error)
             case FailPermanently():
                 return replace(_failed(task, job, error_text(error), error), permanently=True)
             case InvalidPayloadError():
                 return _failed(task, job, storable_text(str(error)), error)
+            case HandlerFailedError(snooze_limit=int(limit)):
+                delay = timedelta(seconds=error.retry_after or 0)
+                return _snoozed(task, job, error.message, delay, limit, error)
             case HandlerFailedError():
                 failed = _failed(task, job, error.message, error)
                 if error.retry_after is not None:
@@ -184,6 +198,14 @@ def _is_of_cancellations(error: BaseException) -> bool:
 
 def _failed(task: Task[Any], job: ClaimedJob, message: str, error: BaseException | None = None) -> Failed:
     return Failed(job=job, message=message, retry_after=_wait(task, job, error), exception=error)
+
+
+def _snoozed(
+    task: Task[Any], job: ClaimedJob, message: str, delay: timedelta, limit: int, error: BaseException | None
+) -> Snoozed:
+    last = storable_text(f"{message} (not snoozed: {limit} times were enough, or the job was removed or replaced)")
+    otherwise = _failed(task, job, last, error)
+    return Snoozed(job=job, delay=_bounded(delay), message=message, limit=limit, otherwise=otherwise)
 
 
 def _wait(task: Task[Any], job: ClaimedJob, error: BaseException | None) -> timedelta | None:

@@ -8,6 +8,8 @@ is for `gw_sqla.worker.outcome_writer`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -17,8 +19,9 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
+from gw_sqla.execution.failure_log import log_failure, log_snooze
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Failed
+from gw_sqla.jobs.outcomes import Failed, Snoozed
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import outcomes
 from gw_sqla.worker.claim_store import ClaimStore
@@ -75,26 +78,16 @@ class OutcomeStore:
         return Unwritten(lost=[run for run in runs if run.job.id not in written], busy=())
 
     async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
-        """Write the failures of runs.
-
-        A database whose encoding is not UTF-8 cannot hold every message: it is given escapes for what is not ASCII,
-        as a write that can never succeed would hold up all others.
-        """
+        """Write the failures of runs."""
         failures = [run.outcome for run in runs if isinstance(run.outcome, Failed)]
         parameters: dict[str, Any] = {
             "messages": [failed.message for failed in failures],
-            "delays": [
-                None if failed.retry_after is None else failed.retry_after.total_seconds() for failed in failures
-            ],
+            "delays": [_seconds(failed.retry_after) for failed in failures],
             "final": [failed.permanently for failed in failures],
             "payloads": [failed.payload_text for failed in failures],
         }
         statement = outcomes.fail(self._schema, around_locks=around_locks)
-        try:
-            return await self._write(statement, runs, parameters)
-        except asyncpg.UntranslatableCharacterError:
-            messages = [message.encode("ascii", "backslashreplace").decode() for message in parameters["messages"]]
-            return await self._write(statement, runs, parameters | {"messages": messages})
+        return _unwritten(runs, await self._write_texts(statement, runs, parameters, ("messages",)))
 
     async def give_back(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Return the jobs of runs that were not begun."""
@@ -104,6 +97,44 @@ class OutcomeStore:
             around_locks=around_locks,
         )
         return await self._write(statement, runs, {"keys": [run.job.key for run in runs]})
+
+    async def snooze(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
+        """Write that runs were snoozed; tell their outcomes how often, or that it was once too often."""
+        found = [run.outcome for run in runs if isinstance(run.outcome, Snoozed)]
+        parameters: dict[str, Any] = {
+            "keys": [run.job.key for run in runs],
+            "delays": [snoozed.delay.total_seconds() for snoozed in found],
+            "limits": [snoozed.limit for snoozed in found],
+            "reasons": [snoozed.message for snoozed in found],
+            "payloads": [snoozed.payload_text for snoozed in found],
+            "messages": [snoozed.otherwise.message for snoozed in found],
+            "failed_delays": [_seconds(snoozed.otherwise.retry_after) for snoozed in found],
+        }
+        heeding = await has_retirements(self._connection, self._schema)
+        statement = outcomes.snooze(self._schema, heeding_retirements=heeding, around_locks=around_locks)
+        rows = await self._write_texts(statement, runs, parameters, ("reasons", "messages"))
+        counts = {row["id"]: row["snoozes"] for row in rows if not row["busy"]}
+        for run, snoozed in zip(runs, found, strict=True):
+            if snoozed.job.id in counts:
+                run.outcome = _counted(snoozed, counts[snoozed.job.id])
+        return _unwritten(runs, rows)
+
+    async def _write_texts(
+        self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any], texts: Sequence[str]
+    ) -> Sequence[Any]:
+        """Write what has texts for people.
+
+        A database whose encoding is not UTF-8 cannot hold every one: it is given escapes for what is not ASCII,
+        as a write that can never succeed would hold up all others.
+        """
+        named = self._named(runs)
+        try:
+            return await self._connection.fetch(statement, parameters | named)
+        except asyncpg.UntranslatableCharacterError:
+            escaped = {
+                name: [text.encode("ascii", "backslashreplace").decode() for text in parameters[name]] for name in texts
+            }
+            return await self._connection.fetch(statement, parameters | escaped | named)
 
     async def _write(self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any]) -> Unwritten:
         return _unwritten(runs, await self._connection.fetch(statement, parameters | self._named(runs)))
@@ -117,6 +148,20 @@ class OutcomeStore:
             "queue_ids": [run.job.queue_id for run in runs],
             "pool_id": self._pool_id,
         }
+
+
+def _seconds(wait: timedelta | None) -> float | None:
+    return None if wait is None else wait.total_seconds()
+
+
+def _counted(snoozed: Snoozed, snoozes: int | None) -> Snoozed | Failed:
+    """Return what became of a job that was to be snoozed, and log it."""
+    if snoozes is None:
+        log_failure(snoozed.otherwise)
+        return snoozed.otherwise
+    counted = replace(snoozed, snoozes=snoozes)
+    log_snooze(counted)
+    return counted
 
 
 def _alike(runs: Sequence[Run]) -> dict[str, Any] | None:

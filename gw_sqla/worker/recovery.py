@@ -9,7 +9,8 @@ permanently at last, and its last_error says why, instead of killing workers for
 
 Owners that never registered (Graphile Worker for Node.js and for Rust) get the contract's 4 hours. As
 the peers do, that is looked at every 8 to 10 minutes, the first time within one: it reads all jobs. As often it is said
-which jobs nobody takes because no living worker knows their task: a module that was not imported, most often.
+which jobs nobody takes because no living worker knows their task: a module that was not imported, most often; and what
+snoozed jobs have left behind is taken out (`gw_sqla.statements.snoozes`).
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Recovery:
                     self._next_look = monotonic() + _jitter(8 * 60, 10 * 60)
                     await self._unlock_stale()
                     await self._say_unknown_tasks(_OVERDUE)
+                    await self._sweeps.forget_snoozes()
         except DATABASE_FAULTS as fault:  # a TimeoutError too
             await self._outage.wait(fault)
             return

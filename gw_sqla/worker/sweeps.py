@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.statements import stale_locks, workers
+from gw_sqla.statements import snoozes, stale_locks, workers
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import RustRefusal, RustWorkers
 
@@ -27,6 +27,8 @@ __all__ = ["Recovered", "Sweeps", "Unlocked"]
 
 _SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'; set jit = off"
 """Without ``jit``: it would be loaded for each connection, which takes a hundred times as long as a sweep."""
+
+_MOST_SNOOZES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,15 @@ class Sweeps:
             none | {f"{kind}_ids": ids},
             ((f"{kind} {one}", none | {f"{kind}_ids": [one]}) for one in ids),
         )
+
+    async def forget_snoozes(self) -> int:
+        """Take out the counts of snoozed jobs that are gone; return how many."""
+        forgotten = 0
+        while True:
+            rows = await self._connection.fetch(snoozes.forget_snoozes(self._schema), {"count": _MOST_SNOOZES})
+            forgotten += len(rows)
+            if len(rows) < _MOST_SNOOZES:
+                return forgotten
 
     async def unknown_tasks(self, waited: timedelta) -> dict[str, int]:
         """Return the tasks that no living pool knows and how many of their jobs have been ready for so long."""
