@@ -13,7 +13,7 @@ import anyio
 
 from gw_sqla.jobs.outcomes import Outcome
 
-__all__ = ["Demand"]
+__all__ = ["Demand", "Demands"]
 
 _queue_id = attrgetter("job.queue_id")
 
@@ -48,3 +48,20 @@ class Demand:
         if self._wake.is_set():
             self._wake = anyio.Event()
         await self._wake.wait()
+
+
+class Demands:
+    """Several demands: each is told."""
+
+    def __init__(self, demands: Sequence[Demand]) -> None:
+        self._demands = demands
+
+    def jobs_may_be_due(self) -> None:
+        """Claim soon, all of you."""
+        for demand in self._demands:
+            demand.jobs_may_be_due()
+
+    def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell each: the next job of a released queue may be anyone's."""
+        for demand in self._demands:
+            demand.outcomes_written(outcomes)

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.database.outage import Outage
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import ProcessPool
@@ -125,6 +126,7 @@ def compose(
         forbidden_flags=settings.forbidden_flags,
         poll_interval=settings.poll_interval,
         lease=lease,
+        outage=Outage("claiming jobs"),
     )
     heartbeat = Heartbeat(
         registration,
