@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         SchemaTooNewError,
         SchemaTooOldError,
         SessionError,
+        SinkUnavailableError,
         TaskDefinitionError,
     )
     from gw_sqla.execution.executable_tasks import load_executable_tasks
@@ -108,6 +109,7 @@ __all__ = [
     "SchemaTooNewError",
     "SchemaTooOldError",
     "SessionError",
+    "SinkUnavailableError",
     "SyncJobRepository",
     "Task",
     "TaskDefinitionError",
@@ -134,7 +136,8 @@ _HOMES = {
             "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
             "GwSqlaError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
             "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
-            "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
+            "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError SinkUnavailableError "
+            "TaskDefinitionError"
         ),
         "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",

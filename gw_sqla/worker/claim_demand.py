@@ -11,7 +11,7 @@ from operator import attrgetter
 
 import anyio
 
-from gw_sqla.jobs.outcomes import Outcome
+from gw_sqla.jobs.outcomes import Outcome, Returned
 
 __all__ = ["Demand", "Demands"]
 
@@ -62,6 +62,9 @@ class Demands:
             demand.jobs_may_be_due()
 
     def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
-        """Tell each: the next job of a released queue may be anyone's."""
+        """Tell each: the next job of a released queue may be anyone's. What was given back is not announced."""
+        if Returned in map(type, outcomes):
+            self.jobs_may_be_due()
+            return
         for demand in self._demands:
             demand.outcomes_written(outcomes)
