@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         SchemaTooNewError,
         SchemaTooOldError,
         SessionError,
+        SinkUnavailableError,
         Snooze,
         TaskDefinitionError,
     )
@@ -109,6 +110,7 @@ __all__ = [
     "SchemaTooNewError",
     "SchemaTooOldError",
     "SessionError",
+    "SinkUnavailableError",
     "Snooze",
     "Snoozed",
     "SyncJobRepository",
@@ -137,7 +139,8 @@ _HOMES = {
             "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
             "GwSqlaError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
             "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
-            "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError Snooze TaskDefinitionError"
+            "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError SinkUnavailableError Snooze "
+            "TaskDefinitionError"
         ),
         "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",

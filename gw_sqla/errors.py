@@ -11,6 +11,7 @@
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
     ├── ResourceError             what makes a resource for handlers raised; the cause says what
+    ├── SinkUnavailableError      what jobs are forwarded to cannot take any now; raised by sinks
     ├── LoopError                 database work on trio without an asyncio loop
     ├── SessionError              a session that cannot do it: closed, read only, aborted, of another database
     ├── AccessError               the database role lacks rights (SQLSTATE 42501, row level security)
@@ -57,6 +58,7 @@ __all__ = [
     "SchemaTooNewError",
     "SchemaTooOldError",
     "SessionError",
+    "SinkUnavailableError",
     "Snooze",
     "TaskDefinitionError",
 ]
@@ -150,6 +152,13 @@ class LockLostError(GwSqlaError):
 
 class ResourceError(GwSqlaError):
     """A resource for handlers could not be made, or failed while it was there; the cause is what it raised."""
+
+
+class SinkUnavailableError(GwSqlaError):
+    """What jobs are forwarded to says that it cannot take any now, whatever they are: they wait, no attempt is spent.
+
+    Raised by sinks. An OSError, such as a ConnectionError, says that it is out of reach, which is much the same.
+    """
 
 
 class LoopError(GwSqlaError):

@@ -35,7 +35,7 @@ class Observer:
         """The job's failure is committed; ``outcome.is_final`` tells whether it will be tried again."""
 
     def job_returned(self, outcome: Returned) -> None:
-        """The job was not started and is back in the queue."""
+        """The job was not started, or not forwarded in an outage, and is back in the queue."""
 
     def job_snoozed(self, outcome: Snoozed) -> None:
         """It is committed that the job waits, its attempt given back; ``outcome.snoozes``: how often so far."""

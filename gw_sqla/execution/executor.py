@@ -12,19 +12,19 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from gw_sqla.error_texts.error_text import class_name, error_text, storable_text, traceback_text
-from gw_sqla.errors import FailPermanently, InvalidPayloadError, RetryAfter, Snooze
+from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.errors import Snooze
 from gw_sqla.execution.batch_results import batch_outcome, failed_items, snooze_limit_of_all
+from gw_sqla.execution.failed_outcome import bounded_wait, failed_with, of_any_error, snoozed_for, wait_until_next
 from gw_sqla.execution.failure_log import log_failure
-from gw_sqla.execution.handler_call import TaskTimeoutError, bind
+from gw_sqla.execution.handler_call import bind
 from gw_sqla.execution.job_context import Workplace
-from gw_sqla.execution.process_pool import HandlerFailedError, ProcessPool
+from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Snoozed
@@ -39,8 +39,6 @@ OVERSIZED = (
     "payload: has more bytes than this worker's max_payload_size, and was not fetched: raise that, "
     "or store the data elsewhere and in the payload where"
 )
-
-_LONGEST_WAIT = timedelta(days=3650)
 
 
 class Executor:
@@ -70,7 +68,10 @@ class Executor:
         job = run.job
         found = self._calls.get(job.task_identifier)
         if found is None or not job.payload_text:
-            return _not_run(job, OVERSIZED if found else f"no task {job.task_identifier!r} is declared in this worker")
+            message = OVERSIZED if found else f"no task {job.task_identifier!r} is declared in this worker"
+            not_run = Failed(job=job, message=message)
+            log_failure(not_run)
+            return not_run
         task, call = found
         if self._tell_start is not None:
             self._tell_start(job)
@@ -86,15 +87,15 @@ class Executor:
                     return CompletedByHandler(job)
                 raise
             message = f"{type(error).__name__}: raised by the handler, nothing cancelled it"
-            outcome = _failed(task, job, message, error)
+            outcome = failed_with(task, job, message, error)
         except KeyboardInterrupt as error:
             if task.run_in != "thread":
                 raise  # the user's Ctrl-C, delivered inside a handler: the worker stops
-            outcome = self._of_any_error(task, job, error)
+            outcome = of_any_error(task, job, error)
         except BaseException as error:
             if _is_of_cancellations(error):  # from a nursery of the handler's
                 await anyio.lowlevel.checkpoint_if_cancelled()
-            outcome = self._of_any_error(task, job, error)
+            outcome = of_any_error(task, job, error)
         if run.state is not RUNNING:  # is lost, or has completed the job, or meant to
             outcome = await self._of_own_transaction(task, run, outcome)
         if isinstance(outcome, Failed) and run.state is not LOST:
@@ -118,7 +119,7 @@ class Executor:
             return CompletedByHandler(job)
         if isinstance(outcome, Failed | Snoozed):
             return outcome
-        return _failed(task, job, "the transaction that completed the job was rolled back")
+        return failed_with(task, job, "the transaction that completed the job was rolled back")
 
     async def _decided_to_commit(self, run: Run) -> bool:
         """Tell what became of the transaction, in spite of a cancellation if that is soon."""
@@ -131,7 +132,7 @@ class Executor:
 
     def _of_result(self, task: Task[Any], job: ClaimedJob, result: Any) -> Outcome:
         if isinstance(result, Snooze):
-            return _snoozed(task, job, error_text(result), result.delay, result.limit, result)
+            return snoozed_for(task, job, error_text(result), result.delay, result.limit, result)
         return self._of_batch(task, job, result) if task.batch else Completed(job)
 
     def _of_batch(self, task: Task[Any], job: ClaimedJob, results: Any) -> Outcome:
@@ -146,47 +147,11 @@ class Executor:
             return outcome
         told = outcome.retry_after
         if told is not None and (limit := snooze_limit_of_all(failed)) is not None:
-            snoozed = _snoozed(task, job, outcome.message, told, limit, error)
+            snoozed = snoozed_for(task, job, outcome.message, told, limit, error)
             otherwise = replace(snoozed.otherwise, payload_text=outcome.payload_text)
             return replace(snoozed, payload_text=outcome.payload_text, otherwise=otherwise)
-        wait = _wait(task, job, error) if told is None else _bounded(told)
+        wait = wait_until_next(task, job, error) if told is None else bounded_wait(told)
         return replace(outcome, retry_after=wait, exception=error)
-
-    def _of_any_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed | Snoozed:
-        try:
-            return self._of_error(task, job, error)
-        except BaseException as broken:  # an exception class of the user's that cannot even be asked what it is
-            message = f"{class_name(error)}: (it cannot be looked at: {class_name(broken)})"
-            return Failed(job=job, message=message, exception=error)
-
-    def _of_error(self, task: Task[Any], job: ClaimedJob, error: BaseException) -> Failed | Snoozed:
-        match error:
-            case TaskTimeoutError():
-                return _failed(task, job, f"TimeoutError: {error}", error)
-            case RetryAfter():
-                return replace(_failed(task, job, error_text(error), error), retry_after=_bounded(error.delay))
-            case Snooze():
-                return _snoozed(task, job, error_text(error), error.delay, error.limit, error)
-            case FailPermanently():
-                return replace(_failed(task, job, error_text(error), error), permanently=True)
-            case InvalidPayloadError():
-                return _failed(task, job, storable_text(str(error)), error)
-            case HandlerFailedError(snooze_limit=int(limit)):
-                delay = timedelta(seconds=error.retry_after or 0)
-                return _snoozed(task, job, error.message, delay, limit, error)
-            case HandlerFailedError():
-                failed = _failed(task, job, error.message, error)
-                if error.retry_after is not None:
-                    failed = replace(failed, retry_after=_bounded(timedelta(seconds=error.retry_after)))
-                return replace(failed, permanently=error.permanently)
-            case _:
-                return _failed(task, job, error_text(error), error)
-
-
-def _not_run(job: ClaimedJob, message: str) -> Failed:
-    failed = Failed(job=job, message=message)
-    log_failure(failed)
-    return failed
 
 
 def _is_of_cancellations(error: BaseException) -> bool:
@@ -197,30 +162,3 @@ def _is_of_cancellations(error: BaseException) -> bool:
         return error.split(anyio.get_cancelled_exc_class())[1] is None
     except BaseException:
         return False
-
-
-def _failed(task: Task[Any], job: ClaimedJob, message: str, error: BaseException | None = None) -> Failed:
-    return Failed(job=job, message=message, retry_after=_wait(task, job, error), exception=error)
-
-
-def _snoozed(
-    task: Task[Any], job: ClaimedJob, message: str, delay: timedelta, limit: int, error: BaseException | None
-) -> Snoozed:
-    last = storable_text(f"{message} (not snoozed: {limit} times were enough, or the job was removed or replaced)")
-    otherwise = _failed(task, job, last, error)
-    return Snoozed(job=job, delay=_bounded(delay), message=message, limit=limit, otherwise=otherwise)
-
-
-def _wait(task: Task[Any], job: ClaimedJob, error: BaseException | None) -> timedelta | None:
-    if task.backoff is None:
-        return None
-    try:
-        return _bounded(task.backoff(job.attempts, error))
-    except Exception as broken:  # the user's function; the contract's backoff takes its place
-        told = traceback_text(broken)
-        log.error("the backoff of task %s failed; Graphile Worker's is used:\n%s", task.identifier, told)
-        return None
-
-
-def _bounded(wait: timedelta) -> timedelta:
-    return max(timedelta(0), min(wait, _LONGEST_WAIT))

@@ -47,7 +47,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The job was not started: its lock goes, its attempt is given back."""
+    """The job was not started, or its sink was out of reach: its lock goes, its attempt is given back."""
 
     job: ClaimedJob
 

@@ -172,14 +172,15 @@ def complete_alike(schema: str) -> TextualSelect:
   returning j.id
 )
 select case
-  when (select pg_catalog.count(*) from written) < pg_catalog.cardinality(:ids) then array(select id from written)
+  when (select pg_catalog.count(*) from written) < pg_catalog.cardinality(:ids)
+  then cast(array(select id from written) as pg_catalog.text)
 end as written_ids""",
         schema,
         ids=BIGINTS,
         attempt=SmallInteger,
         locked_at=TIMESTAMP,
         pool_id=TEXT,
-    ).columns(written_ids=BIGINTS)
+    ).columns(written_ids=TEXT)
 
 
 @lru_cache

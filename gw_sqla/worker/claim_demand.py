@@ -11,9 +11,9 @@ from operator import attrgetter
 
 import anyio
 
-from gw_sqla.jobs.outcomes import Outcome
+from gw_sqla.jobs.outcomes import Outcome, Returned
 
-__all__ = ["Demand"]
+__all__ = ["Demand", "Demands"]
 
 _queue_id = attrgetter("job.queue_id")
 
@@ -54,3 +54,23 @@ class Demand:
             self._is_woken = False
             self._wake = anyio.Event()
         await self._wake.wait()
+
+
+class Demands:
+    """Several demands: each is told."""
+
+    def __init__(self, demands: Sequence[Demand]) -> None:
+        self._demands = demands
+
+    def jobs_may_be_due(self) -> None:
+        """Claim soon, all of you."""
+        for demand in self._demands:
+            demand.jobs_may_be_due()
+
+    def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell each: the next job of a released queue may be anyone's. What was given back is not announced."""
+        if Returned in map(type, outcomes):
+            self.jobs_may_be_due()
+            return
+        for demand in self._demands:
+            demand.outcomes_written(outcomes)

@@ -15,6 +15,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
+import anyio
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
@@ -42,7 +43,7 @@ _URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id"
 class ClaimStore:
     """The claims of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels.
 
-    One task at a time calls them, but `cut_off`.
+    Who calls them, but `cut_off`, holds the ``turn``, until the pool knows the runs that a claim has brought.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ClaimStore:
         ``accepted_flags`` and ``flag_allowlist`` as in `gw_sqla.RunnerSettings`.
         """
         self._connection = WorkerConnection(engine, pooled=pooled, ends_backends=True)
+        self.turn = anyio.Lock(fast_acquire=True)
         self._clock = clock
         self._refused = RefusedClaims()
         self._max_payload_size = max_payload_size

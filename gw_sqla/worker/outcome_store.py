@@ -17,6 +17,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
 from gw_sqla.execution.failure_log import log_failure, log_snooze
 from gw_sqla.jobs.claimed_job import ClaimedJob
@@ -73,7 +74,7 @@ class OutcomeStore:
         [row] = await self._connection.fetch(outcomes.complete_alike(self._schema), parameters)
         if row[0] is None:
             return NOTHING_UNWRITTEN
-        written = set(row[0])
+        written = set(ids_of(row[0]))
         return Unwritten(lost=[run for run in runs if run.job.id not in written], busy=())
 
     async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:

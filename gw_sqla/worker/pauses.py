@@ -28,22 +28,19 @@ _AFTER = 0.001
 
 
 class Pauses:
-    """Asked by the claimer, told of news by the listener.
+    """Asked by the claimers of a pool, told of news by the listener.
 
-    ``tasks`` are those that may be claimed now, ``queues`` the names of paused ones.
+    ``queues`` are the names of paused ones; ``version`` grows with each change.
     """
 
-    def __init__(
-        self, store: ClaimStore, task_identifiers: Sequence[str], observers: Observers, *, interval: float
-    ) -> None:
+    def __init__(self, store: ClaimStore, observers: Observers, *, interval: float) -> None:
         self._store = store
-        self._all_tasks = list(task_identifiers)
         self._observers = observers
         self._interval = interval
         self._seen: frozenset[Pause] = frozenset()
         self._next_look = 0.0
-        self.tasks: Sequence[str] = self._all_tasks
         self.queues: Sequence[str] = ()
+        self.version = 0
 
     @property
     def is_look_due(self) -> bool:
@@ -59,10 +56,16 @@ class Pauses:
         """Take note that somebody has paused or resumed something, perhaps."""
         self._next_look = 0.0
 
-    async def look(self) -> bool:
-        """Look, and tell what is new; return whether anything is. Raises and cancels as `ClaimStore.find_pauses`."""
-        began = monotonic()
-        self._next_look = began + self._interval  # a notification that comes meanwhile is news
+    def open_tasks(self, task_identifiers: Sequence[str]) -> list[str]:
+        """Return those of the tasks that may be claimed now."""
+        if any(pause.kind == "everything" for pause in self._seen):
+            return []
+        paused = {pause.name for pause in self._seen if pause.kind == "task"}
+        return [task for task in task_identifiers if task not in paused]
+
+    async def look(self) -> None:
+        """Look, and tell what is new. Raises and cancels as `ClaimStore.find_pauses`."""
+        self._next_look = monotonic() + self._interval  # a notification that comes meanwhile is news
         try:
             found = await self._store.find_pauses()
         except BaseException:
@@ -71,17 +74,12 @@ class Pauses:
         first_end = min((seconds for _, seconds in found if seconds is not None), default=None)
         if first_end is not None:
             self._next_look = min(self._next_look, monotonic() + first_end + _AFTER)
-        now = frozenset(pause for pause, _ in found)
-        before, self._seen = self._seen, now
-        if now == before:
-            return False
-        paused = {pause.name for pause in now if pause.kind == "task"}
-        is_everything = any(pause.kind == "everything" for pause in now)
-        self.tasks = [] if is_everything else [task for task in self._all_tasks if task not in paused]
-        self.queues = sorted(pause.name for pause in now if pause.kind == "queue")
-        self._tell([PauseSeen(pause, is_over=True) for pause in before - now])
-        self._tell([PauseSeen(pause, is_over=False) for pause in now - before])
-        return True
+        before, self._seen = self._seen, frozenset(pause for pause, _ in found)
+        if self._seen != before:
+            self.version += 1
+            self.queues = sorted(pause.name for pause in self._seen if pause.kind == "queue")
+            self._tell([PauseSeen(pause, is_over=True) for pause in before - self._seen])
+            self._tell([PauseSeen(pause, is_over=False) for pause in self._seen - before])
 
     def _tell(self, news: list[PauseSeen]) -> None:
         for seen in sorted(news, key=lambda seen: (seen.pause.kind, seen.pause.name)):

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.statements import snoozes, stale_locks, workers
 from gw_sqla.worker.row_refusals import unlock_around_refusals
@@ -74,7 +75,7 @@ class Sweeps:
         except RustRefusal as refusal:
             self._rust.say_refusal(refusal)
             rows = await self._recover(dead, delay, beside_rust=False)
-        return [Recovered(row["what"], row["job_ids"], row["final_ids"]) for row in rows]
+        return [Recovered(row["what"], ids_of(row["job_ids"]), ids_of(row["final_ids"])) for row in rows]
 
     async def _recover(self, dead: Sequence[Any], delay: timedelta, *, beside_rust: bool) -> list[Any]:
         return await unlock_around_refusals(
@@ -132,7 +133,7 @@ def _one_by_one(dead: Sequence[Any], delay: timedelta) -> Iterator[tuple[str, di
     """Name each job of each dead pool, and at last what is left of the pool: its queues, its row."""
     for pool in dead:
         pool_id = pool["pool_id"]
-        for job_id in pool["job_ids"]:
+        for job_id in ids_of(pool["job_ids"]):
             of_one = {"pool_ids": [pool_id], "job_ids": [job_id], "delay": delay}
             yield f"job {job_id} of the dead pool {pool_id}", of_one
         yield f"the rest of the dead pool {pool_id}", {"pool_ids": [pool_id], "job_ids": [], "delay": delay}

@@ -84,6 +84,7 @@ class WorkerPool:
         try:
             await parts.claim_store.register_tasks(self._tasks)
             async with (
+                parts.forwarders,
                 parts.processes,
                 open_resources(self._tasks.values()) as parts.workplace.resources,
                 watch_loop(self._settings.blocking_threshold),

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import orphaned_locks, outcomes
@@ -70,7 +71,7 @@ class Pool:
             "pool_id": self.pool_id,
         }
         found = (await self.connection.execute(outcomes.complete_alike(self.schema), parameters)).scalar_one()
-        return set(ids if found is None else found)
+        return set(ids if found is None else ids_of(found))
 
     async def complete_by_handler(self, job_id: int) -> set[int]:
         job = self._named([job_id])[0].job

@@ -192,12 +192,12 @@ async def test_without_pauses_the_claim_is_the_same_as_ever(
         return await fetch(statement, parameters)
 
     store._connection._fetch = noted  # type: ignore[method-assign]
-    pauses = Pauses(store, ["a"], Observers([]), interval=3600)
+    pauses = Pauses(store, Observers([]), interval=3600)
     start = (-(2**31), datetime(1970, 1, 1, tzinfo=UTC), 0)
     for _ in range(3):
         if pauses.is_look_due:
-            assert not await pauses.look()
-        await store.claim(pauses.tasks, 5, [], start, pauses.queues)
+            await pauses.look()
+        await store.claim(pauses.open_tasks(["a"]), 5, [], start, pauses.queues)
     pauses.changed()
     assert pauses.is_look_due
     await store.close()
