@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from gw_sqla.admin.cleaning import Cleaned, cleanup
 from gw_sqla.admin.pausing import Pausing, SyncPausing
 from gw_sqla.jobs.pause import Pause, PauseSeen
 
-__all__ = ["Pause", "PauseSeen", "Pausing", "SyncPausing"]
+__all__ = ["Cleaned", "Pause", "PauseSeen", "Pausing", "SyncPausing", "cleanup"]

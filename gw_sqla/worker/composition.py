@@ -21,6 +21,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
@@ -37,6 +38,7 @@ from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.claim_demand import Demand, Demands
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer, Taker
+from gw_sqla.worker.cleanup import Cleanup
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.forwarder import Forwarder
@@ -79,6 +81,7 @@ class Parts:
     recovery: Recovery
     listener: Listener | SchemaWatch
     cron: CronScheduler | None
+    cleanup: Cleanup | None
 
 
 def compose(
@@ -170,6 +173,7 @@ def compose(
         recovery=_recovery(sweeps, settings, demand),
         listener=_listener(engine, settings, demand, pauses, stop),
         cron=_cron(engine, settings, cron_items),
+        cleanup=_cleanup(engine, settings, demand),
     )
 
 
@@ -260,6 +264,18 @@ def _listener(
         on_jobs=demand.jobs_may_be_due,
         on_pauses=pauses_changed,
         known_migration=LEDGER_ID,
+    )
+
+
+def _cleanup(engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands) -> Cleanup | None:
+    if settings.cleanup_interval is None:
+        return None
+    return Cleanup(
+        Cleaning(engine, settings.schema, pooled=settings.transaction_pooler),
+        interval=settings.cleanup_interval,
+        failed_after=settings.cleanup_failed_after,
+        keep_tasks=settings.cleanup_keep_tasks,
+        on_restored=demand.jobs_may_be_due,
     )
 
 

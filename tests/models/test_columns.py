@@ -17,7 +17,9 @@ NOT_MAPPED = {
     "migrations",
     "_private_sqla_alembic_version",
     "_private_sqla_pauses",
+    "_private_sqla_removed",
     "_private_sqla_snoozes",
+    "_private_sqla_upkeep",
     "_private_sqla_workers",
 }
 VIEW = "jobs"

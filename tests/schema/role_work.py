@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, Snoozed, async_sessionmaker
-from gw_sqla.admin import Pausing
+from gw_sqla.admin import Pausing, cleanup
+from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
@@ -76,6 +77,45 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         await known.disconnect()
 
 
+async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
+    """Cleanup, and what comes back after it."""
+    async with sessions.begin() as session:
+        await repo.add_job(session, "gone", queue_name="gone")
+        await session.execute(text("delete from graphile_worker._private_jobs"))
+        await session.execute(text("update graphile_worker._private_job_queues set locked_by = null, locked_at = null"))
+        await session.execute(text("delete from graphile_worker._private_sqla_workers"))
+        await session.execute(
+            text("insert into graphile_worker._private_sqla_removed values ('task', 0, 't', 'epoch')")
+        )
+        await session.execute(
+            text(
+                "insert into graphile_worker._private_sqla_removed "
+                "select 'task', id, 'x' from graphile_worker._private_tasks"
+            )
+        )
+    assert (await cleanup(engine, failed_after=timedelta(0))).tasks > 0
+    removed = text("select name from graphile_worker._private_sqla_removed where name in ('gone', 't') order by name")
+    async with sessions.begin() as session:
+        assert list(await session.scalars(removed)) == ["gone", "gone"]
+        job = (await repo.add_job(session, "there", queue_name="there")).id
+        await session.execute(
+            text(
+                "update graphile_worker._private_jobs set (task_id, job_queue_id) = ("
+                "select max(id) filter (where kind = 'task'), max(id) filter (where kind = 'queue') "
+                "from graphile_worker._private_sqla_removed where name = 'gone')"
+            )
+        )
+    cleaning = Cleaning(engine, "graphile_worker")
+    try:
+        assert await cleaning.restore() == 2
+    finally:
+        await cleaning.close()
+    async with sessions.begin() as session:
+        found = await repo.get_job(session, job)
+        assert found is not None
+        assert (found.task_identifier, found.queue_name) == ("gone", "gone")
+
+
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
     """Reading, and each function for administrators."""
     await read(engine, sessions)
@@ -103,6 +143,7 @@ async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
         locked = "select count(locked_by) from graphile_worker."
         assert await session.scalar(text(f"{locked}_private_jobs")) == 0
         assert await session.scalar(text(f"{locked}_private_job_queues")) == 0
+    await clean(engine, sessions)
 
 
 async def work(engine: AsyncEngine, sessions: Sessions) -> None:
@@ -127,6 +168,10 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
         await pool.deregister()
         async with sessions() as session:
             assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers")) == 0
+        await clean(engine, sessions)
+        cleaning = Cleaning(engine, "graphile_worker")
+        assert [await cleaning.take_turn(timedelta(hours=1)) for _ in range(2)] == [True, False]
+        await cleaning.close()
     finally:
         await claims.close()
         await store.close()

@@ -40,6 +40,7 @@ KEYS = {
     "_private_sqla_workers": "pool_id",
     "_private_sqla_snoozes": "job_id",
     "_private_sqla_pauses": "kind",
+    "_private_sqla_upkeep": "work",
 }
 EVERYBODYS = "grant execute on all functions in schema graphile_worker to public"
 

@@ -9,6 +9,7 @@ from sqlalchemy.sql.base import Executable
 
 from gw_sqla.statements import (
     claim,
+    cleanup,
     crontab,
     job_queries,
     orphaned_locks,
@@ -58,6 +59,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "snooze around_locks": lambda schema: outcomes.snooze(schema, heeding_retirements=True, around_locks=True),
     "claim pausing_queues": lambda schema: claim.claim(schema, claim.Variant(pausing_queues=True)),
     **{name: getattr(pauses, name) for name in pauses.__all__ if name[0].islower()},
+    **{name: getattr(cleanup, name) for name in cleanup.__all__},
     "forget_snoozes": snoozes.forget_snoozes,
     "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
     "release_jobs heeding_retirements": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=True),
@@ -77,6 +79,7 @@ def test_snapshot(name: str, kind: str) -> None:
 def test_every_builder_has_a_snapshot() -> None:
     modules = (
         claim,
+        cleanup,
         crontab,
         job_queries,
         orphaned_locks,
