@@ -85,10 +85,10 @@ returning j.id""",
 _NOTED = """
 noted as (
   insert into __schema__._private_sqla_removed (kind, id, name)
-  select '{kind}', r.id, r.name from removed r
+  select '{kind}', r.id, r.called from removed r
   on conflict (kind, id) do update set name = excluded.name, removed_at = pg_catalog.now()
 )
-select r.name from removed r order by r.id"""
+select r.called from removed r order by r.id"""
 
 
 @lru_cache
@@ -112,12 +112,12 @@ def remove_tasks(schema: str) -> TextualSelect:
   limit :count
   for update skip locked
 ), removed as (
-  delete from __schema__._private_tasks t using unused u where t.id = u.id returning t.id, t.identifier as name
+  delete from __schema__._private_tasks t using unused u where t.id = u.id returning t.id, t.identifier as called
 ),{_NOTED.format(kind="task")}""",
         schema,
         keep=TEXTS,
         count=Integer,
-    ).columns(name=TEXT)
+    ).columns(called=TEXT)
 
 
 @lru_cache
@@ -132,11 +132,11 @@ def remove_queues(schema: str) -> TextualSelect:
   limit :count
   for update skip locked
 ), removed as (
-  delete from __schema__._private_job_queues q using unused u where q.id = u.id returning q.id, q.queue_name as name
+  delete from __schema__._private_job_queues q using unused u where q.id = u.id returning q.id, q.queue_name as called
 ),{_NOTED.format(kind="queue")}""",
         schema,
         count=Integer,
-    ).columns(name=TEXT)
+    ).columns(called=TEXT)
 
 
 def _restore(schema: str, kind: str, table: str, name: str, reference: str) -> TextualSelect:

@@ -154,6 +154,7 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
     sweeps = Sweeps(engine, "graphile_worker", rust)
     known = KnownCrontabs(engine, "graphile_worker")
+    cleaning = Cleaning(engine, "graphile_worker")
     try:
         await pool.register()
         await recover(sweeps, sessions)
@@ -169,10 +170,9 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
         async with sessions() as session:
             assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers")) == 0
         await clean(engine, sessions)
-        cleaning = Cleaning(engine, "graphile_worker")
         assert [await cleaning.take_turn(timedelta(hours=1)) for _ in range(2)] == [True, False]
-        await cleaning.close()
     finally:
+        await cleaning.close()
         await claims.close()
         await store.close()
         await pool.close()

@@ -7,11 +7,11 @@ with unused as (
   limit $1::INTEGER
   for update skip locked
 ), removed as (
-  delete from "graphile_worker"._private_job_queues q using unused u where q.id = u.id returning q.id, q.queue_name as name
+  delete from "graphile_worker"._private_job_queues q using unused u where q.id = u.id returning q.id, q.queue_name as called
 ),
 noted as (
   insert into "graphile_worker"._private_sqla_removed (kind, id, name)
-  select 'queue', r.id, r.name from removed r
+  select 'queue', r.id, r.called from removed r
   on conflict (kind, id) do update set name = excluded.name, removed_at = pg_catalog.now()
 )
-select r.name from removed r order by r.id
+select r.called from removed r order by r.id

@@ -14,11 +14,11 @@ with unused as (
   limit $2::INTEGER
   for update skip locked
 ), removed as (
-  delete from "we""ird: 50% Schema"._private_tasks t using unused u where t.id = u.id returning t.id, t.identifier as name
+  delete from "we""ird: 50% Schema"._private_tasks t using unused u where t.id = u.id returning t.id, t.identifier as called
 ),
 noted as (
   insert into "we""ird: 50% Schema"._private_sqla_removed (kind, id, name)
-  select 'task', r.id, r.name from removed r
+  select 'task', r.id, r.called from removed r
   on conflict (kind, id) do update set name = excluded.name, removed_at = pg_catalog.now()
 )
-select r.name from removed r order by r.id
+select r.called from removed r order by r.id
