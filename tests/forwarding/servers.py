@@ -40,6 +40,8 @@ def free_port() -> int:
 class Broker:
     """A broker process that may be killed and started again, at its port, with what it has stored."""
 
+    environment: dict[str, str] | None = None
+
     def __init__(self, command: Callable[[Path], list[str]], port: int, directory: Path) -> None:
         self.port = port
         self._command = command(directory)
@@ -51,7 +53,13 @@ class Broker:
         log = (self._directory / "log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                cwd=self._directory,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         deadline = time.monotonic() + _DEADLINE
         while True:
@@ -67,7 +75,7 @@ class Broker:
     def kill(self) -> None:
         """Kill it."""
         if self._process is not None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)  # with what a script of its has started
             self._process.wait()
             self._process = None
 
@@ -100,3 +108,63 @@ def redis_command(port: int, directory: Path) -> list[str]:
     path = program("redis-server", "redis-server")
     options = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "yes", "dir": directory}
     return [path, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+
+
+class RabbitMQ(Broker):
+    """A RabbitMQ node, with a port mapper of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        script = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
+        program("rabbitmq-server", "rabbitmq-server")
+        port, self._mapper_port = free_port(), free_port()
+        super().__init__(lambda _: [str(script[-1])], port, directory)
+        self._control = script[-1].with_name("rabbitmqctl")
+        self._node = f"gw_sqla{port}@localhost"
+        nowhere = str(directory / "none")
+        self.environment = os.environ | {
+            "HOME": str(directory),
+            "RABBITMQ_CONF_ENV_FILE": nowhere,
+            "RABBITMQ_CONFIG_FILE": nowhere,
+            "RABBITMQ_ENABLED_PLUGINS_FILE": nowhere,
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(directory),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(self._mapper_port),
+        }
+
+    @contextmanager
+    def mapped(self) -> Iterator[None]:
+        """Run the port mapper, which Erlang would start for itself and leave behind."""
+        mapper = subprocess.Popen(
+            [program("epmd", "erlang-base"), "-port", str(self._mapper_port), "-address", "127.0.0.1"],
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            mapper.kill()
+            mapper.wait()
+
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl."""
+        command = [str(self._control), "-n", self._node, *arguments]
+        subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=60)
+
+
+@contextmanager
+def running_rabbitmq() -> Iterator[RabbitMQ]:
+    """Run a RabbitMQ while the block runs."""
+    with tempfile.TemporaryDirectory(prefix="gw_sqla-") as directory:
+        broker = RabbitMQ(Path(directory))
+        with broker.mapped():
+            broker.start()
+            try:
+                yield broker
+            finally:
+                broker.kill()
