@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.adding import add_jobs
+from benchmarks.claims import routing
 from benchmarks.database import Database, measured_database
 from benchmarks.forwarding import forwarding
 from benchmarks.loops import driver, trio
@@ -48,6 +49,7 @@ MEASURES = {
         old_transaction,
         memory,
         empty_queue,
+        routing,
         python_peers,
         forwarding,
     )

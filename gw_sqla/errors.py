@@ -23,8 +23,8 @@
         ├── SchemaInUseError      a downgrade while jobs exist
         └── SchemaLockedError     a migration that waited for a lock for longer than it may
 
-`FailPermanently` and `RetryAfter` stand beside the tree: handlers raise them to end a job without another attempt, and
-to say when the next one may come.
+`FailPermanently`, `RetryAfter` and `Snooze` stand beside the tree: handlers raise them to end a job without another
+attempt, to say when the next one may come, and to have the job run later without a failure.
 Errors of the database itself pass through as SQLAlchemy raises them.
 """
 
@@ -59,6 +59,7 @@ __all__ = [
     "SchemaTooOldError",
     "SessionError",
     "SinkUnavailableError",
+    "Snooze",
     "TaskDefinitionError",
 ]
 
@@ -229,3 +230,24 @@ class RetryAfter(Exception):  # noqa: N818 - a handler's decision, not a fault o
             raise ValueError(f"delay: must be a timedelta that is not negative, is {delay!r}")
         super().__init__(message or f"in {delay}")
         self.delay = delay
+
+
+class Snooze(Exception):  # noqa: N818 - a handler's decision, not a fault of the program
+    """Raised or returned by a handler: the job is not done and has not failed, it runs again after ``delay``.
+
+    The attempt is given back, so a job may wait for something as long as it takes. Raised, it rolls back the session
+    that the handler was given; returned, it commits that, but in a transactional task, whose commit would end the job:
+    there it is raised. In the results of a batch it stands for one item.
+
+    Parameters: ``delay``; ``reason``, a text for people; ``limit``, how often a job may be snoozed: then a snooze
+    spends an attempt, as a failure, and the count begins anew. Raises ValueError for what cannot be.
+    """
+
+    def __init__(self, delay: timedelta, reason: str = "", *, limit: int = 1000) -> None:
+        if not isinstance(delay, timedelta) or delay < timedelta(0):
+            raise ValueError(f"delay: must be a timedelta that is not negative, is {delay!r}")
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= 1_000_000:
+            raise ValueError(f"limit: must be 1 to 1000000, is {limit!r}")
+        super().__init__(reason or f"for {delay}")
+        self.delay = delay
+        self.limit = limit

@@ -55,10 +55,13 @@ class ClaimStore:
         clock: Callable[[], datetime] | None = None,
         max_payload_size: int | None = None,
         leaves_oversized: bool = False,
+        accepted_flags: Sequence[str] = (),
+        flag_allowlist: Sequence[str] | None = None,
     ) -> None:
         """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's.
 
         A payload of more than ``max_payload_size`` bytes is not fetched: its job comes with an empty text, or stays.
+        ``accepted_flags`` and ``flag_allowlist`` as in `gw_sqla.RunnerSettings`.
         """
         self._connection = WorkerConnection(engine, pooled=pooled, ends_backends=True)
         self.turn = anyio.Lock(fast_acquire=True)
@@ -66,7 +69,16 @@ class ClaimStore:
         self._refused = RefusedClaims()
         self._max_payload_size = max_payload_size
         is_sized = max_payload_size is not None
-        self._variant = Variant(by_clock=clock is not None, sized=is_sized, leaving=is_sized and leaves_oversized)
+        self._routing: dict[str, Any] = {"accepted_flags": list(accepted_flags)} if accepted_flags else {}
+        if flag_allowlist is not None:
+            self._routing["flag_allowlist"] = list(flag_allowlist)
+        self._variant = Variant(
+            accepting_flags=bool(accepted_flags),
+            allowlisting=flag_allowlist is not None,
+            by_clock=clock is not None,
+            sized=is_sized,
+            leaving=is_sized and leaves_oversized,
+        )
         self._claim_is_unanswered = False
         self._schema = schema
         self._pool_id = pool_id
@@ -105,6 +117,8 @@ class ClaimStore:
         parameters |= Bounds.of(count, self._max_payload_size)._asdict()
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
+        if self._routing:
+            parameters |= self._routing
         if self._clock is not None:
             parameters["now"] = self._clock()
         if self._max_payload_size is not None:

@@ -210,6 +210,8 @@ def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) ->
         clock=clock,
         max_payload_size=settings.max_payload_size,
         leaves_oversized=settings.oversized_jobs == "leave",
+        accepted_flags=settings.accepted_flags,
+        flag_allowlist=settings.flag_allowlist,
     )
 
 
