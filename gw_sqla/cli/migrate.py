@@ -29,7 +29,7 @@ _SOMETHING_TO_DO = 3
     help="Change nothing: tell whether there is something to do. The exit code is 3 if there is, 0 if not.",
 )
 @option("--adopt", is_flag=True, help="With --sql: write it for a schema that Graphile Worker made.")
-@lock_timeout_option
+@lock_timeout_option()
 @debug_option
 @click.pass_context
 def command(

@@ -97,15 +97,6 @@ schema_option = option(
     help="Name of the worker schema, unquoted.",
 )
 
-lock_timeout_option = option(
-    "--lock-timeout",
-    type=float,
-    callback=_timeout,
-    metavar="SECONDS",
-    help="How long to wait for each lock that others hold, such as another migrate; then the exit code is 1. "
-    "Whom it waits for is said in any case. Default: no limit.",
-)
-
 role_kind_option = click.option(
     "--as",
     "as_",
@@ -146,4 +137,16 @@ def database_url_option(*, required: bool = True) -> Callable[[F], F]:
         callback=_parse_url,
         help="The database, such as postgresql://user:password@host/database. "
         "Prefer the variable: other users of the machine can read command lines.",
+    )
+
+
+def lock_timeout_option(when: str = "") -> Callable[[F], F]:
+    """Declare ``--lock-timeout``; the command gets a timedelta or None. ``when`` begins its help."""
+    return option(
+        "--lock-timeout",
+        type=float,
+        callback=_timeout,
+        metavar="SECONDS",
+        help=f"{when}How long to wait for each lock that others hold, such as another migrate; then the exit code is "
+        "1. Whom it waits for is said in any case. Default: no limit.",
     )

@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
-from gw_sqla.cli.options import app_option, crontab_option, database_url_option, debug_option, option, schema_option
+from gw_sqla.cli.options import (
+    app_option,
+    crontab_option,
+    database_url_option,
+    debug_option,
+    lock_timeout_option,
+    option,
+    schema_option,
+)
 from gw_sqla.settings import RunnerSettings
 
 __all__ = ["WorkerCommand", "worker_options"]
@@ -82,6 +90,7 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
         database_url_option(),
         schema_option,
         option("--migrate", "migrate_first", is_flag=True, help="Create, adopt or upgrade the schema first."),
+        lock_timeout_option("With --migrate: "),
         _setting(
             "transaction_pooler",
             "",

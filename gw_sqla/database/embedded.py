@@ -82,7 +82,7 @@ def _lock(home: Path) -> TextIOWrapper:
 
 @contextmanager
 def _watched(home: Path, *, stays: bool) -> Iterator[None]:
-    """Have the server ended when this program is gone before the block ends, and its data deleted if it does not stay."""
+    """Have the server ended when this program is gone before the block ends, and data that does not stay deleted."""
     program = Path(__file__).with_name("embedded_watch.py")
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-E", "-S", str(program), str(home), *(["stays"] if stays else [])],

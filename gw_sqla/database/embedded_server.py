@@ -46,7 +46,12 @@ class EmbeddedServer:
         self._other_folder = "choose another folder" if stays else "set TMPDIR"
         if len(os.fsencode(self.data / f".s.PGSQL.{PORT}")) > _LONGEST_SOCKET:
             raise ConfigurationError(
-                f"an embedded PostgreSQL needs a shorter path than {home}: {self._other_folder}, as below /tmp"
+                f"an embedded PostgreSQL needs a shorter path than {home}: {self._other_folder}, "
+                f"as {'below' if stays else 'to'} /tmp"
+            )
+        if "," in str(home):  # two hosts, in a URL
+            raise ConfigurationError(
+                f"an embedded PostgreSQL needs a path without a comma, not {home}: {self._other_folder}"
             )
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -58,16 +63,14 @@ class EmbeddedServer:
         self._wait_for_older()
         if not self.data.exists():
             self._make_data()
-        options = f"-c listen_addresses='' -c port={PORT} -c unix_socket_directories='{self.data}'"
-        self._run(
-            "pg_ctl", "-D", self.data, "-w", "-t", str(_SECONDS), "-l", str(self._home / "log"), "-o", options, "start"
-        )
+        options = f"-c listen_addresses='' -c port={PORT} -c unix_socket_directories=."  # in the data
+        self._run("pg_ctl", "-D", self.data.name, "-w", "-t", str(_SECONDS), "-l", "log", "-o", options, "start")
 
     def stop(self) -> None:
         """Stop it, if it runs: at once where nobody needs the data any more."""
         if runs_in(self.data) is not None:
             mode = "fast" if self._stays else "immediate"
-            self._call(["-D", self.data, "-w", "-t", str(_SECONDS), "-m", mode, "stop"], program="pg_ctl")
+            self._call(["-D", self.data.name, "-w", "-t", str(_SECONDS), "-m", mode, "stop"], program="pg_ctl")
 
     def _wait_for_older(self) -> None:
         """One whose program was killed may be ending still; if it does not end, the start fails and says so."""
@@ -80,7 +83,7 @@ class EmbeddedServer:
         unfinished = self.data.with_name("data.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         sync = () if self._stays else ("--no-sync",)
-        self._run("initdb", "-D", unfinished, "--auth=trust", "--encoding=utf8", *sync, "-U", "postgres")
+        self._run("initdb", "-D", unfinished.name, "--auth=trust", "--encoding=utf8", *sync, "-U", "postgres")
         unfinished.rename(self.data)
 
     def _give_to_another(self) -> None:
@@ -103,7 +106,7 @@ class EmbeddedServer:
             raise ConfigurationError(
                 f"PostgreSQL does not run as root, and {name}, who runs it, may not enter {self._home.parent}: "
                 f"{self._other_folder}{' below one' if self._stays else ' to a folder'} that all may enter, such as "
-                "/tmp, or run this as another user"
+                "/tmp, or run this as another user"  # noqa: S108 - a text
             )
 
     def _found_programs(self) -> Path:
@@ -139,7 +142,7 @@ class EmbeddedServer:
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | 0o400)
 
-    def _run(self, program: str, *arguments: str | Path) -> None:
+    def _run(self, program: str, *arguments: str) -> None:
         done = self._call(arguments, program=program)
         if done.returncode:
             log = self._home / "log"
@@ -148,10 +151,10 @@ class EmbeddedServer:
                 f"the embedded PostgreSQL cannot be started, {program} says: {' '.join(said[-5:])}"
             )
 
-    def _call(self, arguments: Sequence[str | Path], program: str) -> subprocess.CompletedProcess[bytes]:
+    def _call(self, arguments: Sequence[str], program: str) -> subprocess.CompletedProcess[bytes]:
         with (self._home / "said").open("w") as said:  # no pipe: the server inherits it, and would hold it open
             return subprocess.run(  # noqa: S603 - the wheel's
-                [self._programs / program, *arguments],
+                [self._programs / program, *arguments],  # in its folder: pg_ctl hands paths to a shell
                 cwd=self._home,
                 stdin=subprocess.DEVNULL,
                 stdout=said,

@@ -73,8 +73,7 @@ async def run_program(
     ``on_output`` and ``on_error`` are given its lines, those over 4,000 bytes in parts. Raises OSError where it cannot
     be started. A cancellation ends its process group before it leaves: SIGTERM, and SIGKILL after ``kill_delay``.
     """
-    with anyio.CancelScope(shield=True):
-        process = await _start(path, environment)
+    process = await _start(path, environment)
     assert process.stdout is not None
     assert process.stderr is not None
     output = ProgramOutput(process.stdout, process.stderr, on_output, on_error)
@@ -100,6 +99,7 @@ async def run_program(
 
 
 async def _start(path: Path, environment: Mapping[str, str]) -> Process:
+    """Start it; shielded, or nobody would know of the process."""
     start = partial(
         anyio.open_process,
         stdin=subprocess.PIPE,
@@ -108,12 +108,14 @@ async def _start(path: Path, environment: Mapping[str, str]) -> Process:
         env=environment,
         start_new_session=True,
     )
-    try:
-        return await start([str(path)])
-    except OSError as error:
-        if error.errno != errno.ENOEXEC:
-            raise
-    return await start([_SHELL, str(path)])
+    with anyio.CancelScope(shield=True):
+        try:
+            return await start([str(path)])
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+        return await start([_SHELL, str(path)])
+    raise AssertionError("nothing cancels this scope")
 
 
 async def _feed(process: Process, given: bytes) -> None:

