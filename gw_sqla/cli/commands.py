@@ -26,6 +26,7 @@ _COMMANDS = (
     "crontab",
     "postgres",
     "quickstart",
+    "completion",
 )
 
 

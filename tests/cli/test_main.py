@@ -14,7 +14,19 @@ from gw_sqla.cli.commands import group
 from gw_sqla.cli.error_report import describe
 from tests.cli.command import ROOT, environment, error_line, run, run_here
 
-COMMANDS = ["worker", "migrate", "downgrade", "grants", "doctor", "add", "schema", "crontab", "postgres", "quickstart"]
+COMMANDS = [
+    "worker",
+    "migrate",
+    "downgrade",
+    "grants",
+    "doctor",
+    "add",
+    "schema",
+    "crontab",
+    "postgres",
+    "quickstart",
+    "completion",
+]
 
 
 def test_help_names_the_commands_and_the_exit_codes() -> None:
