@@ -58,7 +58,7 @@ ONE_SHOT = [*JOB, "payload_file", "jobs_file", "from_line", "check"]
 WHOSE_RIGHTS = ["as_", "role", "apply"]
 """Likewise."""
 
-NO_VARIABLE = ("yes", "folder", *ONE_SHOT, *WHOSE_RIGHTS)
+NO_VARIABLE = ("yes", "folder", "output", *ONE_SHOT, *WHOSE_RIGHTS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,6 +10,7 @@ from sqlalchemy.sql.base import Executable
 from gw_sqla.statements import (
     claim,
     crontab,
+    health,
     job_queries,
     orphaned_locks,
     outcomes,
@@ -56,6 +57,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "find_table": lambda schema: rust_tables.find_table(schema, "_private_workers"),
     **{name: getattr(schema_functions, name) for name in schema_functions.__all__},
     **{name: getattr(crontab, name) for name in crontab.__all__},
+    **{name: getattr(health, name) for name in health.__all__},
 }
 
 
@@ -70,6 +72,7 @@ def test_every_builder_has_a_snapshot() -> None:
     modules = (
         claim,
         crontab,
+        health,
         job_queries,
         orphaned_locks,
         outcomes,
