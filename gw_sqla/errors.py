@@ -5,6 +5,7 @@
     │   └── CrontabError          a crontab with faults; has them all, with line and column
     ├── TaskDefinitionError       a handler or task that cannot be declared like this
     ├── InvalidJobError           an argument of a job; also a ValueError
+    │   ├── InvalidFilterError    a filter that cannot be read, or that no job can fit
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
     ├── JobFailedError            a job that failed without an exception of its handler's
     ├── JobNotAddedError          the job of a transaction that has not committed
@@ -39,6 +40,7 @@ __all__ = [
     "CrontabProblem",
     "FailPermanently",
     "GwSqlaError",
+    "InvalidFilterError",
     "InvalidJobError",
     "InvalidPayloadError",
     "JobFailedError",
@@ -110,6 +112,21 @@ class InvalidPayloadError(InvalidJobError):
 
     def __init__(self, problem: str) -> None:
         super().__init__("payload", problem)
+
+
+class InvalidFilterError(InvalidJobError):
+    """A filter of jobs that cannot be read, that no job can fit, or that does not go with what it is given to.
+
+    ``word`` is the word of the text, or the name of the field; ``reason`` is the rest; ``suggestion`` is the nearest
+    word that is known, or None.
+    """
+
+    def __init__(self, word: str, problem: str, suggestion: str | None = None) -> None:
+        told = f"{word!r}: {problem}" if word else problem
+        super().__init__("filter", f"{told}; did you mean {suggestion!r}?" if suggestion else told)
+        self.word = word
+        self.reason = problem
+        self.suggestion = suggestion
 
 
 class JobFailedError(GwSqlaError):

@@ -16,7 +16,7 @@ import gw_sqla
 
 NAMES = """
 AccessError AsyncAttrs AsyncSession ClaimedJob Completed ConfigurationError CronItem CrontabError CrontabProblem
-FailPermanently Failed GwSqlaError InvalidJobError InvalidPayloadError JSON JobContext JobDetails JobKeyMode
+FailPermanently Failed GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JSON JobContext JobDetails JobKeyMode
 JobFailedError JobNotAddedError JobRepository JobRow JobSpec JobState LockLostError LoopError ModelJobs Observer
 Outcome PendingJob ResourceError RetryAfter Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError
 SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError

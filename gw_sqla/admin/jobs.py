@@ -1,0 +1,106 @@
+"""Pages of jobs, and how many there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from gw_sqla.admin.bounded import bounded
+from gw_sqla.admin.cursors import Cursor, read_cursor, write_cursor
+from gw_sqla.admin.scanning import Scan, path_for
+from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
+from gw_sqla.errors import InvalidJobError
+from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.jobs.stored_job import ListedJob
+from gw_sqla.statements import job_pages
+from gw_sqla.statements.job_pages import Place, Range
+from gw_sqla.types import JobState
+
+__all__ = ["count_jobs", "list_jobs", "the_filter"]
+
+_MOST_LISTED = 1000
+_MOST_COUNTED = 10_000_000
+
+
+def the_filter(given: JobFilter | str | None) -> JobFilter:
+    """Return the filter that is meant; raises InvalidFilterError for a text that is none."""
+    if isinstance(given, JobFilter):
+        return given
+    return JobFilter() if given is None else JobFilter.parse(given)
+
+
+def list_jobs(
+    session: Session,
+    schema: str,
+    given: JobFilter | str | None,
+    order: JobOrder,
+    descending: bool,
+    cursor: str | None,
+    limit: int,
+    limits: ScanLimits,
+) -> JobPage:
+    """Read a page."""
+    if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
+        raise InvalidJobError("limit", f"must be an int from 1 to {_MOST_LISTED}, is {limit!r}")
+    if order not in set(JobOrder):
+        raise InvalidJobError("order", f"must be one of {', '.join(JobOrder)}, is {order!r}")
+    order = JobOrder(order)
+    path = path_for(the_filter(given), order)
+    start = None if cursor is None else read_cursor(cursor, order, descending)
+    backwards = start is not None and start.backwards
+    found: list[tuple[ListedJob, Place]] = []
+
+    with bounded(session, schema, limits.timeout) as reading:
+        scan = Scan(reading, path, limits, descending != backwards, None if start is None else start.place)
+
+        def look(rows: Range) -> bool:
+            wanted = limit + 1 - len(found)
+            found.extend(_listed(row, path.by_turn) for row in reading.ask(job_pages.page(rows, path.tests, wanted)))
+            return len(found) > limit
+
+        scan.run(look)
+
+    jobs = found[:limit]
+    onward: Place | None = None
+    if len(found) > limit:
+        onward = jobs[-1][1]
+        scan.stopped = None
+    elif scan.stopped is not None:
+        onward = scan.reached or (start.place if start else None)
+    back = jobs[0][1] if jobs else (start.place if start else None)
+
+    def text(place: Place | None, *, to_previous: bool) -> str | None:
+        return None if place is None else write_cursor(Cursor(order, descending, to_previous, place))
+
+    if backwards:
+        jobs.reverse()
+        following, preceding = text(back, to_previous=False), text(onward, to_previous=True)
+    else:
+        following, preceding = text(onward, to_previous=False), text(back if start else None, to_previous=True)
+    return JobPage(tuple(job for job, _ in jobs), following, preceding, scan.scanned, scan.stopped)
+
+
+def count_jobs(session: Session, schema: str, given: JobFilter | str | None, most: int, limits: ScanLimits) -> Count:
+    """Count the jobs that fit, no further than ``most``."""
+    if not isinstance(most, int) or not 1 <= most <= _MOST_COUNTED:
+        raise InvalidJobError("most", f"must be an int from 1 to {_MOST_COUNTED}, is {most!r}")
+    path = path_for(the_filter(given), JobOrder.ID)
+    jobs = 0
+    with bounded(session, schema, limits.timeout) as reading:
+        scan = Scan(reading, path, limits)
+
+        def look(rows: Range) -> bool:
+            nonlocal jobs
+            [row] = reading.ask(job_pages.count(rows, path.tests, most + 1 - jobs))
+            jobs += row.jobs
+            return jobs > most
+
+        scan.run(look)
+    return Count(min(jobs, most), jobs <= most and scan.stopped is None)
+
+
+def _listed(row: Any, by_turn: bool) -> tuple[ListedJob, Place]:
+    *columns, state, size, run_at = row
+    job = ListedJob(*columns, JobState(state), size)
+    return job, Place(job.id, job.priority, run_at) if by_turn else Place(job.id)
