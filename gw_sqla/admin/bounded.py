@@ -1,8 +1,8 @@
 """Statements that may not take long, in somebody else's transaction.
 
-They run in a savepoint, under a ``statement_timeout`` of their own: at the end the savepoint is rolled back, which puts the
-transaction's own settings back and loses nothing, as reading writes nothing. So the caller's transaction is as it was also
-after a statement that was ended, and after an error. A timeout of the caller's that is shorter holds.
+They run in a savepoint, under a ``statement_timeout`` of their own: at the end the savepoint is rolled back, which puts
+the transaction's own settings back and loses nothing, as reading writes nothing. So the caller's transaction is as it
+was after a statement that was ended, too, and after an error. A timeout of the caller's that is shorter holds.
 
 Rejected: to read the caller's settings and set them again. It needs a savepoint all the same, for after a timeout.
 
@@ -32,10 +32,14 @@ _SAVEPOINT = text("savepoint gw_sqla_read")
 _ROLLBACK = text("rollback to savepoint gw_sqla_read")
 _RELEASE = text("release savepoint gw_sqla_read")
 
+_AUTOCOMMIT = (
+    "the session's connection is in AUTOCOMMIT, and what bounds the time of reading holds in a transaction: use a "
+    "session of an engine without isolation_level='AUTOCOMMIT'"
+)
 _CANCELED = "57014"
 _LEAST = 0.01
 _WORN = 0.8
-"""The database is told the time that is left when this share of what it was told last is over: each takes a round trip."""
+"""The database is told how much time is left when it is less than this share of what it was told last: a round trip."""
 
 
 class OutOfTimeError(Exception):
@@ -77,7 +81,7 @@ class BoundedReading:
 @contextmanager
 def bounded(session: Session, schema: str, timeout: timedelta) -> Iterator[BoundedReading]:
     """Let the block ask in a savepoint of its own, which leaves no trace; for ``timeout`` in all."""
-    require_transaction(session, schema)
+    require_transaction(session, schema, _AUTOCOMMIT)
     command(session, schema, _SAVEPOINT)
     try:
         yield BoundedReading(session, schema, timeout)

@@ -42,9 +42,7 @@ def read_cursor(text: str, order: JobOrder, descending: bool) -> Cursor:
         raise InvalidJobError("cursor", "is none of a page's next and previous, or is not whole")
     if (cursor.order, cursor.descending) != (order, descending):
         way = "descending" if cursor.descending else "ascending"
-        raise InvalidJobError(
-            "cursor", f"is of a page in the order {cursor.order}, {way}: ask for the next in that order"
-        )
+        raise InvalidJobError("cursor", f"is of a page in the order {cursor.order}, {way}: go on in that order")
     return cursor
 
 

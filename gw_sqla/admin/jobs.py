@@ -52,7 +52,14 @@ def list_jobs(
     found: list[tuple[ListedJob, Place]] = []
 
     with bounded(session, schema, limits.timeout) as reading:
-        scan = Scan(reading, path, limits, descending != backwards, None if start is None else start.place)
+        scan = Scan.along(
+            reading,
+            schema,
+            path,
+            limits,
+            descending=descending != backwards,
+            start=None if start is None else start.place,
+        )
 
         def look(rows: Range) -> bool:
             wanted = limit + 1 - len(found)
@@ -88,19 +95,21 @@ def count_jobs(session: Session, schema: str, given: JobFilter | str | None, mos
     path = path_for(the_filter(given), JobOrder.ID)
     jobs = 0
     with bounded(session, schema, limits.timeout) as reading:
-        scan = Scan(reading, path, limits)
+        scan = Scan.along(reading, schema, path, limits)
 
         def look(rows: Range) -> bool:
             nonlocal jobs
             [row] = reading.ask(job_pages.count(rows, path.tests, most + 1 - jobs))
             jobs += row.jobs
-            return jobs > most
+            return bool(jobs > most)
 
         scan.run(look)
     return Count(min(jobs, most), jobs <= most and scan.stopped is None)
 
 
 def _listed(row: Any, by_turn: bool) -> tuple[ListedJob, Place]:
-    *columns, state, size, run_at = row
-    job = ListedJob(*columns, JobState(state), size)
+    columns: list[Any] = list(row)
+    run_at = columns.pop()
+    columns[-2] = JobState(columns[-2])
+    job = ListedJob(*columns)
     return job, Place(job.id, job.priority, run_at) if by_turn else Place(job.id)

@@ -7,12 +7,13 @@ ended by the database, and is then lost, so no step is expected to take more tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_
 
 from gw_sqla.admin.bounded import BoundedReading, OutOfTimeError
 from gw_sqla.admin.values import JobOrder, ScanLimits, ScanStop
+from gw_sqla.admin.workers import find_parts
 from gw_sqla.errors import InvalidFilterError
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.models import Job
@@ -30,13 +31,15 @@ _LAST_STEP = 50_000
 class Path:
     """How the jobs of a filter are reached: by an order, by conditions that an index answers; what else they must fit.
 
-    ``is_direct``: the jobs are named by id or key, so that there are few, and nothing is scanned.
+    ``is_direct``: the jobs are named by id or key, so that there are few, and nothing is scanned. ``is_unavailable``: all
+    of them are locked or have failed, so that an index of those would do.
     """
 
     by_turn: bool
     seek: tuple[ColumnElement[bool], ...]
     tests: tuple[ColumnElement[bool], ...]
     is_direct: bool = False
+    is_unavailable: bool = False
 
 
 def path_for(given: JobFilter, order: JobOrder) -> Path:
@@ -48,12 +51,13 @@ def path_for(given: JobFilter, order: JobOrder) -> Path:
                 "state", "only waiting jobs have a turn: say state:waiting (or ready), or order by id"
             )
         queue = given.queues is not None and not given.queues.is_negated and len(given.queues.names) == 1
-        seek = (Job.is_available, *conditions(JobFilter(queues=given.queues if queue else None)))
-        return Path(True, seek, tests)
+        seek = [and_(Job.is_available), *conditions(JobFilter(queues=given.queues if queue else None))]
+        return Path(True, tuple(seek), tests)
     named = isinstance(given.ids, frozenset) or (
         given.keys is not None and bool(given.keys.names) and not given.keys.is_negated
     )
-    return Path(False, (), tests, is_direct=named)
+    unavailable = bool(given.states) and given.states.isdisjoint(WAITING)
+    return Path(False, (), tests, is_direct=named, is_unavailable=unavailable)
 
 
 @dataclass(slots=True)
@@ -67,6 +71,22 @@ class Scan:
     reached: Place | None = None
     scanned: int = 0
     stopped: ScanStop | None = None
+
+    @classmethod
+    def along(
+        cls,
+        reading: BoundedReading,
+        schema: str,
+        path: Path,
+        limits: ScanLimits,
+        *,
+        descending: bool = False,
+        start: Place | None = None,
+    ) -> Scan:
+        """Return a scan from ``start`` on, by the index of jobs that are not available where that is there."""
+        if path.is_unavailable and find_parts(reading, schema).index:
+            path = replace(path, seek=(Job.is_available.is_(False),))
+        return cls(reading, path, limits, descending, start)
 
     def run(self, look: Callable[[Range], bool]) -> None:
         """Call ``look`` with one range of rows after another, until it returns True or there are no more."""
@@ -85,7 +105,7 @@ class Scan:
         if size <= 0:
             return False
         rows: Sequence[Place] = [Place(*row) for row in self.reading.ask(edge(self._range(None), size))]
-        [end] = rows or [None]
+        end = rows[0] if rows else None
         is_enough = look(self._range(end))
         self.scanned += size
         if end is not None:

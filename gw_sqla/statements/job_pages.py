@@ -39,7 +39,7 @@ from gw_sqla.models import Job
 from gw_sqla.statements.job_details import details
 from gw_sqla.statements.quoting import TEXT, TIMESTAMP, as_text
 
-__all__ = ["Place", "Range", "count", "edge", "page"]
+__all__ = ["Place", "Range", "count", "edge", "page", "within"]
 
 MOST_STORED = 2048
 """Bytes, as stored, of a payload that a list has; a longer one is read with its job."""
@@ -69,7 +69,7 @@ class Range(NamedTuple):
 
 def edge(rows: Range, count: int) -> Select[*tuple[Any, ...]]:
     """Select the place of the ``count``th row behind ``after``; no row where there are fewer."""
-    return select(*_place(rows.by_turn)).where(*_within(rows)).order_by(*_order(rows)).offset(count - 1).limit(1)
+    return select(*_place(rows.by_turn)).where(*within(rows)).order_by(*_order(rows)).offset(count - 1).limit(1)
 
 
 def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
@@ -83,7 +83,7 @@ def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tu
     return (
         details(**texts)
         .add_columns(size.label("stored_size"), cast(Job.run_at, TEXT).label("place_run_at"))
-        .where(*_within(rows), *conditions)
+        .where(*within(rows), *conditions)
         .order_by(*_order(rows))
         .limit(limit)
     )
@@ -91,13 +91,13 @@ def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tu
 
 def count(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
     """Count the jobs of the range that fit, up to ``limit``: ``jobs``."""
-    found = select(literal_column("1")).select_from(Job).where(*_within(rows), *conditions).limit(limit).subquery()
+    found = select(literal_column("1")).select_from(Job).where(*within(rows), *conditions).limit(limit).subquery()
     return select(func.pg_catalog.count(literal_column("*"), type_=BigInteger).label("jobs")).select_from(found)
 
 
 def _place(by_turn: bool) -> list[ColumnElement[Any]]:
-    columns: list[Any] = [Job.id]
-    return columns + [Job.priority, cast(Job.run_at, TEXT).label("run_at")] if by_turn else columns
+    place: list[Any] = [Job.id, Job.priority, cast(Job.run_at, TEXT).label("run_at")]
+    return place if by_turn else place[:1]
 
 
 def _order(rows: Range) -> list[ColumnElement[Any]]:
@@ -105,7 +105,8 @@ def _order(rows: Range) -> list[ColumnElement[Any]]:
     return [column.desc() for column in columns] if rows.descending else columns
 
 
-def _within(rows: Range) -> list[Condition]:
+def within(rows: Range) -> list[Condition]:
+    """Return the conditions that a row is in the range."""
     found = list(rows.seek)
     key: Any = tuple_(Job.priority, Job.run_at, Job.id) if rows.by_turn else Job.id
     if rows.after is not None:
