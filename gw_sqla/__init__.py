@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         JobNotAddedError,
         LockLostError,
         LoopError,
+        ReadTimeoutError,
         ResourceError,
         RetryAfter,
         SchemaBehindError,
@@ -93,6 +94,7 @@ __all__ = [
     "Observer",
     "Outcome",
     "PendingJob",
+    "ReadTimeoutError",
     "ResourceError",
     "RetryAfter",
     "Returned",
@@ -131,7 +133,7 @@ _HOMES = {
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem FailPermanently GwSqlaError "
             "InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
-            "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
+            "ReadTimeoutError ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
             "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
         ),
         "execution.job_context": "JobContext",

@@ -10,6 +10,7 @@
     ├── JobFailedError            a job that failed without an exception of its handler's
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
+    ├── ReadTimeoutError          reading for people that took longer than it may
     ├── ResourceError             what makes a resource for handlers raised; the cause says what
     ├── LoopError                 database work on trio without an asyncio loop
     ├── SessionError              a session that cannot do it: closed, read only, aborted, of another database
@@ -47,6 +48,7 @@ __all__ = [
     "JobNotAddedError",
     "LockLostError",
     "LoopError",
+    "ReadTimeoutError",
     "ResourceError",
     "RetryAfter",
     "SchemaBehindError",
@@ -149,6 +151,15 @@ class LockLostError(GwSqlaError):
             "roll the transaction back"
         )
         self.job_id = job_id
+
+
+class ReadTimeoutError(GwSqlaError):
+    """What was asked was not there within ``timeout``; the caller's transaction goes on as it was."""
+
+    def __init__(self, timeout: timedelta) -> None:
+        milliseconds = round(timeout.total_seconds() * 1000)
+        super().__init__(f"the database had no answer within {milliseconds} ms: raise the timeout of the limits")
+        self.timeout = timeout
 
 
 class ResourceError(GwSqlaError):

@@ -18,7 +18,7 @@ NAMES = """
 AccessError AsyncAttrs AsyncSession ClaimedJob Completed ConfigurationError CronItem CrontabError CrontabProblem
 FailPermanently Failed GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JSON JobContext JobDetails JobKeyMode
 JobFailedError JobNotAddedError JobRepository JobRow JobSpec JobState LockLostError LoopError ModelJobs Observer
-Outcome PendingJob ResourceError RetryAfter Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError
+Outcome PendingJob ReadTimeoutError ResourceError RetryAfter Returned RunCounts Runner RunnerSettings SchemaBehindError SchemaError
 SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError
 SyncJobRepository Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop migrate
 parse_crontab parse_url read_crontab render_crontab

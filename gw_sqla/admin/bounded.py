@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 
 from gw_sqla.calls.asking import ask, command, require_transaction
-from gw_sqla.errors import GwSqlaError
+from gw_sqla.errors import GwSqlaError, ReadTimeoutError
 from gw_sqla.statements.read_settings import set_up
 
 __all__ = ["BoundedReading", "OutOfTimeError", "bounded"]
@@ -43,7 +43,7 @@ _WORN = 0.8
 
 
 class OutOfTimeError(Exception):
-    """The time was up; ends the block of `bounded` or is caught inside it: nothing more can be asked in it."""
+    """The time was up: nothing more can be asked in the block of `bounded`. Out of it, it is a ReadTimeoutError."""
 
 
 class BoundedReading:
@@ -56,6 +56,7 @@ class BoundedReading:
         self._end = time.monotonic() + self._seconds
         self._told = 0.0
         self._bound = 0.0
+        self._is_over = False
 
     @property
     def left(self) -> float:
@@ -64,6 +65,8 @@ class BoundedReading:
 
     def ask(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Return the rows; raises OutOfTimeError where they are not there in time."""
+        if self._is_over:
+            raise OutOfTimeError
         left = max(self.left, _LEAST)
         if not self._told or left < self._told * _WORN:
             [row] = ask(self._session, self._schema, set_up(), {"milliseconds": max(1, round(left * 1000))})
@@ -74,20 +77,26 @@ class BoundedReading:
         except DBAPIError as error:
             sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
             if sqlstate == _CANCELED and time.monotonic() - began >= self._bound:  # else somebody has ended it
+                self._is_over = True
                 raise OutOfTimeError from error
             raise
 
 
 @contextmanager
 def bounded(session: Session, schema: str, timeout: timedelta) -> Iterator[BoundedReading]:
-    """Let the block ask in a savepoint of its own, which leaves no trace; for ``timeout`` in all."""
+    """Let the block ask in a savepoint of its own, which leaves no trace; for ``timeout`` in all.
+
+    Raises ReadTimeoutError where the block lets an OutOfTimeError through.
+    """
     require_transaction(session, schema, _AUTOCOMMIT)
     command(session, schema, _SAVEPOINT)
     try:
         yield BoundedReading(session, schema, timeout)
-    except Exception:
+    except Exception as error:
         with suppress(SQLAlchemyError, GwSqlaError):  # where it fails, the transaction can only be rolled back
             _leave(session, schema)
+        if isinstance(error, OutOfTimeError):
+            raise ReadTimeoutError(timeout) from error
         raise
     _leave(session, schema)
 

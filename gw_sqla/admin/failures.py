@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import bounded
 from gw_sqla.admin.error_lines import normalised
-from gw_sqla.admin.scanning import Scan, path_for
+from gw_sqla.admin.scanning import Scan, path_for, the_filter
 from gw_sqla.admin.values import JobOrder, ScanLimits, ScanStop
+from gw_sqla.errors import InvalidJobError
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.statements.job_pages import Range
 from gw_sqla.statements.job_reports import error_lines
@@ -18,13 +19,16 @@ from gw_sqla.types import JobState
 
 __all__ = ["FailureGroup", "Failures", "list_failures"]
 
+_FAILED = JobFilter(states=frozenset({JobState.FAILED}))
+_MOST_GROUPS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
     """Jobs of one task that failed alike.
 
-    ``error`` is the first line of last_error, with ``<n>``, ``<uuid>``, ``<hex>`` and ``<text>`` for what differs; empty
-    where there is none. ``first`` and ``last``: the earliest and the latest time for which their next attempt was set,
+    ``error`` is the first line of last_error, with ``<n>``, ``<uuid>``, ``<hex>`` and ``<text>`` for what differs, or
+    empty. ``first`` and ``last``: the earliest and the latest time for which their next attempt was set,
     no later than now. Graphile Worker stores no time of failing; that one is the failure's plus the backoff.
     ``sample`` is the id of the newest of them. ``task_identifier`` is None where the task's row is gone.
     """
@@ -50,9 +54,13 @@ class Failures:
     stopped: ScanStop | None
 
 
-def list_failures(session: Session, schema: str, given: JobFilter, most: int, limits: ScanLimits) -> Failures:
+def list_failures(
+    session: Session, schema: str, given: JobFilter | str | None, most: int, limits: ScanLimits
+) -> Failures:
     """Group the jobs that fit, newest first; without a state, those that have failed permanently."""
-    path = path_for(given, JobOrder.ID)
+    if not isinstance(most, int) or not 1 <= most <= _MOST_GROUPS:
+        raise InvalidJobError("most", f"must be an int from 1 to {_MOST_GROUPS}, is {most!r}")
+    path = path_for(the_filter(given) if given is not None else _FAILED, JobOrder.ID)
     groups: dict[tuple[str | None, str], FailureGroup] = {}
     with bounded(session, schema, limits.timeout) as reading:
         scan = Scan.along(reading, schema, path, limits, descending=True)
@@ -67,9 +75,6 @@ def list_failures(session: Session, schema: str, given: JobFilter, most: int, li
         scan.run(look)
     found = sorted(groups.values(), key=lambda group: (-group.jobs, group.task_identifier or "", group.error))
     return Failures(tuple(found[:most]), max(0, len(found) - most), scan.scanned, scan.stopped)
-
-
-FAILED = JobFilter(states=frozenset({JobState.FAILED}))
 
 
 def _merged(one: FailureGroup | None, other: FailureGroup) -> FailureGroup:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import bounded
 from gw_sqla.admin.cursors import Cursor, read_cursor, write_cursor
-from gw_sqla.admin.scanning import Scan, path_for
+from gw_sqla.admin.scanning import Scan, path_for, the_filter
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.filters.job_filter import JobFilter
@@ -17,17 +17,10 @@ from gw_sqla.statements import job_pages
 from gw_sqla.statements.job_pages import Place, Range
 from gw_sqla.types import JobState
 
-__all__ = ["count_jobs", "list_jobs", "the_filter"]
+__all__ = ["count_jobs", "list_jobs"]
 
 _MOST_LISTED = 1000
 _MOST_COUNTED = 10_000_000
-
-
-def the_filter(given: JobFilter | str | None) -> JobFilter:
-    """Return the filter that is meant; raises InvalidFilterError for a text that is none."""
-    if isinstance(given, JobFilter):
-        return given
-    return JobFilter() if given is None else JobFilter.parse(given)
 
 
 def list_jobs(

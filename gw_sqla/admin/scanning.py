@@ -19,9 +19,10 @@ from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.models import Job
 from gw_sqla.statements.job_conditions import conditions
 from gw_sqla.statements.job_pages import Place, Range, edge
-from gw_sqla.statements.job_states import WAITING
+from gw_sqla.statements.job_states import WAITING, is_in_state
+from gw_sqla.types import JobState
 
-__all__ = ["Path", "Scan", "path_for"]
+__all__ = ["Path", "Scan", "path_for", "the_filter"]
 
 _FIRST_STEP = 4000
 _LAST_STEP = 50_000
@@ -31,15 +32,22 @@ _LAST_STEP = 50_000
 class Path:
     """How the jobs of a filter are reached: by an order, by conditions that an index answers; what else they must fit.
 
-    ``is_direct``: the jobs are named by id or key, so that there are few, and nothing is scanned. ``is_unavailable``: all
-    of them are locked or have failed, so that an index of those would do.
+    ``is_direct``: the jobs are named by id or key, so that there are few, and nothing is scanned. ``state``: all of
+    them are in this one, for which there may be an index.
     """
 
     by_turn: bool
     seek: tuple[ColumnElement[bool], ...]
     tests: tuple[ColumnElement[bool], ...]
     is_direct: bool = False
-    is_unavailable: bool = False
+    state: JobState | None = None
+
+
+def the_filter(given: JobFilter | str | None) -> JobFilter:
+    """Return the filter that is meant; raises InvalidFilterError for a text that is none."""
+    if isinstance(given, JobFilter):
+        return given
+    return JobFilter() if given is None else JobFilter.parse(given)
 
 
 def path_for(given: JobFilter, order: JobOrder) -> Path:
@@ -56,8 +64,8 @@ def path_for(given: JobFilter, order: JobOrder) -> Path:
     named = isinstance(given.ids, frozenset) or (
         given.keys is not None and bool(given.keys.names) and not given.keys.is_negated
     )
-    unavailable = bool(given.states) and given.states.isdisjoint(WAITING)
-    return Path(False, (), tests, is_direct=named, is_unavailable=unavailable)
+    state = next(iter(given.states)) if len(given.states) == 1 else None
+    return Path(False, (), tests, is_direct=named, state=state)
 
 
 @dataclass(slots=True)
@@ -83,9 +91,9 @@ class Scan:
         descending: bool = False,
         start: Place | None = None,
     ) -> Scan:
-        """Return a scan from ``start`` on, by the index of jobs that are not available where that is there."""
-        if path.is_unavailable and find_parts(reading, schema).index:
-            path = replace(path, seek=(Job.is_available.is_(False),))
+        """Return a scan from ``start`` on, by the index of the jobs in this state where there is one."""
+        if path.state in {JobState.FAILED, JobState.LOCKED} and path.state in find_parts(reading, schema).indexed:
+            path = replace(path, seek=(is_in_state(path.state),))
         return cls(reading, path, limits, descending, start)
 
     def run(self, look: Callable[[Range], bool]) -> None:

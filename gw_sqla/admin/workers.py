@@ -10,6 +10,7 @@ from typing import Any
 
 from gw_sqla.admin.bounded import BoundedReading
 from gw_sqla.statements import register
+from gw_sqla.types import JobState
 
 __all__ = ["LockOwner", "Parts", "Worker", "find_parts", "known_workers"]
 
@@ -57,16 +58,17 @@ class LockOwner:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What need not be in a schema: the register of workers, the index of jobs that are not available."""
+    """What need not be in a schema: the register of workers; the states whose jobs have an index."""
 
     register: bool
-    index: bool
+    indexed: frozenset[JobState]
 
 
 def find_parts(reading: BoundedReading, schema: str) -> Parts:
     """Look which are there."""
     [row] = reading.ask(register.find_parts(schema))
-    return Parts(row.register, row.index)
+    there = {JobState.FAILED: row.failed, JobState.LOCKED: row.locked}
+    return Parts(row.register, frozenset(state for state, is_there in there.items() if is_there))
 
 
 def known_workers(

@@ -107,7 +107,7 @@ where q.id = :id""",
 
 @lru_cache
 def list_queues(schema: str, *, only_locked: bool) -> TextualSelect:
-    """Select ``limit`` queues behind the name ``after``: lock, waiting jobs up to ``most``, the one whose turn is first."""
+    """Select ``limit`` queues behind the name ``after``: lock, waiting jobs up to ``most``, run_at of the first."""
     locked = "and q.locked_at is not null" if only_locked else ""
     return statement(
         f"""select q.queue_name, q.locked_by, q.locked_at, w.jobs, head.run_at
@@ -152,8 +152,8 @@ where t.identifier > :after order by t.identifier limit :limit""",
 
 
 @lru_cache
-def tasks_available(schema: str) -> TextualSelect:
-    """Count the waiting jobs of each task among the ``rows`` whose turn is next, those that are due, the oldest of these.
+def tasks_waiting(schema: str) -> TextualSelect:
+    """Count the waiting jobs of each task among the next ``rows``, those that are due, the oldest of these.
 
     ``seen``, in every row, is how many rows that were.
     """
@@ -182,25 +182,40 @@ group by n.task_id""",
 
 
 @lru_cache
-def tasks_unavailable(schema: str, *, seeking: bool) -> TextualSelect:
-    """Count the jobs of each task that are locked, and those that have failed, among the ``rows`` newest.
+def tasks_failed(schema: str, *, seeking: bool) -> TextualSelect:
+    """Count the jobs of each task that have failed permanently, as `tasks_locked` does those that are locked."""
+    return _tasks(schema, "j.locked_at is null and j.attempts >= j.max_attempts", seeking)
 
-    ``seeking``: the rows are those of jobs that are not available, by their index. ``seen``: how many rows that were.
+
+@lru_cache
+def tasks_locked(schema: str, *, seeking: bool) -> TextualSelect:
+    """Count the locked jobs of each task among the ``rows`` newest jobs; ``seen``: how many rows that were.
+
+    ``seeking``: the rows are those of locked jobs, by their index.
     """
-    available = "where not j.is_available" if seeking else ""
+    return _tasks(schema, "j.locked_at is not null", seeking)
+
+
+def _tasks(schema: str, condition: str, seeking: bool) -> TextualSelect:
+    where = f"where {condition}" if seeking else ""
     return statement(
         f"""select
   n.task_id,
-  cast(pg_catalog.count(*) filter (where n.locked_at is not null) as int) as locked,
-  cast(pg_catalog.count(*) filter (where n.locked_at is null and n.attempts >= n.max_attempts) as int) as failed,
+  cast(pg_catalog.count(*) filter (where n.fits) as int) as jobs,
   cast(pg_catalog.sum(pg_catalog.count(*)) over () as int) as seen
 from (
-  select j.task_id, j.locked_at, j.attempts, j.max_attempts
-  from __schema__._private_jobs j {available}
+  select j.task_id, ({condition}) as fits
+  from __schema__._private_jobs j {where}
   order by j.id desc
   limit :rows
 ) n
 group by n.task_id""",
         schema,
         rows=Integer,
-    ).columns(task_id=Integer, locked=Integer, failed=Integer, seen=Integer)
+    ).columns(task_id=Integer, jobs=Integer, seen=Integer)
+
+
+@lru_cache
+def now(schema: str) -> TextualSelect:
+    """Select the time by which everything in this transaction is due or not."""
+    return statement("select pg_catalog.now() as now", schema).columns(now=TIMESTAMP)

@@ -14,16 +14,18 @@ __all__ = ["find_parts", "known_workers", "lock_owners"]
 
 @lru_cache
 def find_parts(schema: str) -> TextualSelect:
-    """Tell whether our register and the index of jobs that are not available are there: ``register``, ``index``."""
-    names = [
-        literal(f"{quoted(schema)}.{name}").replace(":", "\\:")  # text() reads :name as a parameter
-        for name in ("_private_sqla_workers", "sqla_jobs_unavailable_index")
-    ]
-    return statement(
-        f"select pg_catalog.to_regclass({names[0]}) is not null as register, "
-        f"pg_catalog.to_regclass({names[1]}) is not null as index",
-        schema,
-    ).columns(register=Boolean, index=Boolean)
+    """Tell whether our register is there, and an index of failed jobs, and one of locked jobs.
+
+    They are found by their names: ``sqla_jobs_failed_index``, ``sqla_jobs_locked_index``.
+    """
+    parts = {
+        "register": "_private_sqla_workers",
+        "failed": "sqla_jobs_failed_index",
+        "locked": "sqla_jobs_locked_index",
+    }
+    names = {part: literal(f"{quoted(schema)}.{name}").replace(":", "\\:") for part, name in parts.items()}
+    columns = [f"pg_catalog.to_regclass({name}) is not null as {part}" for part, name in names.items()]
+    return statement(f"select {', '.join(columns)}", schema).columns(register=Boolean, failed=Boolean, locked=Boolean)
 
 
 @lru_cache
@@ -56,9 +58,9 @@ limit :limit""",
 def lock_owners(schema: str, *, seeking: bool) -> TextualSelect:
     """Select who has locks, with how many and since when, of jobs and of queues: of ``rows`` rows of each table.
 
-    ``seeking``: by the index of jobs that are not available, which leaves the others out; else of the newest jobs.
+    ``seeking``: of locked jobs, by their index; else of the newest.
     """
-    available = "where not j.is_available" if seeking else ""
+    locked = "where j.locked_at is not null" if seeking else ""
     return statement(
         f"""select
   l.locked_by,
@@ -68,7 +70,7 @@ def lock_owners(schema: str, *, seeking: bool) -> TextualSelect:
 from (
   select locked_by, locked_at, true as is_job
   from (
-    select j.locked_by, j.locked_at from __schema__._private_jobs j {available} order by j.id desc limit :rows
+    select j.locked_by, j.locked_at from __schema__._private_jobs j {locked} order by j.id desc limit :rows
   ) jobs
   union all
   select locked_by, locked_at, false
