@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         CrontabError,
         CrontabProblem,
+        ExecutableFailedError,
         FailPermanently,
         GwSqlaError,
         InvalidFilterError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         SessionError,
         TaskDefinitionError,
     )
+    from gw_sqla.execution.executable_tasks import load_executable_tasks
     from gw_sqla.execution.job_context import JobContext
     from gw_sqla.execution.task_registry import TaskRegistry
     from gw_sqla.hooks import Observer
@@ -73,6 +75,7 @@ __all__ = [
     "CronItem",
     "CrontabError",
     "CrontabProblem",
+    "ExecutableFailedError",
     "FailPermanently",
     "Failed",
     "GwSqlaError",
@@ -116,6 +119,7 @@ __all__ = [
     "async_sessionmaker",
     "call_asyncio",
     "database_loop",
+    "load_executable_tasks",
     "migrate",
     "parse_crontab",
     "parse_url",
@@ -131,11 +135,13 @@ _HOMES = {
         "database.session": "AsyncAttrs AsyncSession async_sessionmaker",
         "database.url": "parse_url",
         "errors": (
-            "AccessError ConfigurationError CrontabError CrontabProblem FailPermanently GwSqlaError "
-            "InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
-            "ReadTimeoutError ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
+            "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
+            "GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError "
+            "LockLostError LoopError ReadTimeoutError ResourceError RetryAfter SchemaBehindError SchemaError "
+            "SchemaInUseError SchemaLockedError "
             "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
         ),
+        "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",
         "execution.task_registry": "TaskRegistry",
         "hooks": "Observer",

@@ -7,6 +7,7 @@
     ├── InvalidJobError           an argument of a job; also a ValueError
     │   ├── InvalidFilterError    a filter that cannot be read, or that no job can fit
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
+    ├── ExecutableFailedError     a program that is a task ended with an error, or could not be started
     ├── JobFailedError            a job that failed without an exception of its handler's
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
@@ -39,6 +40,7 @@ __all__ = [
     "ConfigurationError",
     "CrontabError",
     "CrontabProblem",
+    "ExecutableFailedError",
     "FailPermanently",
     "GwSqlaError",
     "InvalidFilterError",
@@ -129,6 +131,17 @@ class InvalidFilterError(InvalidJobError):
         self.word = word
         self.reason = problem
         self.suggestion = suggestion
+
+
+class ExecutableFailedError(GwSqlaError):
+    """A program that is a task did not exit with code 0; its text has the end of the program's standard error.
+
+    ``exit_code`` is negative where a signal killed it, None where it could not be started or has timed out.
+    """
+
+    def __init__(self, text: str, *, exit_code: int | None = None) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 class JobFailedError(GwSqlaError):

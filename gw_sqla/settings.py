@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.errors import ConfigurationError
+from gw_sqla.errors import ConfigurationError, InvalidPayloadError
 from gw_sqla.jobs.argument_checks import check_schema_name
-from gw_sqla.jobs.payload_size import MAX_PAYLOAD_SIZE, check_max_payload_size
+from gw_sqla.jobs.payload import to_json
+from gw_sqla.jobs.payload_size import MAX_PAYLOAD_SIZE, check_max_payload_size, check_payload_size
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["RunnerSettings"]
@@ -124,12 +125,21 @@ class RunnerSettings:
                 raise ConfigurationError(f"{field}: must be True or False, is {getattr(self, field)!r}")
         if not isinstance(self.crontab, Sequence) or not all(isinstance(item, CronItem) for item in self.crontab):
             raise ConfigurationError("crontab: must be a list of CronItem; parse_crontab makes one of a text")
+        self._check_cron_payloads()
         if self.blocking_threshold is not None:
             self._check_duration("blocking_threshold", least=timedelta(milliseconds=1))
         if isinstance(self.forbidden_flags, str):
             raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
         if not all(isinstance(flag, str) and "\0" not in flag for flag in self.forbidden_flags):
             raise ConfigurationError(f"forbidden_flags: must be a list of str without NUL, is {self.forbidden_flags!r}")
+
+    def _check_cron_payloads(self) -> None:
+        for item in self.crontab:
+            payload = item.job_payload(datetime.fromtimestamp(0, UTC), backfilled=False)  # as long as any minute's
+            try:
+                check_payload_size(to_json(payload), self.max_payload_size)
+            except InvalidPayloadError as error:
+                raise ConfigurationError(f"crontab: {item.identifier}: {error}") from error
 
     def _check_count(self, field: str, least: int = 0) -> None:
         value = getattr(self, field)

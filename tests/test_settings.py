@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gw_sqla import ConfigurationError, RunnerSettings
+from gw_sqla import ConfigurationError, CronItem, RunnerSettings
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,13 @@ def test_refused(field: str, value: Any) -> None:
 def test_accepted(concurrency: int, duration: timedelta) -> None:
     settings = RunnerSettings(concurrency=concurrency, poll_interval=duration, grace_period=duration)
     assert (settings.concurrency, settings.poll_interval) == (concurrency, duration)
+
+
+def test_a_cron_item_that_no_worker_like_this_would_fetch() -> None:
+    """Its job's payload is measured, with what is added to it."""
+    room = 1024 - len('{"a":"","_cron":{"ts":"2026-01-01T00:00:00.000Z","backfilled":false}}')
+    fits, is_too_large = (CronItem("t", "@daily", payload={"a": "x" * size}) for size in (room, room + 1))
+    RunnerSettings(max_payload_size=1024, crontab=[fits])
+    RunnerSettings(max_payload_size=None, crontab=[is_too_large])
+    with pytest.raises(ConfigurationError, match=r"^crontab: t: payload: is 1025 bytes of JSON, and max_payload_size"):
+        RunnerSettings(max_payload_size=1024, crontab=[fits, is_too_large])

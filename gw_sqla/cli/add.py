@@ -1,66 +1,73 @@
-"""``add``: add one job and print its id."""
+"""``add``: one job, its id printed; or the jobs of a file."""
 
 from __future__ import annotations
 
-import json
 import sys
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.cli.add_lines import add_lines, progress
+from gw_sqla.cli.adding import adding, database_time
 from gw_sqla.cli.engine import connected
+from gw_sqla.cli.job_input import at_time, checking_tasks, make_spec, parse_json, parse_time
+from gw_sqla.cli.job_lines import JobLines, open_lines
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.database.session import async_sessionmaker
-from gw_sqla.errors import AccessError, InvalidPayloadError, SchemaBehindError
+from gw_sqla.errors import ConfigurationError, InvalidJobError, InvalidPayloadError
+from gw_sqla.execution.task_registry import TaskRegistry
+from gw_sqla.jobs.argument_checks import check_job_key_mode
+from gw_sqla.jobs.job_spec import JobSpec
+from gw_sqla.jobs.payload_size import MAX_PAYLOAD_SIZE
+from gw_sqla.jobs.spec_parameters import spec_to_parameters
 from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.repository import JobRepository
-from gw_sqla.schema.check import check_schema
 from gw_sqla.types import JobKeyMode
 
 __all__ = ["command"]
 
 
-def _parse_payload(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
-    if value is None:
-        return None
+def _when(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | timedelta | None:
     try:
-        payload = json.loads(sys.stdin.buffer.read() if value == "-" else value)
-    except RecursionError as error:
-        raise InvalidPayloadError("is nested too deeply for JSON") from error
-    except ValueError as error:
-        raise InvalidPayloadError(f"is not JSON: {error}") from error
-    if payload is None:
-        raise InvalidPayloadError("is null, which the queue stores as {}: leave it out, or give it a value")
-    return payload
-
-
-def _parse_time(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not an ISO 8601 time such as 2030-01-31T08:00:00Z") from error
-    if time.utcoffset() is None:
-        raise click.BadParameter(f"{value!r} has no time zone: add Z for UTC, or an offset such as +02:00")
-    return time
+        return None if value is None else parse_time(value)
+    except InvalidJobError as error:
+        raise click.BadParameter(error.problem) from error
 
 
 @click.command()
-@click.argument("task_identifier", metavar="TASK")
+@click.argument("task_identifier", metavar="[TASK]", required=False)
 @database_url_option()
 @schema_option
+@click.option("--payload", metavar="JSON", help="The payload, or - to read it from standard input.")
+@click.option("--payload-file", metavar="FILE", help="A file with the payload.")
 @click.option(
-    "--payload", callback=_parse_payload, metavar="JSON", help="The payload, or - to read it from standard input."
+    "--jobs",
+    "jobs_file",
+    metavar="FILE",
+    help="Add many: a file of JSON Lines, or - for standard input. Each line is an object of payload, task, "
+    "queue_name, run_at, max_attempts, job_key, priority, flags; what it leaves out is as TASK and the options say.",
+)
+@click.option(
+    "--from-line", type=click.IntRange(min=1), default=1, metavar="N", help="With --jobs: leave out the lines before."
+)
+@click.option(
+    "--app",
+    "apps",
+    multiple=True,
+    metavar="MODULE:ATTRIBUTE",
+    help="Check the payload against the task's type in this TaskRegistry, which must have the task; the job then has "
+    "what the task fixes for its jobs. Can be repeated.",
 )
 @click.option("--queue-name", metavar="NAME", help="The serial queue to put the job in.")
 @click.option(
-    "--run-at", callback=_parse_time, metavar="TIME", help="When to run it, with a time zone: 2030-01-31T08:00:00Z."
+    "--run-at",
+    callback=_when,
+    metavar="TIME",
+    help="When to run it: a time with a time zone, 2030-01-31T08:00:00Z, or from now on, 10m or 1h30m (w, d, h, m, s).",
 )
 @click.option("--max-attempts", type=int, metavar="N", help="How many attempts it gets; the schema's default is 25.")
 @click.option("--job-key", metavar="KEY", help="A key that no other job has.")
@@ -77,51 +84,107 @@ def _parse_time(_ctx: click.Context, _parameter: click.Parameter, value: str | N
 )
 @debug_option
 def command(
-    task_identifier: str,
+    task_identifier: str | None,
     database_url: URL,
     schema: str,
     *,
+    payload: str | None,
+    payload_file: str | None,
+    jobs_file: str | None,
+    from_line: int,
+    apps: tuple[str, ...],
     job_key_mode: str | None,
     flags: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Add a job and print its id.
+    """Add a job and print its id, or the jobs of a file and print how many.
 
     TASK is the identifier of a task of any worker, also one in Node.js or Rust. What the job is like comes from the
     command line alone: a variable would be left in the shell for the next one.
+
+    The lines of a file are all checked before the first is added. They are added in chunks of 10,000, each in a
+    transaction of its own; where one fails, the lines that were added are told.
     """
-    anyio.run(
-        partial(
-            _add,
-            database_url,
-            schema,
-            task_identifier,
-            job_key_mode=None if job_key_mode is None else JobKeyMode(job_key_mode),
-            flags=flags or None,
-            **options,
+    mode = None if job_key_mode is None else JobKeyMode(job_key_mode)
+    options["flags"] = flags or None
+    if jobs_file is not None:
+        _refuse_for_many(payload, payload_file, options["job_key"], mode)
+        _add_file(database_url, schema, jobs_file, checking_tasks(apps), task_identifier, options, from_line, mode)
+        return
+    if task_identifier is None:
+        raise click.UsageError("Missing argument 'TASK'.")
+    if from_line != 1:
+        raise click.UsageError("--from-line goes with --jobs")
+    if payload is not None and payload_file is not None:
+        raise click.UsageError("--payload and --payload-file are two payloads: leave one of them out")
+    run_at = options.pop("run_at")
+    spec = make_spec(checking_tasks(apps), task_identifier, _payload(payload, payload_file), options)
+    at_time(run_at, datetime.now(UTC))
+    spec_to_parameters(spec, check_job_key_mode(mode, has_key=spec.job_key is not None), MAX_PAYLOAD_SIZE)
+    anyio.run(_add, database_url, schema, spec, run_at, mode)
+
+
+def _payload(text: str | None, file: str | None) -> Any:
+    if text is None and file is None:
+        return None
+    try:
+        given = text if text not in (None, "-") else Path(file).read_bytes() if file else sys.stdin.buffer.read()
+    except OSError as error:
+        raise ConfigurationError(f"--payload-file {file}: {error.strerror}") from error
+    payload = parse_json(given or b"")
+    if payload is None:
+        raise InvalidPayloadError("is null, which the queue stores as {}: leave it out, or give it a value")
+    return payload
+
+
+def _refuse_for_many(text: str | None, file: str | None, job_key: str | None, mode: JobKeyMode | None) -> None:
+    if text is not None or file is not None:
+        raise click.UsageError("the payloads of --jobs are in its lines: leave --payload and --payload-file out")
+    if job_key is not None:
+        raise click.UsageError("one job has a key: with --jobs, give the keys in the lines")
+    if mode is JobKeyMode.UNSAFE_DEDUPE:
+        raise click.UsageError("--jobs knows --job-key-mode replace and preserve_run_at only")
+
+
+async def _add(
+    url: URL, schema: str, spec: JobSpec, run_at: datetime | timedelta | None, mode: JobKeyMode | None
+) -> None:
+    async with connected(url) as engine, adding(engine, schema), async_sessionmaker(engine).begin() as session:
+        if isinstance(run_at, timedelta):
+            run_at = at_time(run_at, await database_time(session))
+        job: JobRow = await JobRepository(schema).add_job(
+            session,
+            spec.task_identifier,
+            spec.payload,
+            run_at=run_at,
+            queue_name=spec.queue_name,
+            max_attempts=spec.max_attempts,
+            job_key=spec.job_key,
+            job_key_mode=mode,
+            priority=spec.priority,
+            flags=spec.flags,
         )
-    )
-
-
-async def _add(url: URL, schema: str, task_identifier: str, **options: Any) -> None:
-    async with connected(url) as engine:
-        lacking = await _look(engine, schema)
-        try:
-            async with async_sessionmaker(engine).begin() as session:
-                job: JobRow = await JobRepository(schema).add_job(session, task_identifier, **options)
-        except AccessError as error:
-            if lacking is not None:
-                raise lacking from error
-            raise
     click.echo(job.id)
 
 
-async def _look(engine: AsyncEngine, schema: str) -> AccessError | None:
-    """Raise if no job can be added here; return the lack of a right that adding needs, but not always."""
-    try:
-        await check_schema(engine, schema=schema, as_="adder")
-    except AccessError as error:
-        return error
-    except SchemaBehindError:  # add_job is the same in every schema that can be adopted
-        pass
-    return None
+def _add_file(
+    url: URL,
+    schema: str,
+    name: str,
+    tasks: TaskRegistry | None,
+    task: str | None,
+    options: dict[str, Any],
+    first: int,
+    mode: JobKeyMode | None,
+) -> None:
+    async def add() -> None:
+        async with connected(url) as engine, adding(engine, schema):
+            preserve = mode is JobKeyMode.PRESERVE_RUN_AT
+            await add_lines(engine, schema, lines, count, preserve_run_at=preserve)
+
+    with open_lines(name) as (file, size):
+        lines = JobLines("standard input" if name == "-" else name, file, tasks, task, options, first)
+        with progress("checking", size) as advance:
+            count = lines.check(advance)
+        anyio.run(add)
+    click.echo(f"added {count} jobs")

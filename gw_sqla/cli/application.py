@@ -1,4 +1,4 @@
-"""Finds what a worker works by: the TaskRegistry that ``--app module:attribute`` names, and the crontab."""
+"""Finds what a worker works by: the tasks of ``--app module:attribute`` and ``--tasks folder``, and the crontab."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from gw_sqla.cli.startup_imports import import_to_stay
 from gw_sqla.crontab import CronItem, read_crontab
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import ConfigurationError, TaskDefinitionError
+from gw_sqla.execution.executable_tasks import executable_of, load_executable_tasks
 from gw_sqla.execution.task_registry import TaskRegistry
 
-__all__ = ["load_apps", "load_crontab"]
+__all__ = ["load_apps", "load_crontab", "load_tasks"]
 
 _CRONTAB = "crontab"
 
@@ -31,6 +32,38 @@ def load_apps(texts: Sequence[str]) -> TaskRegistry:
         except TaskDefinitionError as error:
             raise ConfigurationError(f"--app {text}: {error}".replace("include: ", "")) from error
     return all_tasks
+
+
+def load_tasks(
+    apps: Sequence[str], folder: str | None, *, only: Sequence[str] = (), without: Sequence[str] = ()
+) -> TaskRegistry:
+    """Return the tasks of the registries and of the folder of executable files, or those of them that are chosen.
+
+    Raises ConfigurationError.
+    """
+    if not apps and folder is None:
+        raise ConfigurationError("no tasks: give --app MODULE:ATTRIBUTE, --tasks FOLDER, or both")
+    tasks = load_apps(apps)
+    if folder is not None:
+        tasks = _with_executables(tasks, folder)
+    if not only and not without:
+        return tasks
+    try:
+        return tasks.selection(only, without=without)
+    except TaskDefinitionError as error:
+        raise ConfigurationError(f"--only-task, --not-task: {error}") from error
+
+
+def _with_executables(tasks: TaskRegistry, folder: str) -> TaskRegistry:
+    executables = load_executable_tasks(folder)
+    for identifier, task in executables.items():
+        if identifier in tasks:
+            path = executable_of(task).path
+            raise ConfigurationError(
+                f"--tasks {folder}: {path} is the task {identifier!r}, which an --app has too: rename one"
+            )
+    executables.include(tasks)
+    return executables
 
 
 def _load_app(text: str) -> TaskRegistry:

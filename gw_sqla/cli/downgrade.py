@@ -19,7 +19,7 @@ __all__ = ["command"]
 @database_url_option()
 @schema_option
 @click.option("--yes", is_flag=True, help="Do it; without this nothing is done. Has no environment variable.")
-@lock_timeout_option
+@lock_timeout_option()
 @debug_option
 def command(database_url: URL, schema: str, lock_timeout: timedelta | None, *, yes: bool) -> None:
     """Remove what migrate made.

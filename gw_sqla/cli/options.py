@@ -34,6 +34,7 @@ Exit codes:
   0    done; for a worker also: stopped by a signal, all jobs written
   1    the database, its schema, the role's rights or the network stood in the way
   2    wrong usage or bad input; nothing was done
+  3    migrate --check: there is something to do
   57   the schema has a breaking migration that this version does not know
   130  interrupted before the command could finish
 """
@@ -96,15 +97,6 @@ schema_option = option(
     help="Name of the worker schema, unquoted.",
 )
 
-lock_timeout_option = option(
-    "--lock-timeout",
-    type=float,
-    callback=_timeout,
-    metavar="SECONDS",
-    help="How long to wait for each lock that others hold, such as another migrate; then the exit code is 1. "
-    "Whom it waits for is said in any case. Default: no limit.",
-)
-
 role_kind_option = click.option(
     "--as",
     "as_",
@@ -113,15 +105,19 @@ role_kind_option = click.option(
     help="The work of the role.",
 )
 
-app_option = option(
-    "--app",
-    "apps",
-    required=True,
-    multiple=True,
-    metavar="MODULE:ATTRIBUTE",
-    help="Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too. Can be repeated "
-    "(in the variable: separated by spaces): the worker then has the tasks of all.",
-)
+
+def app_option(*, required: bool = True, help: str | None = None) -> Callable[[F], F]:  # noqa: A002 - click's word
+    """Declare ``--app``."""
+    return option(
+        "--app",
+        "apps",
+        required=required,
+        multiple=True,
+        metavar="MODULE:ATTRIBUTE",
+        help=help
+        or "Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too. Can be "
+        "repeated (in the variable: separated by spaces): the worker then has the tasks of all.",
+    )
 
 
 crontab_option = option(
@@ -141,4 +137,16 @@ def database_url_option(*, required: bool = True) -> Callable[[F], F]:
         callback=_parse_url,
         help="The database, such as postgresql://user:password@host/database. "
         "Prefer the variable: other users of the machine can read command lines.",
+    )
+
+
+def lock_timeout_option(when: str = "") -> Callable[[F], F]:
+    """Declare ``--lock-timeout``; the command gets a timedelta or None. ``when`` begins its help."""
+    return option(
+        "--lock-timeout",
+        type=float,
+        callback=_timeout,
+        metavar="SECONDS",
+        help=f"{when}How long to wait for each lock that others hold, such as another migrate; then the exit code is "
+        "1. Whom it waits for is said in any case. Default: no limit.",
     )

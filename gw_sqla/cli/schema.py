@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 
 @click.command()
-@app_option
+@app_option()
 @debug_option
 def command(apps: tuple[str, ...]) -> None:
     """Print the JSON Schemas of all payloads.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import click
 from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.cli.application import load_apps, load_crontab
+from gw_sqla.cli.application import load_crontab, load_tasks
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import EXIT_CODES, Invocation
 from gw_sqla.cli.supervisor_link import Lifeline
@@ -31,6 +33,8 @@ __all__ = ["command"]
 
 log = logging.getLogger(__name__)
 
+Migration: TypeAlias = Callable[[AsyncEngine], Awaitable[None]]
+
 
 @click.command(cls=WorkerCommand, epilog=EXIT_CODES)
 @worker_options
@@ -41,16 +45,20 @@ def command(
     apps: tuple[str, ...],
     database_url: URL,
     *,
+    folder: str | None,
+    only_tasks: tuple[str, ...],
+    not_tasks: tuple[str, ...],
     once: bool,
     processes: int,
     backend: str,
     uvloop: bool,
     migrate_first: bool,
+    lock_timeout: timedelta | None,
     crontab: str | None,
     log_level: str,
     **settings: Any,
 ) -> None:
-    """Run the jobs of an application.
+    """Run the jobs of an application, or of a folder of executable files.
 
     Works until SIGINT, SIGTERM, SIGHUP or SIGUSR2: then no more jobs are claimed, those that run may end
     within the grace period, and the exit code is 0. A second signal ends the grace period. Jobs that fail
@@ -62,12 +70,14 @@ def command(
     _start_log(log_level, several=processes > 1)
     _require_backend(backend, uvloop=uvloop)
     runner_settings = RunnerSettings(crontab=tuple(load_crontab(crontab)), **settings)
+    migration = partial(_migrate, runner_settings.schema, lock_timeout) if migrate_first else None
     with nullcontext() if lifeline is None else lifeline.reporting(debug=invocation.debug):
         if processes > 1 and lifeline is None:
             schema = runner_settings.schema
-            _supervise(invocation.arguments, processes, database_url, schema, once=once, migrate_first=migrate_first)
+            _supervise(invocation.arguments, processes, database_url, schema, once=once, migration=migration)
             return
-        work = partial(_work, database_url, load_apps(apps), runner_settings, once=once, migrate_first=migrate_first)
+        tasks = load_tasks(apps, folder, only=only_tasks, without=not_tasks)
+        work = partial(_work, database_url, tasks, runner_settings, once=once, migration=migration)
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )
@@ -79,15 +89,15 @@ async def _work(
     settings: RunnerSettings,
     *,
     once: bool,
-    migrate_first: bool,
+    migration: Migration | None,
     lifeline: Lifeline | None,
 ) -> None:
     # A connection for each job's session, and some for what handlers open beside it.
     room = settings.concurrency + 2
     async with connected(url, pool_size=room, transaction_pooler=settings.transaction_pooler) as engine:
         runner = Runner(engine, tasks, settings)
-        if migrate_first and lifeline is None:
-            log.info("%s", await migrate(engine, schema=settings.schema))
+        if migration is not None and lifeline is None:
+            await migration(engine)
         async with nullcontext() if lifeline is None else lifeline.obeyed_by(runner):
             if once:
                 if settings.crontab:
@@ -98,10 +108,12 @@ async def _work(
                 await runner.run()
 
 
-def _supervise(arguments: Sequence[str], count: int, url: URL, schema: str, *, once: bool, migrate_first: bool) -> None:
+def _supervise(
+    arguments: Sequence[str], count: int, url: URL, schema: str, *, once: bool, migration: Migration | None
+) -> None:
     from gw_sqla.cli.supervisor import supervise
 
-    anyio.run(_prepare, url, schema, migrate_first)
+    anyio.run(_prepare, url, schema, migration)
     counts, error = anyio.run(partial(supervise, arguments, count, once=once))
     if once:
         _print_counts(counts)
@@ -109,12 +121,16 @@ def _supervise(arguments: Sequence[str], count: int, url: URL, schema: str, *, o
         raise error
 
 
-async def _prepare(url: URL, schema: str, migrate_first: bool) -> None:
+async def _prepare(url: URL, schema: str, migration: Migration | None) -> None:
     """Look once for what would stand in every worker process's way."""
     async with connected(url, pool_size=1) as engine:
-        if migrate_first:
-            log.info("%s", await migrate(engine, schema=schema))
+        if migration is not None:
+            await migration(engine)
         await check_schema(engine, schema=schema)
+
+
+async def _migrate(schema: str, lock_timeout: timedelta | None, engine: AsyncEngine) -> None:
+    log.info("%s", await migrate(engine, schema=schema, lock_timeout=lock_timeout))
 
 
 def _print_counts(counts: RunCounts) -> None:

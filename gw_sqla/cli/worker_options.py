@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
-from gw_sqla.cli.options import app_option, crontab_option, database_url_option, debug_option, option, schema_option
+from gw_sqla.cli.options import (
+    app_option,
+    crontab_option,
+    database_url_option,
+    debug_option,
+    lock_timeout_option,
+    option,
+    schema_option,
+)
 from gw_sqla.settings import RunnerSettings
 
 __all__ = ["WorkerCommand", "worker_options"]
@@ -44,7 +52,29 @@ def _setting(name: str, metavar: str, text: str) -> Decorator[Any]:
 
 _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
     "What it runs": [
-        app_option,
+        app_option(required=False),
+        option(
+            "--tasks",
+            "folder",
+            metavar="FOLDER",
+            help="A folder of executable files in any language, each a task, as Graphile Worker's; beside --app or "
+            "alone.",
+        ),
+        option(
+            "--only-task",
+            "only_tasks",
+            multiple=True,
+            metavar="NAME",
+            help="Run this task of those that there are, and no other; can be repeated (in the variable: separated "
+            "by spaces).",
+        ),
+        option(
+            "--not-task",
+            "not_tasks",
+            multiple=True,
+            metavar="NAME",
+            help="Leave this task to other workers; can be repeated (in the variable: separated by spaces).",
+        ),
         option("--once", is_flag=True, help="Run what is ready, print how many runs completed and failed, and end."),
         option(
             "--forbidden-flag",
@@ -60,6 +90,7 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
         database_url_option(),
         schema_option,
         option("--migrate", "migrate_first", is_flag=True, help="Create, adopt or upgrade the schema first."),
+        lock_timeout_option("With --migrate: "),
         _setting(
             "transaction_pooler",
             "",

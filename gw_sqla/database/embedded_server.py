@@ -40,6 +40,8 @@ class EmbeddedServer:
         self._home = home
         if len(os.fsencode(self.data / f".s.PGSQL.{PORT}")) > _LONGEST_SOCKET:
             raise ConfigurationError(f"an embedded PostgreSQL needs a shorter path than {home}: set TMPDIR, as to /tmp")
+        if "," in str(home):  # two hosts, in a URL
+            raise ConfigurationError(f"an embedded PostgreSQL needs a path without a comma, not {home}: set TMPDIR")
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
             self._give_to_another()
@@ -48,8 +50,8 @@ class EmbeddedServer:
     def start(self) -> None:
         """Make the data and start the server; return when it takes connections. Raises ConfigurationError."""
         self._run("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres")
-        options = f"-c listen_addresses='' -c port={PORT} -c unix_socket_directories='{self.data}'"
-        self._run("pg_ctl", "-w", "-t", str(_SECONDS), "-l", str(self._home / "log"), "-o", options, "start")
+        options = f"-c listen_addresses='' -c port={PORT} -c unix_socket_directories=."  # in the data
+        self._run("pg_ctl", "-w", "-t", str(_SECONDS), "-l", "log", "-o", options, "start")
 
     def stop(self) -> None:
         """Stop it, if it runs; nobody needs the data any more."""
@@ -122,7 +124,7 @@ class EmbeddedServer:
     def _call(self, arguments: Sequence[str], program: str) -> subprocess.CompletedProcess[bytes]:
         with (self._home / "said").open("w") as said:  # no pipe: the server inherits it, and would hold it open
             return subprocess.run(  # noqa: S603 - the wheel's
-                [self._programs / program, "-D", self.data, *arguments],
+                [self._programs / program, "-D", self.data.name, *arguments],  # pg_ctl hands paths to a shell
                 cwd=self._home,
                 stdin=subprocess.DEVNULL,
                 stdout=said,

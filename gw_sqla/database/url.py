@@ -49,8 +49,9 @@ def parse_url(text: str, name: str = "the database URL") -> sa.URL:
       channel binding it takes ``sslmode=verify-full`` to know that nobody stands between.
     - ``sslrootcert=system`` becomes the file with the CAs of this machine, and needs ``sslmode=verify-full``.
 
-    Raises ConfigurationError for anything else, ``None`` included. It begins with ``name`` and shows neither the URL
-    nor any part of it that could be a password.
+    Raises ConfigurationError for anything else, ``None`` included, for settings of TLS that cannot all be meant
+    (``PGSSLMODE`` counts where the URL has no mode), and for a service that is not in its file. It begins with ``name``
+    and shows neither the URL nor any part of it that could be a password.
     """
     if not isinstance(text, str):
         given = "None: is it set?" if text is None else f"a {type(text).__name__}:"

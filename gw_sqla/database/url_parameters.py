@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import logging
 import re
-import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import sqlalchemy as sa
 
+from gw_sqla.database.url_service import require_service
+from gw_sqla.database.url_tls import SSL_MODES, TLS_VERSIONS, require_consistent_tls, system_ca_file
 from gw_sqla.errors import ConfigurationError
 
 __all__ = ["in_dsn", "read_query", "to_driver"]
@@ -64,19 +64,16 @@ _LEFT_OUT = frozenset(
 )
 _KNOWN = _PARTS_OF_URL | _KEYWORDS | _IN_DSN | _LEFT_OUT | {"ssl", "sslmode"}
 
-_TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_WITH_TLS = ("require", "verify-ca", "verify-full")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "channel_binding": ("disable", "prefer", "require"),
     "gssencmode": ("disable", "prefer"),
     "gsslib": ("gssapi", "sspi"),
     "load_balance_hosts": ("disable", "random"),
-    "ssl": (*_SSL_MODES, "true"),
-    "ssl_max_protocol_version": _TLS_VERSIONS,
-    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "ssl": (*SSL_MODES, "true"),
+    "ssl_max_protocol_version": TLS_VERSIONS,
+    "ssl_min_protocol_version": TLS_VERSIONS,
     "sslcompression": ("0", "1"),
-    "sslmode": _SSL_MODES,
+    "sslmode": SSL_MODES,
     "sslnegotiation": ("postgres", "direct"),
     "sslsni": ("0", "1"),
     "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
@@ -91,12 +88,6 @@ _NUMBERS = frozenset(
         "prepared_statement_cache_size",
         "tcp_user_timeout",
     }
-)
-_CA_FILES = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Alpine
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora
-    "/etc/ssl/ca-bundle.pem",  # SUSE
-    "/etc/ssl/cert.pem",  # macOS, BSD
 )
 
 
@@ -114,6 +105,11 @@ def read_query(query: str, name: str) -> dict[str, str]:
             "engine of your own with an SSLContext in its connect_args"
         )
     if unknown := sorted(set(keys) - _KNOWN):
+        if "password" in keys:
+            raise ConfigurationError(
+                f"{name} has a password, and parameters that asyncpg does not take from a URL: an & in a password is "
+                "written %26"
+            )
         raise ConfigurationError(
             f"{name} has parameters that asyncpg does not take from a URL ({', '.join(unknown)}): leave them out"
         )
@@ -122,7 +118,8 @@ def read_query(query: str, name: str) -> dict[str, str]:
     for key, value in items:
         _require_value(key, value, name)
     parameters = {key: ",".join(value for other, value in items if other == key) for key in keys}
-    _require_consistent_tls(parameters, name)
+    require_consistent_tls(parameters, name)
+    require_service(parameters, name)
     return parameters
 
 
@@ -136,7 +133,7 @@ def to_driver(parameters: Mapping[str, str], name: str) -> dict[str, str]:
     ssl_mode = wanted.pop("sslmode", "require" if ssl_mode == "true" else ssl_mode)  # ssl=true: JDBC's, libpq's too
     if wanted.get("sslrootcert") == "system":
         ssl_mode = ssl_mode or "verify-full"
-        wanted["sslrootcert"] = _system_ca_file(ssl_mode, name)
+        wanted["sslrootcert"] = system_ca_file(ssl_mode, name)
     if left_out := sorted(wanted.keys() & _LEFT_OUT):
         log.debug("%s: left out, as asyncpg does not take them from a URL: %s", name, ", ".join(left_out))
     query = {key: wanted[key] for key in sorted(wanted.keys() & _KEYWORDS)}
@@ -163,26 +160,3 @@ def _require_value(key: str, value: str, name: str) -> None:
     number = "-?[0-9]{1,9}" if key in _LEFT_OUT else "[0-9]{1,9}"  # libpq: connect_timeout=-1 is no limit
     if key in _NUMBERS and not re.fullmatch(number, value):
         raise ConfigurationError(f"{name} has for {key} a number that cannot be used: it is a whole number, such as 10")
-
-
-def _require_consistent_tls(parameters: Mapping[str, str], name: str) -> None:
-    """Raise ConfigurationError for settings of which one would silently lose, and with it TLS perhaps."""
-    alias, mode = parameters.get("ssl"), parameters.get("sslmode")
-    if alias and mode and alias != mode and not (alias == "true" and mode in _WITH_TLS):
-        raise ConfigurationError(f"{name} has ssl and sslmode, which contradict each other: leave ssl out")
-    mode = mode or alias
-    if parameters.get("sslnegotiation") == "direct" and mode not in {"true", *_WITH_TLS}:
-        raise ConfigurationError(f"{name} has sslnegotiation=direct, which needs sslmode=require or a stricter one")
-    oldest, newest = (parameters.get(f"ssl_{end}_protocol_version") for end in ("min", "max"))
-    if oldest and newest and _TLS_VERSIONS.index(oldest) > _TLS_VERSIONS.index(newest):
-        raise ConfigurationError(f"{name} has an ssl_min_protocol_version that is newer than ssl_max_protocol_version")
-
-
-def _system_ca_file(ssl_mode: str, name: str) -> str:
-    """Return the file for ``sslrootcert=system``, libpq's word, which asyncpg takes for a file's name."""
-    if ssl_mode != "verify-full":
-        raise ConfigurationError(f"{name} has sslrootcert=system, which needs sslmode=verify-full")
-    for file in (ssl.get_default_verify_paths().cafile, *_CA_FILES):
-        if file and Path(file).is_file():
-            return file
-    raise ConfigurationError(f"{name} has sslrootcert=system, and no file with CAs was found: name it in sslrootcert")

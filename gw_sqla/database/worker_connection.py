@@ -36,7 +36,7 @@ from typing import Any, TypeVar
 
 import anyio
 import asyncpg
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
@@ -44,6 +44,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
 from gw_sqla.database.lost_backends import end_backends, own_backend
 from gw_sqla.database.outage import DATABASE_FAULTS, ConnectError, is_refusal, waited_for_lock
+from gw_sqla.database.own_pool import with_own_pool
 from gw_sqla.error_texts.error_text import error_text
 
 __all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
@@ -253,7 +254,8 @@ class WorkerConnection:
         if self._connection is not None:
             return self._driver
         try:
-            self._connection = connection = await self._without_pool().connect()
+            own = with_own_pool(self._engine, isolation_level=self._isolation_level)
+            self._connection = connection = await own.connect()
         except asyncpg.PostgresError as refusal:  # of this login, not of a statement
             raise ConnectError(error_text(refusal)) from refusal
         except DATABASE_FAULTS:
@@ -268,15 +270,3 @@ class WorkerConnection:
             if self._ends_backends:
                 self._backend = tuple(await self._driver.fetchrow(_compiled(own_backend())[0]))
         return self._driver
-
-    def _without_pool(self) -> AsyncEngine:
-        """Return an engine that makes connections as the one of the handlers does, in a pool of its own."""
-        engine = self._engine.sync_engine
-        own = Engine(
-            engine.pool.recreate(),
-            engine.dialect,
-            engine.url,
-            execution_options={**engine.get_execution_options(), "isolation_level": self._isolation_level},
-            hide_parameters=engine.hide_parameters,
-        )
-        return AsyncEngine(own)

@@ -13,6 +13,7 @@ Drivers are known by the module of a class, as those that are not installed cann
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 
 from sqlalchemy.exc import SQLAlchemyError, StatementError
@@ -44,19 +45,29 @@ _RAISED = re.compile(r"PL/pgSQL function ([\w.]{1,130})(?:\([^()\n]*\))? line ([
 _NAMES = (("schema", "schema_name"), ("table", "table_name"), ("column", "column_name"), ("type", "data_type_name"))
 _LONGEST_NAME = 63
 _MAY_BE_VALUE = re.compile(r"""(?<!\S)['"<\[{+\-\d]|\((?!\))|\bgot\b|\n""")
+_TOLD = frozenset({"InterfaceError", "InternalClientError", "ProgrammingError"})
+"""Classes, of whichever driver, of which the beginning is told: of how the driver is used or set."""
+_NO_CA_FILE = re.compile(r'root certificate file "[^"\n]*" does not exist or cannot be accessed')
+_PART_OF_URL = re.compile(r"""(host name|resolve host) ["'].*@.*["']|(invalid (?:integer value|port number:)) ".*?\"""")
+"""A URL taken apart in the wrong place: what libpq takes for a host or a port is a part of the password then."""
 _FIELDS_OF_TEXT = ("message", "detail", "hint", "context", "query", "internal_query")
 
 
 def is_of_library(error: BaseException) -> bool:
-    """Tell whether an error is of SQLAlchemy or a driver: by its class, or, of a value, by where it was raised."""
+    """Tell whether an error is of SQLAlchemy or a driver: by its class, or, of a value, by where it was raised.
+
+    What the standard library raises is whose who has called it.
+    """
     if isinstance(error, SQLAlchemyError) or any(_is_library(cls.__module__) for cls in type(error).__mro__):
         return True
     if not isinstance(error, ValueError | LookupError | ArithmeticError) or isinstance(error, OSError):
         return False
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    trace, raised_in = error.__traceback__, None
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__")
+        raised_in = raised_in if _top_package(module) in sys.stdlib_module_names else module
         trace = trace.tb_next
-    return trace is not None and _is_library(trace.tb_frame.f_globals.get("__name__"))
+    return _is_library(raised_in)
 
 
 def class_name(error: BaseException) -> str:
@@ -86,11 +97,15 @@ def quotable_texts(error: BaseException) -> Iterator[str]:
     yield from (arg for arg in error.args if isinstance(arg, str))
     yield from filter(None, (_field(error, name) for name in _FIELDS_OF_TEXT))
     if isinstance(error, StatementError):
-        yield from filter(None, (error.statement, repr(error.params)))
+        yield from filter(None, (error.statement, repr(error.params) if error.params else None))
 
 
 def _is_library(module: object) -> bool:
-    return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES
+    return _top_package(module) in _LIBRARIES
+
+
+def _top_package(module: object) -> str:
+    return module.partition(".")[0] if isinstance(module, str) else ""
 
 
 def _beneath(error: BaseException) -> BaseException:
@@ -129,11 +144,15 @@ def _names(error: BaseException) -> list[str]:
 
 def _beginning(error: BaseException) -> str:
     """Return what a library says itself, up to what may be a value; what says that a value is wrong, not at all."""
-    name = class_name(error)
     text = str(error.args[0]) if error.args else ""
-    if name == "OperationalError":  # libpq's, of a connection: there is no row in it
-        return text.partition("\n")[0]
-    if name in {"InterfaceError", "InternalClientError"} or isinstance(error, SQLAlchemyError):
-        found = _MAY_BE_VALUE.search(text)
+    if class_name(error) == "OperationalError":  # libpq's, of a connection: there is no row in it
+        return _PART_OF_URL.sub(lambda part: f"{part[1] or part[2]} ...", text.partition("\n")[0])
+    if isinstance(error, SQLAlchemyError) or not _TOLD.isdisjoint(cls.__name__ for cls in type(error).__mro__):
+        found = _MAY_BE_VALUE.search(text, _end_of_file_name(text))
         return f"{text[: found.start()].rstrip()} ..." if found else text
     return ""
+
+
+def _end_of_file_name(text: str) -> int:
+    found = _NO_CA_FILE.match(text)
+    return found.end() if found else 0

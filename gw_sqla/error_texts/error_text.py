@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator
+from itertools import islice
 
 from pydantic import ValidationError
 
@@ -33,6 +34,7 @@ _LONGEST_MASKED = 16 * _LONGEST
 _DEEPEST = 3
 _MOST_PARTS = 5
 _MOST_ERRORS = 20
+_MOST_QUOTED = 100
 _MOST_FRAMES = 50
 _SHORTEST_LINE = 8
 
@@ -124,8 +126,11 @@ def _message(error: BaseException) -> str:
     if is_of_library(error):
         return reduced(error)
     text = str(error)
-    for quoting in _quotable(error):
-        text = _without_quotes(text, quoting)
+    quoted = list(islice(_quotable(error), _MOST_QUOTED + 1))
+    if len(quoted) > _MOST_QUOTED:
+        return "(its message may quote more errors than are looked at)"
+    for one in quoted:
+        text = _without_quotes(text, one)
     ends = [place for place in map(text.find, _OF_SERVER) if place >= 0]
     text = text[: min(ends)].rstrip() if ends else text
     return _UNREADABLE.sub(r"\1", text)
@@ -134,25 +139,41 @@ def _message(error: BaseException) -> str:
 def _quotable(error: BaseException) -> Iterator[BaseException]:
     """Yield those of an error's chain, groups and arguments whose texts are not shown."""
     left, seen = [error], {id(error)}
-    while left and len(seen) < 5 * _MOST_ERRORS:
+    while left:
         link = left.pop()
         if isinstance(link, ValidationError) or is_of_library(link):
             yield link
-        inner = [link.__cause__, link.__context__, getattr(link, "orig", None), *link.args]
+        inner = [link.__cause__, link.__context__, getattr(link, "orig", None), *_held(link.args)]
         if isinstance(link, BaseExceptionGroup):
-            inner += link.exceptions[:_MOST_PARTS]
+            inner += link.exceptions
         for one in inner:
             if isinstance(one, BaseException) and id(one) not in seen:
                 seen.add(id(one))
                 left.append(one)
 
 
+def _held(value: object, depth: int = 2 * _DEEPEST) -> Iterator[object]:
+    """Yield a value, or what is in it where it is a collection."""
+    if depth and isinstance(value, list | tuple | set | frozenset | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _held(one, depth - 1)
+    else:
+        yield value
+
+
 def _without_quotes(text: str, quoted: BaseException) -> str:
-    """The text with what it quotes of an error replaced, the longest first; lines by themselves, and as in a repr."""
+    """The text with what it quotes of an error replaced, the longest first; lines by themselves, and as in a repr.
+
+    What is short, such as a number or a letter, where it stands by itself: it is in other words by chance.
+    """
     texts = set(quotable_texts(quoted))
     texts |= {line for one in texts for line in one.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
     texts |= {repr(one)[1:-1] for one in texts}
     text = text.replace("\0", "\\0")
     for one in sorted(filter(None, texts), key=len, reverse=True):
-        text = text.replace(one, "\0")
+        text = text.replace(one, "\0") if len(one) >= _SHORTEST_LINE else _by_itself(one).sub("\0", text)
     return text.replace("\0", problems(quoted) if isinstance(quoted, ValidationError) else reduced(quoted) or "...")
+
+
+def _by_itself(text: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")

@@ -20,12 +20,12 @@ _PORT = re.compile(r"[0-9]{1,5}(?![^/?#,;'\")\]}>.:])")
 _NAMED = re.compile(
     r"""(?xi)
     ( pass(?:word|wd|phrase) | pwd | secret (?:_?key)? | token | api_?key | access_?key )
-    ( ["']? [ ]? = [ ]? | ["'] [ ]? : [ ]? )
-    (?: "(?:[^"\\]|\\.)*(?:"|\\?\Z) | '(?:[^'\\]|\\.)*(?:'|\\?\Z) | [^\s&,;"')}\]]+ )
+    ( ["']? [ ]? = [ ]? | \\{0,3}["'] [ ]? : [ ]? )
+    (?: \\{1,3}["'][^"'\\]* | "(?:[^"\\]|\\.)*(?:"|\\?\Z) | '(?:[^'\\]|\\.)*(?:'|\\?\Z) | [^\s&,;"')}\]]+ )
     """,
     re.DOTALL,
 )
-_BEARER = re.compile(r"(?i)\b(bearer )[\w.~+/=-]+")
+_BEARER = re.compile(r"""(?i)\b(bearer |authorization["']?: ?["']?basic )[\w.~+/=-]+""")
 
 
 def masked(text: str) -> str:

@@ -56,7 +56,8 @@ class Executor:
     ) -> None:
         threads = anyio.CapacityLimiter(concurrency)
         self._calls = {
-            identifier: (task, bind(task, workplace, threads, processes)) for identifier, task in tasks.items()
+            identifier: (task, bind(task, workplace, threads, processes), task.batch)
+            for identifier, task in tasks.items()
         }
         self._observers = observers
         self._completions = workplace.completions
@@ -77,12 +78,14 @@ class Executor:
             oversized = Failed(job=job, message=OVERSIZED)
             log_failure(oversized)
             return oversized
-        task, call = found
+        task, call, is_batch = found
         self._observers.started(job)
         outcome: Outcome
         try:
             result = await call(run)
-            outcome = self._of_batch(task, job, result) if task.batch else Completed(job)
+            if not is_batch and run.state is RUNNING:
+                return Completed(job)
+            outcome = self._of_batch(task, job, result) if is_batch else Completed(job)
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -float("inf"):
                 if run.is_completed_by_handler and await self._completions.decide_soon(run):

@@ -8,9 +8,10 @@ parameters need a default, and keep it. What cannot work is refused when the tas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, Unpack
 
 from pydantic import PydanticUserError
@@ -166,6 +167,29 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         self._tasks |= other._tasks
         self._cron_items = list((ours | theirs).values())
         self._resources |= other._resources
+
+    def selection(self, only: Collection[str] = (), *, without: Collection[str] = ()) -> TaskRegistry:
+        """Return a registry of some of the tasks: for a worker that leaves the others to other workers.
+
+        Parameters: ``only``, identifiers (empty: all); ``without``, those to leave out. All cron items are
+        in it, those of other tasks too: any worker may add their jobs, and one of them has to. Raises
+        TaskDefinitionError for an identifier that no task has, and where nothing is left.
+        """
+        for identifier in (*only, *without):
+            if identifier not in self._tasks:
+                near = get_close_matches(identifier, self._tasks, 1)
+                hint = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(sorted(self._tasks)[:20])}"
+                raise TaskDefinitionError(f"there is no task {identifier!r}{hint}")
+        chosen = TaskRegistry()
+        chosen.include(self)
+        chosen._tasks = {
+            identifier: task
+            for identifier, task in self._tasks.items()
+            if identifier not in without and (not only or identifier in only)
+        }
+        if not chosen._tasks:
+            raise TaskDefinitionError("no task is left: all that were chosen are left out")
+        return chosen
 
     def resource(self, make: F) -> F:
         """Declare what handlers are given by its type; return the function as it was.

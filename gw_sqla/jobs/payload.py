@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from pydantic import PydanticUserError, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -26,6 +26,7 @@ P = TypeVar("P")
 
 _PEERS_FIELDS = ("_cron", "_trace")
 _MASK = str(SecretStr("hidden"))
+_decode = json.JSONDecoder().raw_decode
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -58,12 +59,17 @@ def _dumps(value: Any) -> str:
 
 
 def _loads(text: str) -> Any:
+    """As json.loads, whose searches for white space take three times as long as the rest."""
+    text = text.strip(" \t\n\r")
     try:
-        return json.loads(text)
+        value, end = _decode(text)
+        if end != len(text):
+            raise json.JSONDecodeError("Extra data", text, end)
     except ValueError as error:
         raise InvalidPayloadError(f"is not JSON: {error}") from error
     except RecursionError as error:
         raise InvalidPayloadError("is nested too deeply") from error
+    return value
 
 
 class PayloadType(Generic[P]):
@@ -113,19 +119,24 @@ class PayloadType(Generic[P]):
         Raises InvalidPayloadError, which leaves the payload's values out; a message may hold names of fields,
         keys of dicts, tags of unions, and what a validator of the type's own says.
         """
+        value: P
         if self._is_any:
-            return cast("P", _loads(text))
+            value = _loads(text)
+            return value
         validate = self._adapter.validator.validate_json  # TypeAdapter's own method costs as much again
         try:
-            return cast("P", validate(text))
+            value = validate(text)
         except ValidationError as error:
             plain = self._without_peers_fields(text)
             if plain is None:
                 raise InvalidPayloadError(f"does not fit its task: {problems(error)}") from error
+        else:
+            return value
         try:
-            return cast("P", validate(plain))
+            value = validate(plain)
         except ValidationError as error:
             raise InvalidPayloadError(f"does not fit its task: {problems(error)}") from error
+        return value
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of payloads as they are stored."""

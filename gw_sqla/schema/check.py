@@ -15,7 +15,7 @@ from gw_sqla.schema.state import SchemaState, read_state
 from gw_sqla.schema.supported_revisions import HEAD, LEDGER_ID, OLDEST_LEDGER_ID
 from gw_sqla.types import DEFAULT_SCHEMA
 
-__all__ = ["check_schema", "require_access", "require_current", "require_supported"]
+__all__ = ["check_schema", "pending_migration", "require_access", "require_current", "require_supported"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,28 @@ async def check_schema(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA, as_
     state = await call_asyncio(_look, engine, schema, as_)
     require_current(state)
     return state
+
+
+async def pending_migration(engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA) -> str | None:
+    """Return what `gw_sqla.migrate` would do to the schema, in words; None where that is nothing. Changes nothing.
+
+    The role need not be one that could do it. Raises AccessError where it may not read the schema's version,
+    SchemaTooOldError and SchemaTooNewError where `migrate` would, ConfigurationError (schema name), and database
+    errors as they are. A cancellation gives the connection back.
+    """
+    check_schema_name(schema)
+    state = await call_asyncio(_look, engine, schema, "worker")
+    if state.unread:
+        require_access(state)
+        raise AccessError(f"role {state.role!r} may not read the version of schema {schema!r}")
+    require_supported(state)
+    if state.newest is None:
+        return f"schema {schema!r} is to be created: nothing -> {HEAD}"
+    if state.version is None:
+        return f"schema {schema!r} is to be adopted from Graphile Worker, whose revision is {state.newest}: -> {HEAD}"
+    if state.version < HEAD or state.newest < LEDGER_ID:
+        return f"schema {schema!r} is to be upgraded: {state.version} -> {HEAD}"
+    return None
 
 
 async def _look(engine: AsyncEngine, schema: str, as_: RoleKind) -> SchemaState:

@@ -2,8 +2,10 @@
 
 The catalog says it, which everybody may read.
 
-Rights count wherever they come from: given to the role, to PUBLIC or to a role whose rights it inherits. Rights to
-single columns, and to execute functions, are not looked at as something beyond: the latter open nothing by themselves.
+Rights count wherever they come from: given to the role, to PUBLIC or to a role whose rights it inherits. What owners
+may do is beyond for their members too who inherit nothing: they need but ``set role``. Who owns a function has code of
+theirs run by all who call it. Rights to single columns, and to execute functions, are not looked at as something
+beyond: the latter open nothing by themselves.
 
 A worker's own connections have a search path of PostgreSQL's own objects, and what a trigger on its tables calls
 without a schema is looked up there: triggers whose functions set no path are named for it.
@@ -33,6 +35,7 @@ _ROLE = sa.text("""
       r.oid, r.rolname, r.rolsuper, r.rolbypassrls, n.oid as namespace,
       pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') as usage,
       pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') as creates,
+      pg_catalog.pg_has_role(r.oid, n.nspowner, 'MEMBER') as may_own,
       pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CREATE') as makes_schemas
     from pg_catalog.pg_roles as r
     left join pg_catalog.pg_namespace as n on n.nspname = cast(:schema as pg_catalog.name)
@@ -43,6 +46,7 @@ _TABLES = sa.text("""
     select
       c.relname as name,
       pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), c.relowner, 'USAGE') as owned,
+      pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), c.relowner, 'MEMBER') as may_own,
       array(
         select privilege
         from pg_catalog.unnest(array[
@@ -72,7 +76,8 @@ _FUNCTIONS = sa.text("""
     select
       proname as name,
       pg_catalog.bool_and(pg_catalog.has_function_privilege(cast(:role as pg_catalog.oid), oid, 'EXECUTE')) as executes,
-      pg_catalog.bool_and(pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), proowner, 'USAGE')) as owned
+      pg_catalog.bool_and(pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), proowner, 'USAGE')) as owned,
+      pg_catalog.bool_or(pg_catalog.pg_has_role(cast(:role as pg_catalog.oid), proowner, 'MEMBER')) as may_own
     from pg_catalog.pg_proc
     where pronamespace = cast(:namespace as pg_catalog.oid)
     group by proname
@@ -152,7 +157,7 @@ def look_at_role(connection: sa.Connection, role: str | None, as_: RoleKind, sch
         missing = _missing_of_migrator(seen, [*tables, *functions])
     else:
         missing = _missing(seen, RIGHTS[as_], tables, functions)
-        beyond += _beyond(seen, RIGHTS[as_], tables)
+        beyond += _beyond(seen, RIGHTS[as_], tables, functions)
     return RoleFindings(seen.rolname, tuple(missing), tuple(beyond), pathless)
 
 
@@ -177,12 +182,13 @@ def _missing(seen: Any, rights: Rights, tables: Any, functions: Any) -> list[str
     ]
 
 
-def _beyond(seen: Any, rights: Rights, tables: Any) -> list[str]:
+def _beyond(seen: Any, rights: Rights, tables: Any, functions: Any) -> list[str]:
     needed = {**rights.tables, **rights.if_there}
     found = ["CREATE on the schema"] if seen.creates else []
+    found += ["ownership of the schema"] if seen.may_own else []
     for table in tables:
-        if table.owned:
+        if table.may_own:
             found.append(f"ownership of {table.name}")
         else:
             found += [f"{right} on {table.name}" for right in table.held if right not in needed.get(table.name, ())]
-    return found
+    return found + [f"ownership of {function.name}" for function in functions if function.may_own]

@@ -22,9 +22,11 @@ The time of the lock is the same for all, and comes as a number: a time in each 
 microsecond.
 
 A claim takes no more than `MOST_BYTES` of payloads, or one job, however many it may take: they are held in memory, and
-a queue of large ones is claimed a few at a time. A payload of up to a kilobyte as it is stored counts for nothing,
-though compression may have made it 255 times smaller; of others the text is measured. With ``max_size`` a larger
-payload is not fetched: it comes as an empty text, which is no JSON.
+a queue of large ones is claimed a few at a time. One half is for as many as the claim may take, each not ``large``; the
+other for those that are: ``most_large`` of them (`Bounds`). Adding their sizes up in a window would take more of them,
+and makes every claim slower, by 4 % for 24 small jobs. A payload of up to a kilobyte as it is stored counts for
+nothing, though compression may have made it 255 times smaller; of others the text is measured. With ``max_size`` a
+larger payload is not fetched: it comes as an empty text, which is no JSON.
 
 Cost to know: the second branch looks at one job for each free queue that has a row, so it grows with
 the number of queues, not with the number of jobs.
@@ -42,7 +44,7 @@ from sqlalchemy.sql.type_api import TypeEngine
 
 from gw_sqla.statements.quoting import BIGINTS, EARLIEST, TEXT, TEXTS, TIMESTAMP, statement
 
-__all__ = ["MOST_BYTES", "Variant", "candidates", "claim"]
+__all__ = ["MOST_BYTES", "Bounds", "Variant", "candidates", "claim"]
 
 _DUE = """j.is_available = true and j.run_at <= {now}
       and j.task_id = any (
@@ -51,6 +53,8 @@ _DUE = """j.is_available = true and j.run_at <= {now}
 
 MOST_BYTES = 64 * 2**20
 """How many bytes of payloads one claim fetches, give or take one job's."""
+
+_SMALL = 1024
 
 _SIZE = """case
         when pg_catalog.pg_column_size(j.payload) <= {small} then {small}
@@ -103,16 +107,8 @@ with
   chosen as (
     select *
     from foremost
-    where size <= {small} or id in (
-      select id
-      from (
-        select
-          id,
-          pg_catalog.sum({fetched}) over (order by priority, run_at, id rows unbounded preceding) - {fetched} as before
-        from foremost
-        where size > {small}
-      ) f
-      where before < {most}
+    where not {large} or id in (
+      select id from foremost where {large} order by priority, run_at, id limit :most_large
     )
   )
 """
@@ -162,6 +158,19 @@ class Variant(NamedTuple):
     among: bool = False
 
 
+class Bounds(NamedTuple):
+    """Parameters of a claim: of payloads that have more than ``large`` bytes it takes ``most_large``."""
+
+    large: int
+    most_large: int
+
+    @classmethod
+    def of(cls, count: int, max_size: int | None) -> Bounds:
+        """Return those of a claim of up to ``count`` jobs."""
+        half = MOST_BYTES // 2
+        return cls(large=max(_SMALL, half // count), most_large=max(1, half // max_size) if max_size else 1)
+
+
 @lru_cache
 def claim(schema: str, variant: Variant = Variant()) -> TextualSelect:  # noqa: B008 - it never changes
     """Claim up to ``count`` jobs of ``task_identifiers`` for ``pool_id``; the columns of ClaimedJob.
@@ -194,7 +203,7 @@ def candidates(schema: str, variant: Variant) -> TextualSelect:
 
 def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any] | type[TypeEngine[Any]]) -> TextClause:
     due = _DUE.format(now=":now" if variant.by_clock else "pg_catalog.now()")
-    small = "least(1024, :max_size / 256)" if variant.sized else "1024"
+    small = f"least({_SMALL}, :max_size / 256)" if variant.sized else str(_SMALL)
     size = _SIZE.format(small=small)
     conditions: list[tuple[bool, str, str, TypeEngine[Any]]] = [
         (variant.forbidding_flags, "(j.flags ?| :forbidden_flags) is not true", "forbidden_flags", TEXTS),
@@ -208,18 +217,18 @@ def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any]
             more[name] = kind
     if variant.by_clock:
         more["now"] = TIMESTAMP
-    fetched, payload = "size", "cast(j.payload as pg_catalog.text)"
+    large, payload = "size > :large", "cast(j.payload as pg_catalog.text)"
     if variant.sized:
         more["max_size"] = Integer
-        fetched = "case when size <= :max_size then size else 0 end"
+        large = "(size > :large and size <= :max_size)"
         payload = f"case when c.size <= :max_size then {payload} else '' end"
     return statement(
-        text.format(
-            due=due, earliest=EARLIEST, size=size, small=small, most=MOST_BYTES, fetched=fetched, payload=payload
-        ),
+        text.format(due=due, earliest=EARLIEST, size=size, large=large, payload=payload),
         schema,
         task_identifiers=TEXTS,
         count=Integer,
+        large=Integer,
+        most_large=Integer,
         after_priority=Integer,
         after_run_at=TIMESTAMP,
         after_id=BigInteger,

@@ -24,7 +24,7 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import job_queries, orphaned_locks
-from gw_sqla.statements.claim import Variant, candidates, claim
+from gw_sqla.statements.claim import Bounds, Variant, candidates, claim
 from gw_sqla.worker.refused_claims import RefusedClaims
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import has_retirements
@@ -100,6 +100,7 @@ class ClaimStore:
         """
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
+        parameters |= Bounds.of(count, self._max_payload_size)._asdict()
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
         if self._clock is not None:

@@ -18,7 +18,7 @@ import anyio.lowlevel
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements.claim import MOST_BYTES
+from gw_sqla.statements.claim import Bounds
 from gw_sqla.worker.claim_cursor import ClaimCursor
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
@@ -129,7 +129,7 @@ class Claimer:
             self._cursor.forget()
             self._demand.may_have_more = True
             return None
-        is_full = len(runs) == wanted or _have_many_bytes(runs)
+        is_full = len(runs) == wanted or _has_large(runs, Bounds.of(wanted, None).large)
         self._demand.may_have_more |= self._cursor.move([run.job for run in runs], full=is_full)
         return runs
 
@@ -167,6 +167,6 @@ class Claimer:
         raise AssertionError("nothing cancels this scope")
 
 
-def _have_many_bytes(runs: Sequence[Run]) -> bool:
-    """Whether a claim may have ended for the bytes of its payloads; a character has four at most."""
-    return 4 * sum(len(run.job.payload_text) for run in runs) >= MOST_BYTES
+def _has_large(runs: Sequence[Run], large: int) -> bool:
+    """Whether a claim may have left jobs for the size of their payloads; a character has four bytes at most."""
+    return any(4 * len(run.job.payload_text) > large for run in runs)

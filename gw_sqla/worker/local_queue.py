@@ -37,6 +37,7 @@ class LocalQueue:
         self.is_stalled = False
         self._concurrency = concurrency
         self._batch = max(1, prefetch // 4)
+        self._most_for_a_batch = prefetch + concurrency - self._batch
         self._ttl = prefetch_ttl.total_seconds()
         self._waiting: deque[tuple[float, Run]] = deque()  # with the time of the claim
         self._large: dict[Run, int] = {}
@@ -59,7 +60,7 @@ class LocalQueue:
 
     def has_room_for_a_batch(self) -> bool:
         """Whether a claim may be due, whatever runs."""
-        return len(self._waiting) + self._batch <= self.prefetch + self._concurrency
+        return len(self._waiting) <= self._most_for_a_batch
 
     def put(self, runs: Collection[Run]) -> None:
         """Queue runs, in this order."""

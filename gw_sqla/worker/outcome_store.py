@@ -8,7 +8,7 @@ is for `gw_sqla.worker.outcome_writer`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -28,6 +28,8 @@ __all__ = ["NOTHING_UNWRITTEN", "OutcomeStore", "Unwritten"]
 _LOCK_TIMEOUT_MS = 200
 """Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
 
+_job = attrgetter("job")
+_id = itemgetter(ClaimedJob._fields.index("id"))
 _KIND = itemgetter(*map(ClaimedJob._fields.index, ("attempts", "key", "queue_id")))
 _LOCKED = itemgetter(ClaimedJob._fields.index("locked_us"))
 
@@ -61,14 +63,14 @@ class OutcomeStore:
 
     async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Delete the jobs of completed runs."""
-        jobs = [run.job for run in runs]
+        jobs = list(map(_job, runs))
         kinds = set(map(_KIND, jobs))
         attempt, key, queue_id = next(iter(kinds), (0, None, None))
         are_alike = len(kinds) == 1 and key is None and queue_id is None
         if around_locks or not are_alike or self._claims.claim_is_unanswered:
             return await self._write(outcomes.complete(self._schema, around_locks=around_locks), runs, {})
         parameters = {
-            "ids": [job.id for job in jobs],
+            "ids": list(map(_id, jobs)),
             "attempt": attempt,
             "locked_at": max(jobs, key=_LOCKED).locked_at,
             "pool_id": self._pool_id,

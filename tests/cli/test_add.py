@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.cli.command import error_line, fetch, run, run_here
+from tests.cli.command import APP, error_line, fetch, run, run_here
 
 JOBS = (
     "select jobs.id, identifier, payload::text, queue_name, to_json(run_at at time zone 'utc')#>>'{}' as run_at, "
@@ -40,6 +42,18 @@ def test_the_payload_can_come_from_standard_input(clean_database: str) -> None:
     assert [job["payload"] for job in fetch(clean_database, JOBS)] == ['{"name":"Zoë"}']
 
 
+def test_the_payload_can_come_from_a_file(clean_database: str, tmp_path: Path) -> None:
+    """Checked by the application's task; the time counts from the database's."""
+    file = tmp_path / "payload.json"
+    file.write_text('{"name": "Zoë"}')
+    options = ("--payload-file", str(file), "--run-at", "1h30m", "--app", APP)
+    done = run("add", "greet", *options, env={"DATABASE_URL": clean_database})
+    assert done.returncode == 0, done.stderr
+    assert [job["payload"] for job in fetch(clean_database, JOBS)] == ['{"name":"Zoë"}']
+    late = "select run_at - created_at = interval '90 minutes' as fits from graphile_worker.jobs"
+    assert [row["fits"] for row in fetch(clean_database, late)] == [True]
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "says"),
     [
@@ -47,6 +61,18 @@ def test_the_payload_can_come_from_standard_input(clean_database: str) -> None:
         (("greet", "--payload", "NaN"), b"", "payload: is not JSON: "),
         (("greet", "--payload", '"\\u0000"'), b"", "NUL character"),
         (("greet", "--payload", "null"), b"", "payload: is null"),
+        (("greet", "--payload", "1", "--payload-file", "f"), b"", "leave one of them out"),
+        (("greet", "--payload-file", "no/such/file"), b"", "--payload-file no/such/file: No such file"),
+        (("greet", "--payload-file", "."), b"", "--payload-file .: Is a directory"),
+        (("greet", "--run-at", "999999999w"), b"", "'999999999w' from now is beyond the year 9999"),
+        (("greet", "--run-at", "999999w"), b"", "from now is beyond the year 9999"),
+        (("greet", "--run-at", "10y"), b"", "nor a duration such as 10m"),
+        (("greet", "--from-line", "3"), b"", "--from-line goes with --jobs"),
+        (("greet", "--app", APP), b"", "payload: does not fit its task: name: Field required"),
+        (("greet", "--app", APP, "--payload", '{"name": 5}'), b"", "payload: does not fit its task: name: Input"),
+        (("polite", "--app", APP, "--payload", "5"), b"", "payload: is given, but"),
+        (("gret", "--app", APP), b"", "--app has no task 'gret': did you mean 'greet'?"),
+        (("greet", "--app", "no_such_module:tasks"), b"", "there is no module no_such_module"),
         (("greet", "--payload", "-"), b"\xff", "payload: is not JSON: "),
         (("greet", "--payload", "-"), b"[" * 100_000, "nested too deeply"),
         (("greet", "--run-at", "tomorrow"), b"", "is not an ISO 8601 time"),

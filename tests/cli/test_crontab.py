@@ -91,6 +91,76 @@ def test_next_refuses(tmp_path: Path, good: str) -> None:
     assert "--count" in error_line(run_here("crontab", "next", good, "--count", "0"), 2)
 
 
+CRON_APP = "tests.cli.app_cron:tasks"
+
+
+def test_check_beside_an_application(tmp_path: Path) -> None:
+    """Payloads that do not fit, identifiers that both have, tasks that it has not."""
+    file = write(
+        tmp_path,
+        '0 1 * * * greet {name: "x"}\n0 2 * * * greet ?id=odd {name: 5}\n0 3 * * * gret\n0 4 * * * other\n'
+        '0 5 * * * greet ?id=nightly {name: "x"}\n',
+    )
+    done = run_here("crontab", "check", file, "--app", CRON_APP)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{file}: errors: 2; nothing of it would be used\n")
+    assert done.stdout.splitlines() == [
+        f"{file}: error: odd: payload: does not fit its task: name: Input should be a valid string",
+        f"{file}: warning: gret: the application has no task gret: did you mean greet?",
+        f"{file}: warning: other: the application has no task other: another worker may have it",
+        f"{file}: error: nightly: the application has an item 'nightly' too: give one of them another id",
+    ]
+    done = run("crontab", "check", "--app", CRON_APP)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "--app: items: 1; no errors\n", "noise\n")
+
+
+def test_next_of_an_application(good: str) -> None:
+    options = ("--count", "2", "--from", "2026-10-24T12:00:00Z", "--app", CRON_APP)
+    assert run_here("crontab", "next", *options).stdout.splitlines() == [
+        "2026-10-25T03:15:00Z  nightly",
+        "2026-10-26T03:15:00Z  nightly",
+    ]
+    assert run_here("crontab", "next", good, *options).stdout.splitlines()[1] == "2026-10-25T03:15:00Z  nightly"
+
+
+@pytest.mark.parametrize("command", ["check", "next"])
+def test_neither_file_nor_application(command: str) -> None:
+    assert "Missing argument 'FILE', or --app" in error_line(run_here("crontab", command), 2)
+
+
+def test_run_adds_the_job_of_one_item(clean_database: str, tmp_path: Path) -> None:
+    """As the item says, with the time of now; the schedule does not hear of it."""
+    file = write(tmp_path, "0 4 * * * clean_up ?id=x&queue=q&max=3&priority=-2&jobKey=k&flags=a {n: 1}\n")
+    options = ("--crontab", file, "--app", CRON_APP, "--database-url", clean_database)
+    done = run("crontab", "run", "x", *options)
+    assert done.returncode == 0, done.stderr
+    [job] = fetch(
+        clean_database,
+        "select jobs.id, identifier, queue_name, max_attempts, priority, key, flags::text, payload->>'n' as n, "
+        "payload #>> '{_cron,backfilled}' as backfilled, "
+        "date_trunc('ms', created_at) = (payload #>> '{_cron,ts}')::timestamptz as is_now "
+        "from graphile_worker._private_jobs as jobs join graphile_worker._private_tasks as tasks on tasks.id = task_id "
+        "join graphile_worker._private_job_queues as queues on queues.id = job_queue_id",
+    )
+    assert done.stdout == f"{job.pop('id')}\n"
+    assert job == {
+        "identifier": "clean_up",
+        "queue_name": "q",
+        "max_attempts": 3,
+        "priority": -2,
+        "key": "k",
+        "flags": '{"a": true}',
+        "n": "1",
+        "backfilled": "false",
+        "is_now": True,
+    }
+    assert fetch(clean_database, "select from graphile_worker._private_known_crontabs") == []
+    assert run("crontab", "run", "nightly", *options).returncode == 0
+    done = run_here("crontab", "run", "nigtly", *options)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "Error: there is no cron item 'nigtly': did you mean nightly?"
+
+
 def test_known(clean_database: str, good: str) -> None:
     since, last = datetime(2026, 5, 1, 7, 30, 5, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)
     fetch(clean_database, KNOWN, "clean_up", since, last)

@@ -54,6 +54,31 @@ def test_they_are_given_and_looked_at(clean_database: str, role: str) -> None:
     assert (done.returncode, done.stdout) == (0, f"beyond: TRUNCATE on _private_jobs\n{enough}")
 
 
+def test_a_trigger_that_may_fail_on_a_workers_path(clean_database: str, role: str) -> None:
+    """Named for a worker, and for nobody else; what is missing is not changed by it."""
+    env = {"DATABASE_URL": clean_database}
+    assert run("grants", ROLE, "--as", "worker", "--apply", env=env).returncode == 0
+    asyncio.run(
+        execute(
+            clean_database,
+            "create function note() returns trigger language plpgsql as $$ begin return null; end $$; "
+            "create trigger audit after delete on graphile_worker._private_jobs for each row execute function note()",
+        )
+    )
+    try:
+        done = run("doctor", "--as", "worker", "--database-url", role)
+        trigger, enough = done.stdout.splitlines()
+        assert trigger == (
+            "trigger: audit on _private_jobs, which calls note() with no search_path of its own: it must name what is "
+            "yours with its schema"
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert enough == f"role '{ROLE}' has what it needs as worker in schema 'graphile_worker'"
+        assert "trigger:" not in run("doctor", "--as", "adder", "--role", ROLE, env=env).stdout
+    finally:
+        asyncio.run(execute(clean_database, "drop function note() cascade"))
+
+
 def test_a_role_that_only_reads(clean_database: str, role: str) -> None:
     assert run("grants", ROLE, "--as", "reader", "--apply", env={"DATABASE_URL": clean_database}).returncode == 0
     fetch(clean_database, "insert into graphile_worker._private_known_crontabs values ('an item', now())")
@@ -73,6 +98,15 @@ def test_a_worker(clean_database: str, role: str) -> None:
     assert "WARNING" not in done.stderr
     assert "ERROR" not in done.stderr
     assert fetch(clean_database, "select from graphile_worker.jobs") == []
+
+
+def test_who_may_see_whether_there_is_something_to_migrate(clean_database: str, role: str) -> None:
+    """Whoever may read the version, also one that could not migrate."""
+    line = error_line(run("migrate", "--check", env={"DATABASE_URL": role}), 1)
+    assert "may not use schema 'graphile_worker'" in line
+    assert run("grants", ROLE, "--as", "worker", "--apply", env={"DATABASE_URL": clean_database}).returncode == 0
+    done = run("migrate", "--check", env={"DATABASE_URL": role})
+    assert (done.returncode, done.stdout) == (0, "schema 'graphile_worker': nothing to do\n"), done.stderr
 
 
 def test_what_stands_in_the_way(clean_database: str, role: str) -> None:

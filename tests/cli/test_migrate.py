@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 
+import pytest
+
 from gw_sqla.schema.migration_lock import lock_sql
 from gw_sqla.schema.migrations import migration_sql
 from gw_sqla.schema.supported_revisions import HEAD
-from tests.cli.command import error_line, fetch, run, run_here
+from tests.cli.command import APP, error_line, fetch, run, run_here
 from tests.support.server import connect, execute
 
 
@@ -42,19 +44,23 @@ def test_wrong_usage() -> None:
     assert "PostgreSQL keeps the prefix pg_" in error_line(run_here("migrate", "--sql", "--schema", "pg_x"), 2)
 
 
-def test_a_lock_that_another_holds(database: str) -> None:
-    """Said within a second; given up after the time that the option or the variable gives."""
+def while_locked(database: str, schema: str, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command while another session holds the lock of the schema's migrations."""
 
     async def hold() -> subprocess.CompletedProcess[str]:
         holder = await connect(database)
         try:
-            await holder.execute("set application_name = 'deploy 17'; begin; " + lock_sql("held"))
-            env = {"DATABASE_URL": database, "GW_SQLA_LOCK_TIMEOUT": "1"}
-            return await asyncio.to_thread(run, "migrate", "--schema", "held", env=env)
+            await holder.execute("set application_name = 'deploy 17'; begin; " + lock_sql(schema))
+            return await asyncio.to_thread(run, *arguments, "--schema", schema, env={"DATABASE_URL": database, **env})
         finally:
             await holder.close()
 
-    done = asyncio.run(hold())
+    return asyncio.run(hold())
+
+
+def test_a_lock_that_another_holds(database: str) -> None:
+    """Said within a second; given up after the time that the option or the variable gives."""
+    done = while_locked(database, "held", "migrate", env={"GW_SQLA_LOCK_TIMEOUT": "1"})
     assert done.returncode == 1
     waits, error = done.stderr.splitlines()
     assert waits.startswith("schema 'held': the migration waits for what pid ")
@@ -62,3 +68,40 @@ def test_a_lock_that_another_holds(database: str) -> None:
     assert error.startswith("Error: schema 'held': gave up after 1 s of waiting for what pid ")
     assert "lock_timeout" in error_line(run_here("migrate", "--lock-timeout", "0", "--database-url", database), 2)
     assert "nan is not a number of seconds" in error_line(run_here("migrate", "--lock-timeout", "nan"), 2)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_lock_that_another_holds_from_a_worker(database: str, processes: str) -> None:
+    """``--migrate`` of a worker ends as well; a worker that does not migrate waits for nobody."""
+    options = ["--app", APP, "--once", "--processes", processes]
+    done = while_locked(database, "kept", "worker", "--migrate", "--lock-timeout", "1", *options, env={})
+    assert done.returncode == 1
+    assert "schema 'kept': the migration waits for what pid " in done.stderr
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("Error: schema 'kept': gave up after 1 s of waiting for what pid ")
+    assert run("migrate", "--schema", "kept", env={"DATABASE_URL": database}).returncode == 0
+    done = while_locked(database, "kept", "worker", *options, env={"GW_SQLA_LOCK_TIMEOUT": "1"})
+    assert (done.returncode, done.stdout) == (0, "completed 0, failed 0\n")
+
+
+def test_check_changes_nothing(database: str) -> None:
+    """Created, adopted, upgraded or nothing, as ``migrate`` itself would."""
+    options = ("--schema", "looked at", "--database-url", database)
+    version = '"looked at"._private_sqla_alembic_version'
+    pending = run("migrate", "--check", *options)
+    assert (pending.returncode, pending.stderr) == (3, "")
+    assert pending.stdout == f"schema 'looked at' is to be created: nothing -> {HEAD}\n"
+    assert fetch(database, "select from pg_namespace where nspname = 'looked at'") == []
+    assert run("migrate", *options).returncode == 0
+    done = run("migrate", "--check", *options)
+    assert (done.returncode, done.stdout) == (0, "schema 'looked at': nothing to do\n")
+    asyncio.run(execute(database, f"update {version} set version_num = '0001'"))
+    old = run("migrate", "--check", *options)
+    assert (old.returncode, old.stdout) == (3, f"schema 'looked at' is to be upgraded: 0001 -> {HEAD}\n")
+    asyncio.run(execute(database, f"drop table {version}"))
+    peers = run("migrate", "--check", *options)
+    assert peers.returncode == 3
+    assert "is to be adopted from Graphile Worker, whose revision is 19" in peers.stdout
+    asyncio.run(execute(database, 'insert into "looked at".migrations (id, breaking) values (99, true)'))
+    assert "upgrade gw_sqla" in error_line(run("migrate", "--check", *options), 57)
+    assert "leave one of them out" in error_line(run_here("migrate", "--check", "--sql"), 2)

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from gw_sqla.database.embedded_server import EmbeddedServer
+from gw_sqla.errors import ConfigurationError
+
 PROGRAM = """
 import sys, time
 from gw_sqla.database.embedded import embedded_postgres
@@ -56,6 +59,27 @@ def test_a_program_that_ends_leaves_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, "go"], capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr == ""
     assert not Path(done.stdout.strip()).exists()
+
+
+@pytest.mark.parametrize("name", ["o'brien s", "$(id)", '"`'])
+def test_a_folder_with_a_name_that_a_shell_would_read(folder: Path, name: str) -> None:
+    """pg_ctl starts the server by one."""
+    odd = folder / name
+    odd.mkdir()
+    odd.chmod(0o777)
+    command = [sys.executable, "-c", PROGRAM, "go"]
+    done = subprocess.run(
+        command, env={**os.environ, "TMPDIR": str(odd)}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(str(odd))
+
+
+def test_a_folder_that_a_url_cannot_have(folder: Path) -> None:
+    odd = folder / "a,b"
+    odd.mkdir()
+    with pytest.raises(ConfigurationError, match="needs a path without a comma"):
+        EmbeddedServer(odd)
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ URL = "postgresql://u:secret@h/d"
             {"ssl": "verify-full", "dsn": "postgresql://?sslcert=c&sslkey=k&sslrootcert=%2Fca.pem"},
         ),
         ("target_session_attrs=read-write", {"target_session_attrs": "read-write"}),
-        ("service=s&servicefile=/f", {"dsn": "postgresql://?service=s", "servicefile": "/f"}),
         ("prepared_statement_cache_size=0", {"prepared_statement_cache_size": "0"}),
         ("connect_timeout=10&keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3", {}),
         ("tcp_user_timeout=0&gssencmode=disable&sslsni=1&client_encoding=utf8&load_balance_hosts=random", {}),
@@ -69,6 +68,11 @@ def test_what_travels(given: str, query: dict[str, str]) -> None:
         ("require_auth=scram-sha-256", r"\(require_auth\): leave them out"),
         ("dsn=postgresql://other/d", r"\(dsn\)"),
         ("sslrootcert=system&sslmode=require", "sslrootcert=system, which needs sslmode=verify-full"),
+        ("sslmode=disable&sslcert=c&sslkey=k", "sslmode=disable and sslcert, sslkey, which contradict each other"),
+        ("ssl=disable&ssl_min_protocol_version=TLSv1.3", "sslmode=disable and ssl_min_protocol_version"),
+        ("sslrootcert=/ca.pem", "sslrootcert, which is not looked at: add sslmode=verify-full"),
+        ("sslmode=prefer&sslrootcert=/ca.pem", "sslrootcert, which is not looked at"),
+        ("sslmode=allow&sslcrl=/crl.pem", "sslcrl, which is not looked at"),
     ],
 )
 def test_refused(given: str, says: str) -> None:
@@ -76,6 +80,12 @@ def test_refused(given: str, says: str) -> None:
         parse_url(f"{URL}?{given}", "DATABASE_URL")
     assert str(caught.value).startswith("DATABASE_URL has ")
     assert "secret@" not in str(caught.value)
+
+
+def test_what_may_be_a_part_of_a_password_is_no_unknown_parameter() -> None:
+    with pytest.raises(ConfigurationError, match="an & in a password is written %26") as caught:
+        parse_url("postgresql://h/d?user=u&password=a&secret=b")
+    assert "secret" not in str(caught.value)
 
 
 def test_what_is_left_out_is_said_at_debug(caplog: pytest.LogCaptureFixture) -> None:
@@ -97,6 +107,41 @@ def test_the_cas_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_system_without_cas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    monkeypatch.setattr("gw_sqla.database.url_parameters._CA_FILES", ())
+    monkeypatch.setattr("gw_sqla.database.url_tls._CA_FILES", ())
     with pytest.raises(ConfigurationError, match="no file with CAs was found"):
         parse_url(f"{URL}?sslrootcert=system&sslmode=verify-full")
+
+
+def test_the_environment_may_have_the_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    assert parse_url(f"{URL}?sslrootcert=/ca.pem").query["dsn"] == "postgresql://?sslrootcert=%2Fca.pem"
+    with pytest.raises(ConfigurationError, match="sslrootcert, which is not looked at"):
+        parse_url(f"{URL}?sslmode=prefer&sslrootcert=/ca.pem")
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    with pytest.raises(ConfigurationError, match="sslmode=disable and sslrootcert"):
+        parse_url(f"{URL}?sslrootcert=/ca.pem")
+
+
+def test_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there: asyncpg would connect to wherever it does without one, with the TLS of that."""
+    file = tmp_path / "services"
+    file.write_text("[there]\nhost=h\nsslmode=verify-full\n[broken]\npassword=100%secret\n")
+    query = parse_url(f"{URL}?service=there&servicefile={file}&sslrootcert=/ca.pem").query
+    assert query == {"dsn": "postgresql://?service=there&sslrootcert=%2Fca.pem", "servicefile": str(file)}
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    assert parse_url(f"{URL}?service=there").query == {"dsn": "postgresql://?service=there"}
+    with pytest.raises(ConfigurationError, match=f"has a service that is not in {file}"):
+        parse_url(f"{URL}?service=elsewhere")
+    with pytest.raises(ConfigurationError, match="that is not in /nowhere/services"):
+        parse_url(f"{URL}?service=there&servicefile=/nowhere/services")
+    with pytest.raises(ConfigurationError, match="cannot be read as a service file") as caught:
+        parse_url(f"{URL}?service=broken")
+    assert "secret" not in str(caught.value)
+    file.write_text("no section=secret\n")
+    with pytest.raises(ConfigurationError, match="cannot be read as a service file") as caught:
+        parse_url(f"{URL}?service=there")
+    assert "secret" not in str(caught.value)
+    monkeypatch.delenv("PGSERVICEFILE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=rf"not in {tmp_path}/\.pg_service\.conf"):
+        parse_url(f"{URL}?service=there")

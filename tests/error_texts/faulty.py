@@ -177,6 +177,11 @@ def _wrong_argument(with_all: Drivers, value: str) -> None:
     with_all.runner.run(_fetch(with_all.raw_asyncpg, "select cast($1 as integer)", value))
 
 
+def _no_address(with_all: Drivers, value: str) -> None:
+    """The driver asks the standard library, whose error names the value."""
+    with_all.runner.run(_fetch(with_all.raw_asyncpg, "select cast($1 as inet)", value))
+
+
 def _wrong_argument_of_engine(with_all: Drivers, value: str) -> None:
     with_all.runner.run(_with_engine(with_all.asyncpg, "select cast(%s as integer)", value))
 
@@ -235,6 +240,7 @@ def _not_an_expression(with_all: Drivers, value: str) -> None:
 
 CLIENT: dict[str, Callable[[Drivers, str], None]] = {
     "wrong argument": _wrong_argument,
+    "no address": _no_address,
     "wrong argument of an engine": _wrong_argument_of_engine,
     "literal": _literal,
     "not of an enum": _not_of_enum,

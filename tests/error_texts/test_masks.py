@@ -39,6 +39,11 @@ MEGABYTE = 2**20
         ("{'api_key': 'hunter2'}", "{'api_key': ***}"),
         ("connect(token=hunter2, n=1)", "connect(token=***, n=1)"),
         ("Authorization: Bearer hunter2", "Authorization: Bearer ***"),
+        ("Authorization: Basic aHVudGVyMg==", "Authorization: Basic ***"),
+        ("{'authorization': 'Basic aHVudGVyMg=='}", "{'authorization': 'Basic ***'}"),
+        ("a basic example", "a basic example"),
+        (r'{"body": "{\"password\": \"hunter2\", \"a\": 1}"}', r'{"body": "{\"password\": ***\", \"a\": 1}"}'),
+        (r"'{\'token\':\'hunter2\'}'", r"'{\'token\':***\'}'"),
         ("the password: it is too short", "the password: it is too short"),
         ("password", "password"),
     ],
@@ -68,6 +73,7 @@ def test_any_text(text: str) -> None:
 
 PIECES = ["a", " ", "'", "\\", "@:", "://", "://a:", "://:@", "://a:b", "a://b:c@d ", "pass", "password", "password="]
 PIECES += ["password='", 'password="\\', '"token" : ', "bearer ", "[SQL: ", "invalid input syntax for "]
+PIECES += ['password\\": \\"', "authorization", "authorization: basic "]
 
 
 @pytest.mark.parametrize("piece", PIECES)

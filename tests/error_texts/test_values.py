@@ -207,3 +207,36 @@ def test_a_text_that_quotes_the_server_without_a_chain() -> None:
     text = f'failed: invalid input syntax for type integer: "{MARK}"\nDETAIL:  Key (email)=({MARK}) already exists.'
     assert error_text(ValueError(text)) == "ValueError: failed: invalid input syntax for type integer"
     assert error_text(ValueError(f"(x.Error) no [SQL: x]\n[parameters: ({MARK},)]")) == "ValueError: (x.Error) no"
+
+
+def refusals(with_all: Drivers, count: int) -> list[BaseException]:
+    def refuse(number: int) -> BaseException:
+        return raised(lambda: with_all.run("psycopg", "raise, any", f"{MARK} {number}"), alone)
+
+    return [refuse(number) for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [10, 300])
+def test_a_group_whose_message_quotes_them_all(with_all: Drivers, count: int) -> None:
+    errors = refusals(with_all, count)
+    message = f"{count} failed: " + ", ".join(str(error).splitlines()[0] for error in errors)
+    group = BaseExceptionGroup(message, errors)
+    assert_nothing_shown(group)
+    assert f"{count} failed" in error_text(group) or count > 100
+
+
+@pytest.mark.parametrize("count", [10, 300])
+def test_a_chain_whose_message_quotes_its_first(with_all: Drivers, count: int) -> None:
+    error = refusals(with_all, 1)[0]
+    for number in range(count):
+        outer = RuntimeError(f"{number}, after {str(error).splitlines()[0]}")
+        outer.__cause__ = error
+        error = outer
+    assert_nothing_shown(error)
+
+
+def test_arguments_that_hold_errors(with_all: Drivers) -> None:
+    (error,) = refusals(with_all, 1)
+    for held in ([error], (error, 1), {"first": error}, {error}, [{"first": [error]}]):
+        assert_nothing_shown(RuntimeError("not saved", held))
+        assert "not saved" in error_text(RuntimeError("not saved", held))

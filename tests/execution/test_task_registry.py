@@ -245,3 +245,19 @@ def test_an_async_wrapper_is_async() -> None:
         sync(payload)
 
     assert TaskRegistry().task("wrapped")(wrapper).run_in == "loop"
+
+
+def test_a_selection() -> None:
+    """It has the tasks that were chosen, and all cron items; the registry is as it was."""
+    tasks = TaskRegistry()
+    for name in ("a", "b", "c"):
+        tasks.cron("0 4 * * *")(tasks.task(name)(nothing))
+    assert set(tasks.selection(["a", "b"])) == {"a", "b"}
+    assert set(tasks.selection(without=["a"])) == {"b", "c"}
+    assert set(tasks.selection(["a", "b"], without=["b"])) == {"a"}
+    assert tasks.selection(["a"]).cron_items == tasks.cron_items
+    assert set(tasks) == {"a", "b", "c"}
+    with pytest.raises(TaskDefinitionError, match="there is no task 'd': there are a, b, c"):
+        tasks.selection(["d"])
+    with pytest.raises(TaskDefinitionError, match="no task is left"):
+        tasks.selection(without=["a", "b", "c"])

@@ -87,6 +87,16 @@ async def test_rights_of_a_group_are_its_members(
             "alter table graphile_worker._private_tasks owner to postgres",
             "ownership of _private_tasks",
         ),
+        (
+            "alter function graphile_worker.add_jobs owner to ROLE",
+            "alter function graphile_worker.add_jobs owner to postgres",
+            "ownership of add_jobs",
+        ),
+        (
+            "alter schema graphile_worker owner to ROLE; revoke create on schema graphile_worker from ROLE",
+            "alter schema graphile_worker owner to postgres",
+            "ownership of the schema",
+        ),
     ],
 )
 async def test_beyond(
@@ -99,6 +109,21 @@ async def test_beyond(
     finally:
         await execute(clean_database, taken or f"alter role {role.name} nosuperuser nobypassrls")
     assert (findings.missing, findings.beyond) == ((), (beyond,))
+
+
+async def test_a_member_of_the_owner_who_does_not_inherit(engine: AsyncEngine, clean_database: str, role: Role) -> None:
+    """It becomes the owner by ``set role``."""
+    table = "graphile_worker._private_tasks"
+    await apply_grants(engine, role.name, as_="adder")
+    await execute(clean_database, f"create role {role.name}_owner; alter role {role.name} noinherit")
+    await execute(
+        clean_database, f"grant {role.name}_owner to {role.name}; alter table {table} owner to {role.name}_owner"
+    )
+    try:
+        findings = await check_role(engine, role=role.name, as_="adder")
+    finally:
+        await execute(clean_database, f"alter table {table} owner to postgres; drop role {role.name}_owner")
+    assert (findings.missing, findings.beyond) == ((), ("ownership of _private_tasks",))
 
 
 async def test_policies_that_do_not_count(engine: AsyncEngine, clean_database: str, role: Role) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.sql.base import Executable
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import orphaned_locks, outcomes
-from gw_sqla.statements.claim import Variant, claim
+from gw_sqla.statements.claim import Bounds, Variant, claim
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.claim_cursor import START
 
@@ -40,6 +40,7 @@ class Pool:
     ) -> list[ClaimedJob]:
         parameters = {"task_identifiers": tasks, "count": count, "pool_id": self.pool_id}
         parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
+        parameters |= Bounds.of(count, None)._asdict()
         if forbidden:
             parameters["forbidden_flags"] = forbidden
         rows = await self.connection.execute(claim(self.schema, Variant(forbidding_flags=bool(forbidden))), parameters)

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from gw_sqla.statements.claim import Bounds
 from tests.statements.conftest import Add
 from tests.statements.pool import Pool
 
@@ -176,11 +177,20 @@ async def test_times_that_python_cannot_hold(pool: Pool, db: asyncpg.Connection,
 
 
 async def test_it_takes_so_many_bytes(pool: Pool, add: Add, db: asyncpg.Connection) -> None:
-    """Large payloads come a few at a time, small ones with them; one is always taken."""
+    """Large payloads come one at a time where nothing bounds them, small ones with them."""
     for _ in range(3):
         await add()
     await db.execute("update graphile_worker._private_jobs set payload = to_json(repeat('x', 40000000))")
     await add()
     first = await pool.claim()
-    assert sorted(len(job.payload_text) for job in first) == [2, 40_000_002, 40_000_002]
+    assert sorted(len(job.payload_text) for job in first) == [2, 40_000_002]
     assert [len(job.payload_text) for job in await pool.claim()] == [40_000_002]
+    assert [len(job.payload_text) for job in await pool.claim()] == [40_000_002]
+    assert await pool.claim() == []
+
+
+def test_bounds_by_bytes() -> None:
+    """Half of the bytes are for small payloads, half for large ones; neither is ever none."""
+    assert Bounds.of(32, 2**22) == Bounds(large=2**20, most_large=8)
+    assert Bounds.of(100_000, 2**30) == Bounds(large=1024, most_large=1)
+    assert Bounds.of(1, None) == Bounds(large=2**25, most_large=1)

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
-from gw_sqla.statements.claim import Variant, claim
+from gw_sqla.statements.claim import Bounds, Variant, claim
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.worker.claim_cursor import START
 from tests.statements.snapshot import DIALECT
@@ -71,6 +71,7 @@ async def explain(db: asyncpg.Connection, *, forbidding_flags: bool) -> dict[str
         "after_priority": START.priority,
         "after_run_at": f"'{START.run_at}'",
         "after_id": START.id,
+        **Bounds.of(WANTED, None)._asdict(),
     }
     arguments = ", ".join(str(values[name]) for name in statement.positiontup or ())
     async with db.transaction():

@@ -5,6 +5,8 @@
 -- $5 after_run_at
 -- $6 after_id
 -- $7 count
+-- $8 large
+-- $9 most_large
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id, case
@@ -68,16 +70,8 @@ with
   chosen as (
     select *
     from foremost
-    where size <= 1024 or id in (
-      select id
-      from (
-        select
-          id,
-          pg_catalog.sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
-        from foremost
-        where size > 1024
-      ) f
-      where before < 67108864
+    where not size > $8::INTEGER or id in (
+      select id from foremost where size > $8::INTEGER order by priority, run_at, id limit $9::INTEGER
     )
   )
 

@@ -3,7 +3,9 @@
 -- $3 after_run_at
 -- $4 after_id
 -- $5 count
--- $6 pool_id
+-- $6 large
+-- $7 most_large
+-- $8 pool_id
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id, case
@@ -64,27 +66,19 @@ with
   chosen as (
     select *
     from foremost
-    where size <= 1024 or id in (
-      select id
-      from (
-        select
-          id,
-          pg_catalog.sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
-        from foremost
-        where size > 1024
-      ) f
-      where before < 67108864
+    where not size > $6::INTEGER or id in (
+      select id from foremost where size > $6::INTEGER order by priority, run_at, id limit $7::INTEGER
     )
   )
 ,
   locked_queues as (
     update "we""ird: 50% Schema"._private_job_queues q
-    set locked_at = pg_catalog.now(), locked_by = $6::pg_catalog.text
+    set locked_at = pg_catalog.now(), locked_by = $8::pg_catalog.text
     from chosen c
     where q.id = c.job_queue_id
   )
 update "we""ird: 50% Schema"._private_jobs j
-set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $6::pg_catalog.text
+set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $8::pg_catalog.text
 from chosen c, "we""ird: 50% Schema"._private_tasks t
 where j.id = c.id and t.id = j.task_id
 returning

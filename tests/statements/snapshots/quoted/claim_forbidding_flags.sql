@@ -4,7 +4,9 @@
 -- $4 after_run_at
 -- $5 after_id
 -- $6 count
--- $7 pool_id
+-- $7 large
+-- $8 most_large
+-- $9 pool_id
 with
   unqueued as (
     select j.id, j.priority, j.run_at, j.job_queue_id, case
@@ -68,27 +70,19 @@ with
   chosen as (
     select *
     from foremost
-    where size <= 1024 or id in (
-      select id
-      from (
-        select
-          id,
-          pg_catalog.sum(size) over (order by priority, run_at, id rows unbounded preceding) - size as before
-        from foremost
-        where size > 1024
-      ) f
-      where before < 67108864
+    where not size > $7::INTEGER or id in (
+      select id from foremost where size > $7::INTEGER order by priority, run_at, id limit $8::INTEGER
     )
   )
 ,
   locked_queues as (
     update "we""ird: 50% Schema"._private_job_queues q
-    set locked_at = pg_catalog.now(), locked_by = $7::pg_catalog.text
+    set locked_at = pg_catalog.now(), locked_by = $9::pg_catalog.text
     from chosen c
     where q.id = c.job_queue_id
   )
 update "we""ird: 50% Schema"._private_jobs j
-set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $7::pg_catalog.text
+set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $9::pg_catalog.text
 from chosen c, "we""ird: 50% Schema"._private_tasks t
 where j.id = c.id and t.id = j.task_id
 returning

@@ -1,0 +1,114 @@
+"""``crontab known`` and ``crontab run``: what the database knows of cron items, and the job of one of them now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
+
+import anyio
+import click
+from sqlalchemy import URL
+
+from gw_sqla.cli.adding import adding, database_time
+from gw_sqla.cli.crontab_items import items_by_identifier, items_option, json_option, utc_text
+from gw_sqla.cli.engine import connected
+from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, schema_option
+from gw_sqla.crontab import CronItem
+from gw_sqla.crontab.clock import SystemClock
+from gw_sqla.crontab.known_crontabs import KnownCrontab, KnownCrontabs
+from gw_sqla.database.session import async_sessionmaker
+from gw_sqla.errors import ConfigurationError
+from gw_sqla.jobs.stored_job import JobRow
+from gw_sqla.repository import JobRepository
+from gw_sqla.schema.check import check_schema
+
+__all__ = ["known", "run"]
+
+
+@click.command()
+@database_url_option()
+@schema_option
+@crontab_option
+@items_option
+@json_option
+@debug_option
+def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[str, ...], as_json: bool) -> None:
+    """Show what the database knows of cron items.
+
+    For each identifier: since when it has been known, the minute of its last job, and, if it is in the crontab or the
+    application, its next.
+    """
+    items = items_by_identifier(crontab, apps)
+    now = SystemClock().now()
+    rows = [_known(entry, items, now) for entry in anyio.run(_all_known, database_url, schema)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _print_table(("identifier", "known since", "last execution", "next"), [list(row.values()) for row in rows])
+
+
+@click.command()
+@click.argument("identifier")
+@database_url_option()
+@schema_option
+@crontab_option
+@items_option
+@debug_option
+def run(identifier: str, database_url: URL, schema: str, *, crontab: str | None, apps: tuple[str, ...]) -> None:
+    """Add the job of one cron item now, and print its id.
+
+    IDENTIFIER is the item's id, or else its task. The job is as the item says; _cron in its payload has the time of
+    now, with its seconds, in place of a minute. The item's schedule goes on as if nothing had been.
+    """
+    items = items_by_identifier(crontab, apps)
+    if identifier not in items:
+        near = get_close_matches(identifier, items, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(items)[:20]) or 'none'}"
+        raise ConfigurationError(f"there is no cron item {identifier!r}: {hint}")
+    click.echo(anyio.run(_add, database_url, schema, items[identifier]))
+
+
+async def _add(url: URL, schema: str, item: CronItem) -> int:
+    async with connected(url) as engine, adding(engine, schema), async_sessionmaker(engine).begin() as session:
+        now = await database_time(session)
+        job: JobRow = await JobRepository(schema).add_job(
+            session,
+            item.task,
+            item.job_payload(now.astimezone(UTC), backfilled=False),
+            queue_name=item.queue_name,
+            max_attempts=item.max_attempts,
+            job_key=item.job_key,
+            job_key_mode=item.job_key_mode,
+            priority=item.priority,
+            flags=item.flags,
+        )
+    return job.id
+
+
+async def _all_known(url: URL, schema: str) -> Sequence[KnownCrontab]:
+    async with connected(url) as engine:
+        await check_schema(engine, schema=schema, as_="reader")
+        crontabs = KnownCrontabs(engine, schema)
+        try:
+            return await crontabs.all()
+        finally:
+            await crontabs.disconnect()
+
+
+def _known(entry: KnownCrontab, items: Mapping[str, CronItem], now: datetime) -> dict[str, str | None]:
+    item = items.get(entry.identifier)
+    return {
+        "identifier": entry.identifier,
+        "known_since": utc_text(entry.known_since),
+        "last_execution": utc_text(entry.last_execution),
+        "next": None if item is None else utc_text(next(item.fires(now), None)),
+    }
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+    table = [list(head), *([cell or "-" for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    for row in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
