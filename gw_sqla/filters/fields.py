@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gw_sqla.errors import InvalidFilterError
 from gw_sqla.filters.ranges import NumberRange, TimeRange
 from gw_sqla.types import JobState
 
@@ -16,6 +17,10 @@ class Choice:
 
     names: frozenset[str] = frozenset()
     is_negated: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.names, frozenset):
+            raise InvalidFilterError("names", f"must be a frozenset of str, is {self.names!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,10 @@ class PayloadTest:
     path: tuple[str, ...]
     value: str | None = None
     is_negated: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, tuple) or not self.path:
+            raise InvalidFilterError("payload", f"needs a path (payload.order_id:7), a tuple of str; is {self.path!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,9 @@ __all__ = [
     "list_queues",
     "list_tasks",
     "queue_of",
-    "tasks_available",
-    "tasks_unavailable",
+    "tasks_failed",
+    "tasks_locked",
+    "tasks_waiting",
 ]
 
 LONGEST_LINE = 300
