@@ -16,7 +16,7 @@ import asyncpg
 
 from benchmarks.database import SCHEMA, Database, measured_database
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
-from gw_sqla.statements.claim import claim
+from gw_sqla.statements.claim import Bounds, claim
 from gw_sqla.worker.claim_cursor import START
 from tests.statements.snapshot import DIALECT
 from tests.support.server import connect
@@ -48,6 +48,7 @@ async def one_round(db: asyncpg.Connection, jobs: int, queues: int) -> dict[str,
         "after_priority": START.priority,
         "after_run_at": START.run_at,
         "after_id": START.id,
+        **Bounds.of(BATCH, None)._asdict(),
     }
     claiming = await db.prepare(str(statement))
     arguments = [values[name] for name in statement.positiontup or ()]
@@ -74,13 +75,15 @@ async def one_round(db: asyncpg.Connection, jobs: int, queues: int) -> dict[str,
     return {"add": added - began, "claim": claims, "end": ends}
 
 
-async def measure(database: Database, jobs: int, queues: int, runs: int) -> dict[str, dict[str, float]]:
+async def measure(
+    database: Database, jobs: int, queues: int, runs: int, names: list[str]
+) -> dict[str, dict[str, float]]:
     """Return the medians of each set of indexes."""
     db = await connect(database.url)
     await db.execute(SESSION_SETTINGS)
-    seen: dict[str, list[dict[str, float]]] = {name: [] for name in INDEXES}
+    seen: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(runs):
-        for name, indexes in INDEXES.items():
+        for name, indexes in ((name, INDEXES[name]) for name in names):
             await db.execute(f"truncate {SCHEMA}._private_jobs")
             for number, index in enumerate(indexes):
                 await db.execute(f"create index bench_{number} on {SCHEMA}._private_jobs {index}")
@@ -100,10 +103,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.index_cost", description=__doc__)
     parser.add_argument("--jobs", type=int, default=50_000)
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--indexes", nargs="+", choices=INDEXES, default=list(INDEXES))
     arguments = parser.parse_args()
     with measured_database() as database:
         report = {
-            kind: asyncio.run(measure(database, arguments.jobs, queues, arguments.runs))
+            kind: asyncio.run(measure(database, arguments.jobs, queues, arguments.runs, arguments.indexes))
             for kind, queues in (("without queues", 0), ("in 5,000 queues", 5000))
         }
     print(json.dumps({"jobs": arguments.jobs, "runs": arguments.runs, "seconds": report}, indent=2))
