@@ -1,7 +1,7 @@
 """Admin: what somebody looks at who is on call, in the caller's own transaction.
 
-Every method takes the caller's session first and runs in the transaction that it is in (SQLAlchemy begins one where there
-is none), in a savepoint that leaves no trace (`gw_sqla.admin.bounded`): nothing is committed, rolled back or
+Every method takes the caller's session first and runs in the transaction that it is in (SQLAlchemy begins one where
+there is none), in a savepoint that leaves no trace (`gw_sqla.admin.bounded`): nothing is committed, rolled back or
 flushed, and the transaction's settings stay. A cancellation cancels the statement; roll the transaction back then.
 
 A class that holds the schema's name, as `gw_sqla.JobRepository`: who knows that one knows this one. Rejected: more
@@ -36,12 +36,12 @@ A = ParamSpec("A")
 class Admin:
     """Looks at jobs, failures, queues, tasks and workers through the caller's AsyncSession (or async_scoped_session).
 
-    Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``); ``limits``, what one call may
-    cost (`gw_sqla.admin.ScanLimits`); each call may have its own. Raises ConfigurationError for impossible ones.
+    Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``); ``limits``, what one call
+    may cost (`gw_sqla.admin.ScanLimits`); each call may have its own. Raises ConfigurationError for impossible ones.
 
     A filter is a `gw_sqla.admin.JobFilter` or its text form, None is all jobs. Every method raises InvalidJobError
-    (InvalidFilterError for filters) for bad arguments, before the database is asked; SessionError, SchemaMissingError or
-    AccessError for a session in which nothing can be read; and ReadTimeoutError where it has no answer in time.
+    (InvalidFilterError for filters) for bad arguments, before the database is asked; SessionError, SchemaMissingError
+    or AccessError for a session in which nothing can be read; and ReadTimeoutError where it has no answer in time.
     """
 
     def __init__(self, schema: str = DEFAULT_SCHEMA, *, limits: ScanLimits | None = None) -> None:
@@ -63,8 +63,8 @@ class Admin:
         """Return a page of the jobs that fit, ``limit`` (1 to 1000) at most.
 
         ``order`` by id, or by turn (priority, run_at, id), which only waiting jobs have: the filter must say so.
-        ``cursor`` is a page's ``next`` or ``previous``, in the same order; what was deleted meanwhile shifts no page, and
-        the filter may be another one. A page may end before it is full, where few jobs fit: see `JobPage.stopped`.
+        ``cursor`` is a page's ``next`` or ``previous``, in the same order; what was deleted meanwhile shifts no page,
+        and the filter may be another one. A page may end before it is full, where few jobs fit: see `JobPage.stopped`.
         """
         return await self._run(session, jobs.list_jobs, filter, order, descending, cursor, limit, limits or self.limits)
 
@@ -76,7 +76,7 @@ class Admin:
         most: int = 10_000,
         limits: ScanLimits | None = None,
     ) -> Count:
-        """Count the jobs that fit, up to ``most``; where that, or the limits, ended it there may be more ("10,000+")."""
+        """Count the jobs that fit, up to ``most``; where that or the limits ended it, there may be more: "10,000+"."""
         return await self._run(session, jobs.count_jobs, filter, most, limits or self.limits)
 
     async def list_failures(
@@ -108,7 +108,7 @@ class Admin:
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[QueueInfo]:
-        """Return queues by name, ``limit`` (1 to 1000) of those behind the name ``after``; those that are locked only."""
+        """Return queues by name, ``limit`` (1 to 1000) of those behind the name ``after``; or locked ones only."""
         return await self._run(session, listings.list_queues, only_locked, after, limit, limits or self.limits)
 
     async def list_tasks(
@@ -130,7 +130,7 @@ class Admin:
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[Worker]:
-        """Return gw_sqla's workers by their pools' ids, ``limit`` (1 to 1000) of those behind ``after``, dead ones too."""
+        """Return gw_sqla's workers, dead ones too, by their pools' ids: ``limit`` (1 to 1000) behind ``after``."""
         return await self._run(session, listings.list_workers, after, limit, limits or self.limits)
 
     async def list_lock_owners(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:

@@ -1,7 +1,7 @@
 """Why a job is not running: every reason that holds now, each a value with a sentence.
 
-They are found in the order in which a claim would refuse the job, and all of them are told: a job that is due in an hour
-and that nobody can run is both. A job for which there is none but others before it, waits for its turn.
+They are found in the order in which a claim would refuse the job, and all of them are told: a job that is due in an
+hour and that nobody can run is both. A job for which there is none but others before it, waits for its turn.
 
 What our register does not hold, is not guessed at: workers of Graphile Worker (Node.js and Rust) do not say which
 tasks they run, and a worker that does not say which flags it forbids counts as one that takes them all.
@@ -60,7 +60,8 @@ class Running:
     worker: Worker | None
 
     def __str__(self) -> str:
-        return f"It is running, attempt {self.attempt}, since {_time(self.since)}, at {_owner(self.locked_by, self.worker)}."
+        owner = _owner(self.locked_by, self.worker)
+        return f"It is running, attempt {self.attempt}, since {_time(self.since)}, at {owner}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class DueLater:
 
     def __str__(self) -> str:
         again = f", after attempt {self.attempts}" if self.attempts else ""
-        return f"It is due later{again}: at {_time(self.run_at)}, in {timedelta(seconds=round(self.due_in.total_seconds()))}."
+        wait = timedelta(seconds=round(self.due_in.total_seconds()))
+        return f"It is due later{again}: at {_time(self.run_at)}, in {wait}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import bounded
 from gw_sqla.admin.error_lines import normalised
-from gw_sqla.admin.scanning import Scan, path_for, the_filter
+from gw_sqla.admin.scanning import Scan, path_to, the_filter
 from gw_sqla.admin.values import JobOrder, ScanLimits, ScanStop
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.filters.job_filter import JobFilter
@@ -60,10 +60,11 @@ def list_failures(
     """Group the jobs that fit, newest first; without a state, those that have failed permanently."""
     if not isinstance(most, int) or not 1 <= most <= _MOST_GROUPS:
         raise InvalidJobError("most", f"must be an int from 1 to {_MOST_GROUPS}, is {most!r}")
-    path = path_for(the_filter(given) if given is not None else _FAILED, JobOrder.ID)
+    wanted = _FAILED if given is None else the_filter(given)
     groups: dict[tuple[str | None, str], FailureGroup] = {}
     with bounded(session, schema, limits.timeout) as reading:
-        scan = Scan.along(reading, schema, path, limits, descending=True)
+        path = path_to(reading, schema, wanted, JobOrder.ID)
+        scan = Scan(reading, path, limits, descending=True)
 
         def look(rows: Range) -> bool:
             for row in reading.ask(error_lines(rows, path.tests)):

@@ -8,13 +8,14 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import bounded
 from gw_sqla.admin.cursors import Cursor, read_cursor, write_cursor
-from gw_sqla.admin.scanning import Scan, path_for, the_filter
+from gw_sqla.admin.scanning import Scan, check_order, path_to, the_filter
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.jobs.stored_job import ListedJob
 from gw_sqla.statements import job_pages
 from gw_sqla.statements.job_pages import Place, Range
+from gw_sqla.statements.job_states import WAITING
 from gw_sqla.types import JobState
 
 __all__ = ["count_jobs", "list_jobs"]
@@ -39,24 +40,19 @@ def list_jobs(
     if order not in set(JobOrder):
         raise InvalidJobError("order", f"must be one of {', '.join(JobOrder)}, is {order!r}")
     order = JobOrder(order)
-    path = path_for(the_filter(given), order)
+    wanted = the_filter(given)
+    check_order(wanted, order)
     start = None if cursor is None else read_cursor(cursor, order, descending)
     backwards = start is not None and start.backwards
     found: list[tuple[ListedJob, Place]] = []
 
     with bounded(session, schema, limits.timeout) as reading:
-        scan = Scan.along(
-            reading,
-            schema,
-            path,
-            limits,
-            descending=descending != backwards,
-            start=None if start is None else start.place,
-        )
+        path = path_to(reading, schema, wanted, order)
+        scan = Scan(reading, path, limits, descending != backwards, None if start is None else start.place)
 
         def look(rows: Range) -> bool:
-            wanted = limit + 1 - len(found)
-            found.extend(_listed(row, path.by_turn) for row in reading.ask(job_pages.page(rows, path.tests, wanted)))
+            page = reading.ask(job_pages.page(rows, path.tests, limit + 1 - len(found)))
+            found.extend(_listed(row, path.by_turn) for row in page)
             return len(found) > limit
 
         scan.run(look)
@@ -85,10 +81,12 @@ def count_jobs(session: Session, schema: str, given: JobFilter | str | None, mos
     """Count the jobs that fit, no further than ``most``."""
     if not isinstance(most, int) or not 1 <= most <= _MOST_COUNTED:
         raise InvalidJobError("most", f"must be an int from 1 to {_MOST_COUNTED}, is {most!r}")
-    path = path_for(the_filter(given), JobOrder.ID)
+    wanted = the_filter(given)
+    order = JobOrder.TURN if wanted.states and wanted.states <= WAITING else JobOrder.ID
     jobs = 0
     with bounded(session, schema, limits.timeout) as reading:
-        scan = Scan.along(reading, schema, path, limits)
+        path = path_to(reading, schema, wanted, order)
+        scan = Scan(reading, path, limits)
 
         def look(rows: Range) -> bool:
             nonlocal jobs

@@ -14,13 +14,14 @@ from gw_sqla.admin.workers import LockOwner, Worker, find_parts, known_workers
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.argument_checks import check_bool, check_storable
 from gw_sqla.statements import job_reports, register
-from gw_sqla.types import JobState
 
 __all__ = ["QueueInfo", "TaskInfo", "list_lock_owners", "list_queues", "list_tasks", "list_workers"]
 
 _MOST_LISTED = 1000
 _MOST_IN_QUEUE = 1000
 """A page of queues counts no further in each: that many, a hundred times, are read within a tenth of a second."""
+_ROWS_OF_THE_TABLE = 20_000
+"""Where no index has the jobs in question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,13 @@ def list_tasks(session: Session, schema: str, after: str | None, limit: int, lim
         tasks = reading.ask(job_reports.list_tasks(schema), _page(after, limit))
         parts = find_parts(reading, schema)
         living = [worker for worker in known_workers(reading, schema, parts) if worker.is_alive]
-        part = replace(limits, rows=min(limits.rows, 20_000))
+        few = replace(limits, rows=min(limits.rows, _ROWS_OF_THE_TABLE))
         waiting = _counts(reading, job_reports.tasks_waiting(schema), limits)
-        locked, failed = (
-            _counts(reading, build(schema, seeking=state in parts.indexed), limits if state in parts.indexed else part)
-            for build, state in (
-                (job_reports.tasks_locked, JobState.LOCKED),
-                (job_reports.tasks_failed, JobState.FAILED),
-            )
+        locked = _counts(reading, job_reports.tasks_locked(schema), few)
+        failed = _counts(
+            reading,
+            job_reports.tasks_failed(schema, seeking=parts.failed_index),
+            limits if parts.failed_index else few,
         )
     return [
         TaskInfo(
@@ -120,8 +120,7 @@ def list_lock_owners(session: Session, schema: str, limits: ScanLimits) -> list[
     """Read who has locks."""
     with bounded(session, schema, limits.timeout) as reading:
         parts = find_parts(reading, schema)
-        seeking = JobState.LOCKED in parts.indexed
-        rows = reading.ask(register.lock_owners(schema, seeking=seeking), {"rows": limits.rows})
+        rows = reading.ask(register.lock_owners(schema), {"rows": limits.rows})
         known = known_workers(reading, schema, parts, ids=[row.locked_by for row in rows]) if rows else []
     workers = {worker.pool_id: worker for worker in known}
     return [LockOwner(row.locked_by, row.jobs, row.queues, row.since, workers.get(row.locked_by)) for row in rows]

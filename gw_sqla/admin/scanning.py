@@ -7,7 +7,7 @@ ended by the database, and is then lost, so no step is expected to take more tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_
 
@@ -15,6 +15,7 @@ from gw_sqla.admin.bounded import BoundedReading, OutOfTimeError
 from gw_sqla.admin.values import JobOrder, ScanLimits, ScanStop
 from gw_sqla.admin.workers import find_parts
 from gw_sqla.errors import InvalidFilterError
+from gw_sqla.filters.fields import Choice
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.models import Job
 from gw_sqla.statements.job_conditions import conditions
@@ -22,7 +23,7 @@ from gw_sqla.statements.job_pages import Place, Range, edge
 from gw_sqla.statements.job_states import WAITING, is_in_state
 from gw_sqla.types import JobState
 
-__all__ = ["Path", "Scan", "path_for", "the_filter"]
+__all__ = ["Path", "Scan", "check_order", "path_to", "the_filter"]
 
 _FIRST_STEP = 4000
 _LAST_STEP = 50_000
@@ -30,17 +31,15 @@ _LAST_STEP = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """How the jobs of a filter are reached: by an order, by conditions that an index answers; what else they must fit.
+    """How the jobs of a filter are reached: in an order, along lanes that indexes have; and what else they must fit.
 
-    ``is_direct``: the jobs are named by id or key, so that there are few, and nothing is scanned. ``state``: all of
-    them are in this one, for which there may be an index.
+    ``is_direct``: the jobs are named by id or key, so that there are few, and nothing is scanned.
     """
 
     by_turn: bool
-    seek: tuple[ColumnElement[bool], ...]
+    lanes: tuple[tuple[ColumnElement[bool], ...], ...]
     tests: tuple[ColumnElement[bool], ...]
     is_direct: bool = False
-    state: JobState | None = None
 
 
 def the_filter(given: JobFilter | str | None) -> JobFilter:
@@ -50,27 +49,57 @@ def the_filter(given: JobFilter | str | None) -> JobFilter:
     return JobFilter() if given is None else JobFilter.parse(given)
 
 
-def path_for(given: JobFilter, order: JobOrder) -> Path:
-    """Return the path; raises InvalidFilterError for a filter whose jobs have no such order."""
+def check_order(given: JobFilter, order: JobOrder) -> None:
+    """Raise InvalidFilterError for a filter whose jobs have no such order."""
+    if order is JobOrder.TURN and not _all_wait(given):
+        raise InvalidFilterError("state", "only waiting jobs have a turn: say state:waiting (or ready), or order by id")
+
+
+def path_to(reading: BoundedReading, schema: str, given: JobFilter, order: JobOrder) -> Path:
+    """Return the path to the filter's jobs, by the indexes that this schema has."""
     tests = tuple(conditions(given))
+    named = isinstance(given.ids, frozenset) or _names_some(given.keys)
     if order is JobOrder.TURN:
-        if not given.states or not given.states <= WAITING:
-            raise InvalidFilterError(
-                "state", "only waiting jobs have a turn: say state:waiting (or ready), or order by id"
-            )
-        queue = given.queues is not None and not given.queues.is_negated and len(given.queues.names) == 1
-        seek = [and_(Job.is_available), *conditions(JobFilter(queues=given.queues if queue else None))]
-        return Path(True, tuple(seek), tests)
-    named = isinstance(given.ids, frozenset) or (
-        given.keys is not None and bool(given.keys.names) and not given.keys.is_negated
-    )
-    state = next(iter(given.states)) if len(given.states) == 1 else None
-    return Path(False, (), tests, is_direct=named, state=state)
+        return Path(True, _lanes_of_turns(reading, schema, given), tests, is_direct=named)
+    if named:
+        return Path(False, ((),), tests, is_direct=True)
+    if given.states == {JobState.FAILED} and find_parts(reading, schema).failed_index:
+        return Path(False, ((is_in_state(JobState.FAILED),),), tests)
+    return Path(False, (_of_queue(given) if _all_wait(given) else (),), tests)
+
+
+def _all_wait(given: JobFilter) -> bool:
+    return bool(given.states) and given.states <= WAITING
+
+
+def _names_some(choice: Choice | None) -> bool:
+    return choice is not None and bool(choice.names) and not choice.is_negated
+
+
+def _of_queue(given: JobFilter) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition of jobs that wait in the one queue that is asked for; none where it is not one."""
+    if given.queues is None or not _names_some(given.queues) or len(given.queues.names) > 1:
+        return ()
+    return (and_(Job.is_available, *conditions(JobFilter(queues=given.queues))),)
+
+
+def _lanes_of_turns(
+    reading: BoundedReading, schema: str, given: JobFilter
+) -> tuple[tuple[ColumnElement[bool], ...], ...]:
+    if queue := _of_queue(given):
+        return (queue,)
+    alone = (and_(Job.is_available, Job.job_queue_id.is_(None)),)
+    if given.queues == Choice(is_negated=True):
+        return (alone,)
+    if not find_parts(reading, schema).turn_index:  # a schema that a peer made: slower
+        return ((and_(Job.is_available),),)
+    queued = (and_(Job.is_available, Job.job_queue_id.is_not(None)),)
+    return (queued,) if given.queues is not None and not given.queues.is_negated else (alone, queued)
 
 
 @dataclass(slots=True)
 class Scan:
-    """A scan along a path; ``reached`` is the place up to which everything was looked at."""
+    """A scan along a path; ``reached`` is the place up to which everything was looked at, at first where it begins."""
 
     reading: BoundedReading
     path: Path
@@ -79,22 +108,6 @@ class Scan:
     reached: Place | None = None
     scanned: int = 0
     stopped: ScanStop | None = None
-
-    @classmethod
-    def along(
-        cls,
-        reading: BoundedReading,
-        schema: str,
-        path: Path,
-        limits: ScanLimits,
-        *,
-        descending: bool = False,
-        start: Place | None = None,
-    ) -> Scan:
-        """Return a scan from ``start`` on, by the index of the jobs in this state where there is one."""
-        if path.state in {JobState.FAILED, JobState.LOCKED} and path.state in find_parts(reading, schema).indexed:
-            path = replace(path, seek=(is_in_state(path.state),))
-        return cls(reading, path, limits, descending, start)
 
     def run(self, look: Callable[[Range], bool]) -> None:
         """Call ``look`` with one range of rows after another, until it returns True or there are no more."""
@@ -115,7 +128,7 @@ class Scan:
         rows: Sequence[Place] = [Place(*row) for row in self.reading.ask(edge(self._range(None), size))]
         end = rows[0] if rows else None
         is_enough = look(self._range(end))
-        self.scanned += size
+        self.scanned += size * len(self.path.lanes)
         if end is not None:
             self.reached = end
         return not is_enough and end is not None
@@ -135,4 +148,4 @@ class Scan:
         return min(affordable, _LAST_STEP, rows_left)
 
     def _range(self, end: Place | None) -> Range:
-        return Range(self.path.by_turn, self.descending, self.path.seek, self.reached, end)
+        return Range(self.path.by_turn, self.descending, self.path.lanes, self.reached, end)

@@ -10,7 +10,6 @@ from typing import Any
 
 from gw_sqla.admin.bounded import BoundedReading
 from gw_sqla.statements import register
-from gw_sqla.types import JobState
 
 __all__ = ["LockOwner", "Parts", "Worker", "find_parts", "known_workers"]
 
@@ -58,17 +57,17 @@ class LockOwner:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What need not be in a schema: the register of workers; the states whose jobs have an index."""
+    """What need not be in a schema: the register of workers, the indexes for reading."""
 
     register: bool
-    indexed: frozenset[JobState]
+    failed_index: bool
+    turn_index: bool
 
 
 def find_parts(reading: BoundedReading, schema: str) -> Parts:
     """Look which are there."""
     [row] = reading.ask(register.find_parts(schema))
-    there = {JobState.FAILED: row.failed, JobState.LOCKED: row.locked}
-    return Parts(row.register, frozenset(state for state, is_there in there.items() if is_there))
+    return Parts(row.register, row.failed_index, row.turn_index)
 
 
 def known_workers(

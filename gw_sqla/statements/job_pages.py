@@ -4,12 +4,15 @@ Whatever the filter, no statement looks at more rows than it is told: first the 
 rows of an index lie before, then the rows up to it are read and tested. A limit alone bounds nothing: a filter that few
 jobs fit would read the whole table for its page.
 
-Orders: ``id``, by the primary key; ``turn``, that of claims (priority, run_at, id), by ``jobs_main_index``, or for a
-queue by ``sqla_jobs_queue_index``, which have waiting jobs only. Those indexes end before the id: jobs that have one
-priority and one run_at, as those that were added in one transaction, are sorted; that is what the caller's time limit
-is for.
+Orders: ``id``, by the primary key; ``turn``, that of claims (priority, run_at, id), which waiting jobs have. No index
+has all of these in that order, as claims look for jobs without a queue apart: two have, ``sqla_jobs_ready_index`` and
+``sqla_jobs_turn_index``. So rows lie in *lanes*, each a set of conditions that one index answers; a statement
+reads each lane and merges what it finds. What is asked of a lane is bounded as if it were alone.
 
-``seek``: conditions that an index answers; the edge is then counted among those rows alone.
+Rejected: to sort what ``jobs_main_index`` has, which ends before the id. Jobs that were added in one transaction have
+one priority and one run_at: of 300,000 such jobs no page was there within 80 ms. ``sqla_jobs_turn_index`` costs claims
+nothing that could be measured, and adding jobs to queues up to a fifth (``python -m benchmarks.index_cost``);
+``sqla_jobs_failed_index`` costs nothing measurable. One of locked jobs would cost each claim a fifth: there is none.
 
 The time in a place is text: PostgreSQL's times, infinities included, go beyond those of Python. DateStyle must be ISO.
 """
@@ -33,6 +36,7 @@ from sqlalchemy import (
     literal_column,
     select,
     tuple_,
+    union_all,
 )
 
 from gw_sqla.models import Job
@@ -62,52 +66,52 @@ class Range(NamedTuple):
 
     by_turn: bool
     descending: bool
-    seek: Sequence[Condition] = ()
+    lanes: Sequence[Sequence[Condition]] = ((),)
     after: Place | None = None
     edge: Place | None = None
 
 
 def edge(rows: Range, count: int) -> Select[*tuple[Any, ...]]:
-    """Select the place of the ``count``th row behind ``after``; no row where there are fewer."""
-    return select(*_place(rows.by_turn)).where(*within(rows)).order_by(*_order(rows)).offset(count - 1).limit(1)
+    """Select the first place that is the ``count``th of its lane behind ``after``; no row where lanes have fewer."""
+    place: list[Any] = [Job.id, Job.priority, Job.run_at] if rows.by_turn else [Job.id]
+    found = _merged(
+        rows, [select(*place).where(*within(rows, lane)).offset(count - 1).limit(1) for lane in rows.lanes], 1
+    ).subquery()
+    columns: list[Any] = [cast(column, TEXT) if column.name == "run_at" else column for column in found.c]
+    return select(*columns)
 
 
 def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
     """Select the first jobs of the range that fit: the columns of ListedJob, then ``place_run_at``."""
     size = func.pg_catalog.pg_column_size(Job.payload, type_=Integer)
-    is_whole = size <= MOST_STORED
     texts: dict[str, ColumnElement[Any]] = {
-        "payload_text": case((is_whole, cast(Job.payload, TEXT)), else_=as_text("")),
+        "payload_text": case((size <= MOST_STORED, cast(Job.payload, TEXT)), else_=as_text("")),
         "last_error": func.pg_catalog.left(Job.last_error, MOST_ERROR, type_=TEXT),
     }
+    place: list[Any] = [Job.id, Job.priority, Job.run_at] if rows.by_turn else [Job.id]
+    found = _merged(
+        rows, [select(*place).where(*within(rows, lane), *conditions).limit(limit) for lane in rows.lanes], limit
+    ).subquery()
+    key = [Job.priority, Job.run_at, Job.id] if rows.by_turn else [Job.id]
     return (
         details(**texts)
         .add_columns(size.label("stored_size"), cast(Job.run_at, TEXT).label("place_run_at"))
-        .where(*within(rows), *conditions)
-        .order_by(*_order(rows))
-        .limit(limit)
+        .join(found, found.c.id == Job.id)
+        .order_by(*(column.desc() if rows.descending else column for column in key))
     )
 
 
 def count(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
-    """Count the jobs of the range that fit, up to ``limit``: ``jobs``."""
-    found = select(literal_column("1")).select_from(Job).where(*within(rows), *conditions).limit(limit).subquery()
+    """Count the jobs of the range that fit, of each lane up to ``limit``: ``jobs``."""
+    one: ColumnElement[int] = literal_column("1")
+    lanes = [select(one).select_from(Job).where(*within(rows, lane), *conditions).limit(limit) for lane in rows.lanes]
+    found = (lanes[0] if len(lanes) == 1 else union_all(*lanes)).subquery()
     return select(func.pg_catalog.count(literal_column("*"), type_=BigInteger).label("jobs")).select_from(found)
 
 
-def _place(by_turn: bool) -> list[ColumnElement[Any]]:
-    place: list[Any] = [Job.id, Job.priority, cast(Job.run_at, TEXT).label("run_at")]
-    return place if by_turn else place[:1]
-
-
-def _order(rows: Range) -> list[ColumnElement[Any]]:
-    columns: list[Any] = [Job.priority, Job.run_at, Job.id] if rows.by_turn else [Job.id]
-    return [column.desc() for column in columns] if rows.descending else columns
-
-
-def within(rows: Range) -> list[Condition]:
-    """Return the conditions that a row is in the range."""
-    found = list(rows.seek)
+def within(rows: Range, lane: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions that a row of the lane is in the range."""
+    found = list(lane)
     key: Any = tuple_(Job.priority, Job.run_at, Job.id) if rows.by_turn else Job.id
     if rows.after is not None:
         bound = _bound(rows.by_turn, rows.after)
@@ -116,6 +120,19 @@ def within(rows: Range) -> list[Condition]:
         bound = _bound(rows.by_turn, rows.edge)
         found.append(key >= bound if rows.descending else key <= bound)
     return [and_(*found)] if found else []
+
+
+def _merged(rows: Range, lanes: list[Select[*tuple[Any, ...]]], limit: int) -> Any:
+    """Return the first rows of all lanes in the order of the range."""
+    names = ("priority", "run_at", "id") if rows.by_turn else ("id",)
+
+    def ordered(found: Any) -> Any:
+        columns = [found.selected_columns[name] for name in names]
+        return found.order_by(*(column.desc() if rows.descending else column for column in columns))
+
+    if len(lanes) == 1:
+        return ordered(lanes[0])
+    return ordered(union_all(*(ordered(lane) for lane in lanes))).limit(limit)
 
 
 def _bound(by_turn: bool, place: Place) -> Any:

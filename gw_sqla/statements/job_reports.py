@@ -22,6 +22,7 @@ __all__ = [
     "jobs_before",
     "list_queues",
     "list_tasks",
+    "now",
     "queue_of",
     "tasks_failed",
     "tasks_locked",
@@ -33,7 +34,7 @@ LONGEST_LINE = 300
 
 
 def error_lines(rows: Range, conditions: Sequence[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
-    """Group the jobs of the range that fit by their task and the first line of their error."""
+    """Group the jobs of the range (of one lane) that fit by their task and the first line of their error."""
     line = func.pg_catalog.left(
         func.pg_catalog.split_part(Job.last_error, as_text("\n"), literal_column("1")), LONGEST_LINE, type_=TEXT
     ).label("line")
@@ -49,7 +50,7 @@ def error_lines(rows: Range, conditions: Sequence[ColumnElement[bool]]) -> Selec
         )
         .select_from(Job)
         .outerjoin(Task, Task.id == Job.task_id)
-        .where(*within(rows), *conditions)
+        .where(*within(rows, rows.lanes[0]), *conditions)
         .group_by(Task.identifier, line)
     )
 
@@ -95,7 +96,7 @@ from (
 
 @lru_cache
 def queue_of(schema: str) -> TextualSelect:
-    """Select the queue of this id, who has its lock since when, and the job of it that this one runs."""
+    """Select the queue of this id, and who has its lock since when."""
     return statement(
         """select
   q.queue_name, q.locked_by, q.locked_at
@@ -184,17 +185,17 @@ group by n.task_id""",
 
 @lru_cache
 def tasks_failed(schema: str, *, seeking: bool) -> TextualSelect:
-    """Count the jobs of each task that have failed permanently, as `tasks_locked` does those that are locked."""
+    """Count the jobs of each task that have failed permanently among the ``rows`` newest; ``seen``: how many that was.
+
+    ``seeking``: among the newest of those that have failed, by their index; else among the newest jobs.
+    """
     return _tasks(schema, "j.locked_at is null and j.attempts >= j.max_attempts", seeking)
 
 
 @lru_cache
-def tasks_locked(schema: str, *, seeking: bool) -> TextualSelect:
-    """Count the locked jobs of each task among the ``rows`` newest jobs; ``seen``: how many rows that were.
-
-    ``seeking``: the rows are those of locked jobs, by their index.
-    """
-    return _tasks(schema, "j.locked_at is not null", seeking)
+def tasks_locked(schema: str) -> TextualSelect:
+    """Count the locked jobs of each task among the ``rows`` newest jobs; ``seen``: how many rows that were."""
+    return _tasks(schema, "j.locked_at is not null", seeking=False)
 
 
 def _tasks(schema: str, condition: str, seeking: bool) -> TextualSelect:

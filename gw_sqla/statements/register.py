@@ -14,18 +14,19 @@ __all__ = ["find_parts", "known_workers", "lock_owners"]
 
 @lru_cache
 def find_parts(schema: str) -> TextualSelect:
-    """Tell whether our register is there, and an index of failed jobs, and one of locked jobs.
+    """Tell whether our register of workers is there, and our indexes for reading (one for failed jobs, one for turns).
 
-    They are found by their names: ``sqla_jobs_failed_index``, ``sqla_jobs_locked_index``.
+    They are not where a peer made the schema and gw_sqla has never run a worker, nor before revision 0008.
     """
     parts = {
         "register": "_private_sqla_workers",
-        "failed": "sqla_jobs_failed_index",
-        "locked": "sqla_jobs_locked_index",
+        "failed_index": "sqla_jobs_failed_index",
+        "turn_index": "sqla_jobs_turn_index",
     }
     names = {part: literal(f"{quoted(schema)}.{name}").replace(":", "\\:") for part, name in parts.items()}
     columns = [f"pg_catalog.to_regclass({name}) is not null as {part}" for part, name in names.items()]
-    return statement(f"select {', '.join(columns)}", schema).columns(register=Boolean, failed=Boolean, locked=Boolean)
+    types = dict.fromkeys(parts, Boolean)
+    return statement(f"select {', '.join(columns)}", schema).columns(**types)
 
 
 @lru_cache
@@ -55,14 +56,10 @@ limit :limit""",
 
 
 @lru_cache
-def lock_owners(schema: str, *, seeking: bool) -> TextualSelect:
-    """Select who has locks, with how many and since when, of jobs and of queues: of ``rows`` rows of each table.
-
-    ``seeking``: of locked jobs, by their index; else of the newest.
-    """
-    locked = "where j.locked_at is not null" if seeking else ""
+def lock_owners(schema: str) -> TextualSelect:
+    """Select who has locks, with how many and since when, of jobs and of queues: of the ``rows`` newest of each."""
     return statement(
-        f"""select
+        """select
   l.locked_by,
   cast(pg_catalog.count(*) filter (where l.is_job) as int) as jobs,
   cast(pg_catalog.count(*) filter (where not l.is_job) as int) as queues,
@@ -70,7 +67,7 @@ def lock_owners(schema: str, *, seeking: bool) -> TextualSelect:
 from (
   select locked_by, locked_at, true as is_job
   from (
-    select j.locked_by, j.locked_at from __schema__._private_jobs j {locked} order by j.id desc limit :rows
+    select j.locked_by, j.locked_at from __schema__._private_jobs j order by j.id desc limit :rows
   ) jobs
   union all
   select locked_by, locked_at, false

@@ -33,9 +33,7 @@ def sync_engine(clean_database: str) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def door(
-    kind: str, engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession], sync_engine: sa.Engine
-) -> Door:
+def door(kind: str, engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession], sync_engine: sa.Engine) -> Door:
     return Door(sessions, sync_engine if kind == "sync" else None, DEFAULT_SCHEMA)
 
 

@@ -54,8 +54,8 @@ payload.s:"é 😀" id:1..60 id:1,2,3,50"""
 
 def some_filters(seed: int, count: int) -> list[str]:
     """Words at random, those apart that contradict each other."""
-    random, words, found = Random(seed), WORDS.split("\n"), []
-    every = [word for line in words for word in _split(line)]
+    random, found = Random(seed), list[str]()
+    every = [word for line in WORDS.split("\n") for word in _split(line)]
     while len(found) < count:
         text = " ".join(random.sample(every, random.choice([1, 1, 2, 2, 3])))
         try:

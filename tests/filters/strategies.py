@@ -88,7 +88,8 @@ _PIECES = st.sampled_from(
     [
         "state:", "failed", "ready", "task:", "queue:", "-", ":", ",", "*", '"', "\\", " ", ".", "..", "<", ">=", "1h",
         "-30m", "now", "2026-01-01", "T12:00Z", "payload.", "error:", "priority:", "attempts:", "id:", "flag:", "key:",
-        "run-at:", "created:", "locked-by:", "7", "99999999999999999999", "9999-12-31", "0001-01-01", "é", "\0", "\ud800",
+        "run-at:", "created:", "locked-by:", "7", "99999999999999999999", "9999-12-31", "0001-01-01", "é", "\0",
+        "\ud800",
     ]
 )  # fmt: skip
 RUBBISH = st.text(max_size=30) | st.lists(_PIECES, max_size=12).map("".join)
