@@ -22,8 +22,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 
+from gw_sqla.admin.values import ScanLimits
 from gw_sqla.calls.asking import ask, command, require_transaction
-from gw_sqla.errors import GwSqlaError, ReadTimeoutError
+from gw_sqla.errors import GwSqlaError, InvalidJobError, ReadTimeoutError
 from gw_sqla.statements.read_settings import set_up
 
 __all__ = ["BoundedReading", "OutOfTimeError", "bounded"]
@@ -83,20 +84,22 @@ class BoundedReading:
 
 
 @contextmanager
-def bounded(session: Session, schema: str, timeout: timedelta) -> Iterator[BoundedReading]:
-    """Let the block ask in a savepoint of its own, which leaves no trace; for ``timeout`` in all.
+def bounded(session: Session, schema: str, limits: ScanLimits) -> Iterator[BoundedReading]:
+    """Let the block ask in a savepoint of its own, which leaves no trace; no longer than the limits say.
 
     Raises ReadTimeoutError where the block lets an OutOfTimeError through.
     """
+    if not isinstance(limits, ScanLimits):
+        raise InvalidJobError("limits", f"must be ScanLimits, not {type(limits).__name__}")
     require_transaction(session, schema, _AUTOCOMMIT)
     command(session, schema, _SAVEPOINT)
     try:
-        yield BoundedReading(session, schema, timeout)
+        yield BoundedReading(session, schema, limits.timeout)
     except Exception as error:
         with suppress(SQLAlchemyError, GwSqlaError):  # where it fails, the transaction can only be rolled back
             _leave(session, schema)
         if isinstance(error, OutOfTimeError):
-            raise ReadTimeoutError(timeout) from error
+            raise ReadTimeoutError(limits.timeout) from error
         raise
     _leave(session, schema)
 

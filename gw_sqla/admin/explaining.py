@@ -172,7 +172,7 @@ class Explanation:
 def explain_job(session: Session, schema: str, job_id: int, limits: ScanLimits) -> Explanation:
     """Find the reasons."""
     [job_id] = check_ids([job_id], "job_id")
-    with bounded(session, schema, limits.timeout) as reading:
+    with bounded(session, schema, limits) as reading:
         rows = reading.ask(job_queries.get_job(job_id))
         if not rows:
             return Explanation(None, (JobGone(job_id),))

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from gw_sqla.admin.bounded import bounded
 from gw_sqla.admin.error_lines import normalised
 from gw_sqla.admin.scanning import Scan, path_to, the_filter
-from gw_sqla.admin.values import JobOrder, ScanLimits, ScanStop
-from gw_sqla.errors import InvalidJobError
+from gw_sqla.admin.values import MOST_LISTED, JobOrder, ScanLimits, ScanStop
 from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.jobs.argument_checks import check_count
 from gw_sqla.statements.job_pages import Range
 from gw_sqla.statements.job_reports import error_lines
 from gw_sqla.types import JobState
@@ -20,7 +20,6 @@ from gw_sqla.types import JobState
 __all__ = ["FailureGroup", "Failures", "list_failures"]
 
 _FAILED = JobFilter(states=frozenset({JobState.FAILED}))
-_MOST_GROUPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,10 @@ def list_failures(
     session: Session, schema: str, given: JobFilter | str | None, most: int, limits: ScanLimits
 ) -> Failures:
     """Group the jobs that fit, newest first; without a state, those that have failed permanently."""
-    if not isinstance(most, int) or not 1 <= most <= _MOST_GROUPS:
-        raise InvalidJobError("most", f"must be an int from 1 to {_MOST_GROUPS}, is {most!r}")
+    check_count("most", most, MOST_LISTED)
     wanted = _FAILED if given is None else the_filter(given)
     groups: dict[tuple[str | None, str], FailureGroup] = {}
-    with bounded(session, schema, limits.timeout) as reading:
+    with bounded(session, schema, limits) as reading:
         path = path_to(reading, schema, wanted, JobOrder.ID)
         scan = Scan(reading, path, limits, descending=True)
 

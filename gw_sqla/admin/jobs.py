@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from gw_sqla.admin.bounded import bounded
 from gw_sqla.admin.cursors import Cursor, read_cursor, write_cursor
 from gw_sqla.admin.scanning import Scan, check_order, path_to, the_filter
-from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
-from gw_sqla.errors import InvalidJobError
+from gw_sqla.admin.values import MOST_LISTED, Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.jobs.argument_checks import check_bool, check_count, check_member
 from gw_sqla.jobs.stored_job import ListedJob
 from gw_sqla.statements import job_pages
 from gw_sqla.statements.job_pages import Place, Range
@@ -20,7 +20,6 @@ from gw_sqla.types import JobState
 
 __all__ = ["count_jobs", "list_jobs"]
 
-_MOST_LISTED = 1000
 _MOST_COUNTED = 10_000_000
 
 
@@ -35,18 +34,16 @@ def list_jobs(
     limits: ScanLimits,
 ) -> JobPage:
     """Read a page."""
-    if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
-        raise InvalidJobError("limit", f"must be an int from 1 to {_MOST_LISTED}, is {limit!r}")
-    if order not in set(JobOrder):
-        raise InvalidJobError("order", f"must be one of {', '.join(JobOrder)}, is {order!r}")
-    order = JobOrder(order)
+    check_count("limit", limit, MOST_LISTED)
+    check_bool("descending", descending)
+    order = check_member(JobOrder, "order", order)
     wanted = the_filter(given)
     check_order(wanted, order)
     start = None if cursor is None else read_cursor(cursor, order, descending)
     backwards = start is not None and start.backwards
     found: list[tuple[ListedJob, Place]] = []
 
-    with bounded(session, schema, limits.timeout) as reading:
+    with bounded(session, schema, limits) as reading:
         path = path_to(reading, schema, wanted, order)
         scan = Scan(reading, path, limits, descending != backwards, None if start is None else start.place)
 
@@ -79,12 +76,11 @@ def list_jobs(
 
 def count_jobs(session: Session, schema: str, given: JobFilter | str | None, most: int, limits: ScanLimits) -> Count:
     """Count the jobs that fit, no further than ``most``."""
-    if not isinstance(most, int) or not 1 <= most <= _MOST_COUNTED:
-        raise InvalidJobError("most", f"must be an int from 1 to {_MOST_COUNTED}, is {most!r}")
+    check_count("most", most, _MOST_COUNTED)
     wanted = the_filter(given)
     order = JobOrder.TURN if wanted.states and wanted.states <= WAITING else JobOrder.ID
     jobs = 0
-    with bounded(session, schema, limits.timeout) as reading:
+    with bounded(session, schema, limits) as reading:
         path = path_to(reading, schema, wanted, order)
         scan = Scan(reading, path, limits)
 

@@ -9,15 +9,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import BoundedReading, OutOfTimeError, bounded
-from gw_sqla.admin.values import Count, ScanLimits
+from gw_sqla.admin.values import MOST_LISTED, Count, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker, find_parts, known_workers
-from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.argument_checks import check_bool, check_storable
+from gw_sqla.jobs.argument_checks import check_bool, check_count, check_storable
 from gw_sqla.statements import job_reports, register
 
 __all__ = ["QueueInfo", "TaskInfo", "list_lock_owners", "list_queues", "list_tasks", "list_workers"]
 
-_MOST_LISTED = 1000
 _MOST_IN_QUEUE = 1000
 """A page of queues counts no further in each: that many, a hundred times, are read within a tenth of a second."""
 _ROWS_OF_THE_TABLE = 20_000
@@ -62,7 +60,7 @@ def list_queues(
     """Read queues by name."""
     check_bool("only_locked", only_locked)
     parameters = _page(after, limit) | {"most": _MOST_IN_QUEUE + 1}
-    with bounded(session, schema, limits.timeout) as reading:
+    with bounded(session, schema, limits) as reading:
         rows = reading.ask(job_reports.list_queues(schema, only_locked=only_locked), parameters)
         owners = {row.locked_by for row in rows if row.locked_by is not None}
         parts = find_parts(reading, schema)
@@ -83,7 +81,7 @@ def list_queues(
 
 def list_tasks(session: Session, schema: str, after: str | None, limit: int, limits: ScanLimits) -> list[TaskInfo]:
     """Read tasks by name."""
-    with bounded(session, schema, limits.timeout) as reading:
+    with bounded(session, schema, limits) as reading:
         tasks = reading.ask(job_reports.list_tasks(schema), _page(after, limit))
         parts = find_parts(reading, schema)
         living = [worker for worker in known_workers(reading, schema, parts) if worker.is_alive]
@@ -112,13 +110,13 @@ def list_tasks(session: Session, schema: str, after: str | None, limit: int, lim
 def list_workers(session: Session, schema: str, after: str | None, limit: int, limits: ScanLimits) -> list[Worker]:
     """Read our register by the pools' ids."""
     page = _page(after, limit)
-    with bounded(session, schema, limits.timeout) as reading:
+    with bounded(session, schema, limits) as reading:
         return known_workers(reading, schema, find_parts(reading, schema), after=page["after"], limit=limit)
 
 
 def list_lock_owners(session: Session, schema: str, limits: ScanLimits) -> list[LockOwner]:
     """Read who has locks."""
-    with bounded(session, schema, limits.timeout) as reading:
+    with bounded(session, schema, limits) as reading:
         parts = find_parts(reading, schema)
         rows = reading.ask(register.lock_owners(schema), {"rows": limits.rows})
         known = known_workers(reading, schema, parts, ids=[row.locked_by for row in rows]) if rows else []
@@ -152,6 +150,5 @@ def _counts(reading: BoundedReading, statement: Any, limits: ScanLimits) -> _Cou
 def _page(after: str | None, limit: int) -> dict[str, Any]:
     if after is not None:
         check_storable("after", after)
-    if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
-        raise InvalidJobError("limit", f"must be an int from 1 to {_MOST_LISTED}, is {limit!r}")
+    check_count("limit", limit, MOST_LISTED)
     return {"after": after or "", "limit": limit}

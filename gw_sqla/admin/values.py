@@ -9,7 +9,10 @@ from enum import StrEnum
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.jobs.stored_job import ListedJob
 
-__all__ = ["Count", "JobOrder", "JobPage", "ScanLimits", "ScanStop"]
+__all__ = ["MOST_LISTED", "Count", "JobOrder", "JobPage", "ScanLimits", "ScanStop"]
+
+MOST_LISTED = 1000
+"""How many things one call returns, at most."""
 
 
 class JobOrder(StrEnum):
@@ -46,7 +49,7 @@ class ScanLimits:
     timeout: timedelta = timedelta(milliseconds=80)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rows, int) or not 1 <= self.rows <= 10_000_000:
+        if not isinstance(self.rows, int) or isinstance(self.rows, bool) or not 1 <= self.rows <= 10_000_000:
             raise InvalidJobError("limits", f"rows must be an int from 1 to 10000000, is {self.rows!r}")
         if not isinstance(self.timeout, timedelta) or not timedelta(milliseconds=10) <= self.timeout <= timedelta(
             hours=1

@@ -1,4 +1,8 @@
-"""The settings of a transaction in which jobs are read for people."""
+"""The settings of a transaction in which jobs are read for people.
+
+Plans go by indexes, whatever the statistics say: the ranges of `gw_sqla.statements.job_pages` are small, which
+PostgreSQL cannot see where their ends are rows of several columns: it would read the whole table.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ def set_up(schema: str = str(WorkerBase.metadata.schema)) -> TextualSelect:
         """select
   pg_catalog.set_config('statement_timeout', cast(b.milliseconds as pg_catalog.text), true),
   pg_catalog.set_config('jit', 'off', true),
+  pg_catalog.set_config('enable_seqscan', 'off', true),
+  pg_catalog.set_config('enable_bitmapscan', 'off', true),
   pg_catalog.set_config('datestyle', 'ISO', true),
   b.milliseconds
 from (
