@@ -25,12 +25,14 @@ if TYPE_CHECKING:
         ExecutableFailedError,
         FailPermanently,
         GwSqlaError,
+        InvalidFilterError,
         InvalidJobError,
         InvalidPayloadError,
         JobFailedError,
         JobNotAddedError,
         LockLostError,
         LoopError,
+        ReadTimeoutError,
         ResourceError,
         RetryAfter,
         SchemaBehindError,
@@ -77,6 +79,7 @@ __all__ = [
     "FailPermanently",
     "Failed",
     "GwSqlaError",
+    "InvalidFilterError",
     "InvalidJobError",
     "InvalidPayloadError",
     "JobContext",
@@ -94,6 +97,7 @@ __all__ = [
     "Observer",
     "Outcome",
     "PendingJob",
+    "ReadTimeoutError",
     "ResourceError",
     "RetryAfter",
     "Returned",
@@ -132,8 +136,9 @@ _HOMES = {
         "database.url": "parse_url",
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
-            "GwSqlaError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
-            "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
+            "GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError "
+            "LockLostError LoopError ReadTimeoutError ResourceError RetryAfter SchemaBehindError SchemaError "
+            "SchemaInUseError SchemaLockedError "
             "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
         ),
         "execution.executable_tasks": "load_executable_tasks",

@@ -204,6 +204,14 @@ OURS = Catalog(
             "CREATE INDEX sqla_jobs_ready_index ON {s}._private_jobs USING btree (priority, run_at, id) "
             "WHERE (is_available AND (job_queue_id IS NULL))"
         ),
+        "sqla_jobs_failed_index": (
+            "CREATE INDEX sqla_jobs_failed_index ON {s}._private_jobs USING btree (id) "
+            "WHERE ((locked_at IS NULL) AND (attempts >= max_attempts))"
+        ),
+        "sqla_jobs_turn_index": (
+            "CREATE INDEX sqla_jobs_turn_index ON {s}._private_jobs USING btree (priority, run_at, id) "
+            "WHERE (is_available AND (job_queue_id IS NOT NULL))"
+        ),
     },
     functions={
         "sqla_complete_job": Function(

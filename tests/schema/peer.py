@@ -43,7 +43,8 @@ async def make_peers(connection: asyncpg.Connection, *, ledger: int = 19, age: s
     """Turn the migrated default schema into one that a peer made, its ledger ending at the given id."""
     await connection.execute(f"""
         drop table graphile_worker.{VERSION_TABLE};
-        drop index graphile_worker.sqla_jobs_queue_index, graphile_worker.sqla_jobs_ready_index;
+        drop index graphile_worker.sqla_jobs_queue_index, graphile_worker.sqla_jobs_ready_index,
+          graphile_worker.sqla_jobs_failed_index, graphile_worker.sqla_jobs_turn_index;
         drop table graphile_worker._private_sqla_workers;
         drop function graphile_worker.sqla_complete_job;
         comment on table graphile_worker.migrations is null;

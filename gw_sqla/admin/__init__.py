@@ -1,0 +1,61 @@
+"""Looking at a queue, for the command line, a dashboard and the user's own code alike.
+
+`Admin` reads through an AsyncSession, `SyncAdmin` through a Session. docs/operating.md shows what they are for.
+"""
+
+from __future__ import annotations
+
+from gw_sqla.admin.admin import Admin
+from gw_sqla.admin.explaining import (
+    AttemptsUsedUp,
+    DueLater,
+    Explanation,
+    FlagsForbidden,
+    JobGone,
+    QueueLocked,
+    Reason,
+    Running,
+    TaskUnknown,
+    Waiting,
+)
+from gw_sqla.admin.failures import FailureGroup, Failures
+from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.sync_admin import SyncAdmin
+from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
+from gw_sqla.admin.workers import LockOwner, Worker
+from gw_sqla.filters.fields import Choice, PayloadTest
+from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.filters.ranges import NumberRange, TimeRange
+from gw_sqla.jobs.stored_job import ListedJob
+
+__all__ = [
+    "Admin",
+    "AttemptsUsedUp",
+    "Choice",
+    "Count",
+    "DueLater",
+    "Explanation",
+    "FailureGroup",
+    "Failures",
+    "FlagsForbidden",
+    "JobFilter",
+    "JobGone",
+    "JobOrder",
+    "JobPage",
+    "ListedJob",
+    "LockOwner",
+    "NumberRange",
+    "PayloadTest",
+    "QueueInfo",
+    "QueueLocked",
+    "Reason",
+    "Running",
+    "ScanLimits",
+    "ScanStop",
+    "SyncAdmin",
+    "TaskInfo",
+    "TaskUnknown",
+    "TimeRange",
+    "Waiting",
+    "Worker",
+]
