@@ -22,6 +22,7 @@ _COMMANDS = (
     "revision",
     "grants",
     "doctor",
+    "jobs",
     "add",
     "schema",
     "crontab",

@@ -24,7 +24,17 @@ from typing import Any, Generic, TypeVar
 
 import click
 
-__all__ = ["Column", "Format", "as_record", "format_options", "print_json", "print_list", "printable", "utc_text"]
+__all__ = [
+    "Column",
+    "Format",
+    "as_record",
+    "format_options",
+    "json_option",
+    "print_json",
+    "print_list",
+    "printable",
+    "utc_text",
+]
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,6 +50,9 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def format_options(command: F) -> F:
