@@ -19,6 +19,8 @@ from gw_sqla.types import JobState
 
 __all__ = ["FailureGroup", "Failures", "list_failures"]
 
+_FIRST_STEP = 1000
+"""Rows: each may have an error of its own, to be normalised here."""
 _FAILED = JobFilter(states=frozenset({JobState.FAILED}))
 
 
@@ -62,7 +64,7 @@ def list_failures(
     groups: dict[tuple[str | None, str], FailureGroup] = {}
     with bounded(session, schema, limits) as reading:
         path = path_to(reading, schema, wanted, JobOrder.ID)
-        scan = Scan(reading, path, limits, descending=True)
+        scan = Scan(reading, path, limits, descending=True, step=_FIRST_STEP)
 
         def look(rows: Range) -> bool:
             for row in reading.ask(error_lines(rows, path.tests)):

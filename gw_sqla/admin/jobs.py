@@ -78,7 +78,7 @@ def count_jobs(session: Session, schema: str, given: JobFilter | str | None, mos
     """Count the jobs that fit, no further than ``most``."""
     check_count("most", most, _MOST_COUNTED)
     wanted = the_filter(given)
-    order = JobOrder.TURN if wanted.states and wanted.states <= WAITING else JobOrder.ID
+    order = JobOrder.TURN if JobState.READY in wanted.states and wanted.states <= WAITING else JobOrder.ID
     jobs = 0
     with bounded(session, schema, limits) as reading:
         path = path_to(reading, schema, wanted, order)

@@ -59,13 +59,18 @@ def path_to(reading: BoundedReading, schema: str, given: JobFilter, order: JobOr
     """Return the path to the filter's jobs, by the indexes that this schema has."""
     tests = tuple(conditions(given))
     named = isinstance(given.ids, frozenset) or _names_some(given.keys)
+    if named:
+        reading.allow_sorting()
     if order is JobOrder.TURN:
         return Path(True, _lanes_of_turns(reading, schema, given), tests, is_direct=named)
     if named:
         return Path(False, ((),), tests, is_direct=True)
     if given.states == {JobState.FAILED} and find_parts(reading, schema).failed_index:
         return Path(False, ((is_in_state(JobState.FAILED),),), tests)
-    return Path(False, (_of_queue(given) if _all_wait(given) else (),), tests)
+    if _all_wait(given) and (queue := _of_queue(given)):
+        reading.allow_sorting()  # what waits in a queue: its index has turns only
+        return Path(False, (queue,), tests)
+    return Path(False, ((),), tests)
 
 
 def _all_wait(given: JobFilter) -> bool:
@@ -99,13 +104,17 @@ def _lanes_of_turns(
 
 @dataclass(slots=True)
 class Scan:
-    """A scan along a path; ``reached`` is the place up to which everything was looked at, at first where it begins."""
+    """A scan along a path; ``reached`` is the place up to which everything was looked at, at first where it begins.
+
+    ``step``: how many rows it looks at first.
+    """
 
     reading: BoundedReading
     path: Path
     limits: ScanLimits
     descending: bool = False
     reached: Place | None = None
+    step: int = _FIRST_STEP
     scanned: int = 0
     stopped: ScanStop | None = None
 
@@ -139,10 +148,10 @@ class Scan:
             self.stopped = ScanStop.ROWS
             return 0
         if not self.scanned:
-            return min(_FIRST_STEP, rows_left)
+            return min(self.step, rows_left)
         spent = self.limits.timeout.total_seconds() - self.reading.left
         affordable = int(self.scanned / max(spent, 1e-6) * self.reading.left / 2)
-        if affordable < _FIRST_STEP // 8:
+        if affordable < self.step // 8:
             self.stopped = ScanStop.TIME
             return 0
         return min(affordable, _LAST_STEP, rows_left)

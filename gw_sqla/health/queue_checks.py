@@ -35,7 +35,7 @@ def workers(look: Look) -> Iterator[Finding]:
 
 def locks(look: Look) -> Iterator[Finding]:
     """Locks of dead workers, and old ones of owners that nobody here knows."""
-    owners = look.rows(health.lock_owners(look.schema))
+    owners = look.rows(health.held_locks(look.schema))
     dead = [row for row in owners if (row.dead_seconds or 0) > 0]
     foreign = [row for row in owners if row.dead_seconds is None and row.seconds > _FOREIGN]
     held = sum(row.jobs + row.queues for row in owners)

@@ -12,7 +12,7 @@ from gw_sqla.statements.quoting import TEXT, TIMESTAMP, statement
 __all__ = [
     "bound",
     "connections",
-    "lock_owners",
+    "held_locks",
     "notify",
     "server",
     "storage",
@@ -132,7 +132,7 @@ where w.last_heartbeat_at + w.heartbeat_threshold >= pg_catalog.now()""",
 
 
 @lru_cache
-def lock_owners(schema: str) -> TextualSelect:
+def held_locks(schema: str) -> TextualSelect:
     """Select who holds locks: of how many jobs and queues, for how long; if it is ours, since when it is dead."""
     return statement(
         f"""with held as (

@@ -73,12 +73,8 @@ class Range(NamedTuple):
 
 def edge(rows: Range, count: int) -> Select[*tuple[Any, ...]]:
     """Select the first place that is the ``count``th of its lane behind ``after``; no row where lanes have fewer."""
-    place: list[Any] = [Job.id, Job.priority, Job.run_at] if rows.by_turn else [Job.id]
-    found = _merged(
-        rows, [select(*place).where(*within(rows, lane)).offset(count - 1).limit(1) for lane in rows.lanes], 1
-    ).subquery()
-    columns: list[Any] = [cast(column, TEXT) if column.name == "run_at" else column for column in found.c]
-    return select(*columns)
+    found = _merged(rows, (), 1, offset=count - 1).subquery().c
+    return select(found.id, found.priority, cast(found.run_at, TEXT)) if rows.by_turn else select(found.id)
 
 
 def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
@@ -88,31 +84,25 @@ def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tu
         "payload_text": case((size <= MOST_STORED, cast(Job.payload, TEXT)), else_=as_text("")),
         "last_error": func.pg_catalog.left(Job.last_error, MOST_ERROR, type_=TEXT),
     }
-    place: list[Any] = [Job.id, Job.priority, Job.run_at] if rows.by_turn else [Job.id]
-    found = _merged(
-        rows, [select(*place).where(*within(rows, lane), *conditions).limit(limit) for lane in rows.lanes], limit
-    ).subquery()
-    key = [Job.priority, Job.run_at, Job.id] if rows.by_turn else [Job.id]
+    found = _merged(rows, conditions, limit).subquery()
     return (
         details(**texts)
         .add_columns(size.label("stored_size"), cast(Job.run_at, TEXT).label("place_run_at"))
         .join(found, found.c.id == Job.id)
-        .order_by(*(column.desc() if rows.descending else column for column in key))
+        .order_by(*(column.desc() if rows.descending else column for column in _key(rows)))
     )
 
 
 def count(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
-    """Count the jobs of the range that fit, of each lane up to ``limit``: ``jobs``."""
-    one: ColumnElement[int] = literal_column("1")
-    lanes = [select(one).select_from(Job).where(*within(rows, lane), *conditions).limit(limit) for lane in rows.lanes]
-    found = (lanes[0] if len(lanes) == 1 else union_all(*lanes)).subquery()
+    """Count the jobs of the range that fit, up to ``limit``: ``jobs``. In order, for that is how indexes are chosen."""
+    found = _merged(rows, conditions, limit).subquery()
     return select(func.pg_catalog.count(literal_column("*"), type_=BigInteger).label("jobs")).select_from(found)
 
 
 def within(rows: Range, lane: Sequence[Condition]) -> list[Condition]:
     """Return the conditions that a row of the lane is in the range."""
     found = list(lane)
-    key: Any = tuple_(Job.priority, Job.run_at, Job.id) if rows.by_turn else Job.id
+    key: Any = tuple_(*_key(rows)) if rows.by_turn else Job.id
     if rows.after is not None:
         bound = _bound(rows.by_turn, rows.after)
         found.append(key < bound if rows.descending else key > bound)
@@ -122,17 +112,23 @@ def within(rows: Range, lane: Sequence[Condition]) -> list[Condition]:
     return [and_(*found)] if found else []
 
 
-def _merged(rows: Range, lanes: list[Select[*tuple[Any, ...]]], limit: int) -> Any:
-    """Return the first rows of all lanes in the order of the range."""
-    names = ("priority", "run_at", "id") if rows.by_turn else ("id",)
+def _key(rows: Range) -> list[Any]:
+    return [Job.priority, Job.run_at, Job.id] if rows.by_turn else [Job.id]
 
-    def ordered(found: Any) -> Any:
-        columns = [found.selected_columns[name] for name in names]
-        return found.order_by(*(column.desc() if rows.descending else column for column in columns))
 
-    if len(lanes) == 1:
-        return ordered(lanes[0])
-    return ordered(union_all(*(ordered(lane) for lane in lanes))).limit(limit)
+def _ordered(rows: Range, found: Any) -> Any:
+    """Put the columns of the order, which the select has, in order."""
+    columns = [found.selected_columns[column.key] for column in _key(rows)]
+    return found.order_by(*(column.desc() if rows.descending else column for column in columns))
+
+
+def _merged(rows: Range, conditions: Sequence[Condition], limit: int, offset: int = 0) -> Any:
+    """Select the key of the first rows of all lanes that fit; behind so many of each lane."""
+    lanes = [
+        _ordered(rows, select(*_key(rows)).where(*within(rows, lane), *conditions)).offset(offset or None).limit(limit)
+        for lane in rows.lanes
+    ]
+    return lanes[0] if len(lanes) == 1 else _ordered(rows, union_all(*lanes)).limit(limit)
 
 
 def _bound(by_turn: bool, place: Place) -> Any:

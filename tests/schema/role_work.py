@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, async_sessionmaker
+from gw_sqla.admin import Admin, JobOrder, ScanLimits
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
@@ -63,12 +64,33 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         assert await repo.list_jobs(session)
         assert await repo.count_jobs_by_state(session)
         assert await session.scalar(text("select count(*) from graphile_worker.jobs"))
+        await _look_at(session, job.id)
         assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers"))
     known = KnownCrontabs(engine, "graphile_worker")
     try:
         assert await known.all()
     finally:
         await known.disconnect()
+
+
+async def _look_at(session: AsyncSession, job_id: int) -> None:
+    """All of Admin's reading."""
+    admin = Admin(limits=ScanLimits(timeout=timedelta(seconds=30)))
+    text_of_all = (
+        "state:ready,failed -task:z queue:* -key:* priority:<5 attempts:<9 -flag:d created:>-1d run-at:<1h -error:e "
+        f"payload.a:1 id:>={job_id}"
+    )
+    assert [job.id for job in (await admin.list_jobs(session, text_of_all)).jobs] == [job_id]
+    page = await admin.list_jobs(session, "state:waiting", order=JobOrder.TURN, limit=1)
+    assert page.jobs
+    await admin.list_jobs(session, "state:failed")
+    assert (await admin.count_jobs(session, "state:waiting")).number
+    assert not (await admin.list_failures(session)).groups
+    assert (await admin.explain_job(session, job_id)).reasons
+    assert await admin.list_queues(session)
+    assert await admin.list_tasks(session)
+    assert await admin.list_workers(session)
+    await admin.list_lock_owners(session)
 
 
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:

@@ -1,20 +1,19 @@
-with held as (
-  select j.locked_by, j.locked_at, 1 as jobs, 0 as queues
-  from "graphile_worker"._private_jobs j
-  where j.locked_by is not null
-  union all
-  select q.locked_by, q.locked_at, 0, 1
-  from "graphile_worker"._private_job_queues q
-  where q.locked_by is not null
-)
+-- $1 rows
 select
-  h.locked_by as owner,
-  cast(pg_catalog.sum(h.jobs) as bigint) as jobs,
-  cast(pg_catalog.sum(h.queues) as bigint) as queues,
-  cast(extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.min(h.locked_at)) as double precision) as seconds,
-  cast(extract(epoch from pg_catalog.clock_timestamp() - (w.last_heartbeat_at + w.heartbeat_threshold)) as double precision) as dead_seconds
-from held h
-left join "graphile_worker"._private_sqla_workers w on w.pool_id = h.locked_by
-group by h.locked_by, w.last_heartbeat_at, w.heartbeat_threshold
-order by seconds desc
+  l.locked_by,
+  cast(pg_catalog.count(*) filter (where l.is_job) as int) as jobs,
+  cast(pg_catalog.count(*) filter (where not l.is_job) as int) as queues,
+  pg_catalog.min(l.locked_at) as since
+from (
+  select locked_by, locked_at, true as is_job
+  from (
+    select j.locked_by, j.locked_at from "graphile_worker"._private_jobs j order by j.id desc limit $1::INTEGER
+  ) jobs
+  union all
+  select locked_by, locked_at, false
+  from (select q.locked_by, q.locked_at from "graphile_worker"._private_job_queues q order by q.id desc limit $1::INTEGER) queues
+) l
+where l.locked_by is not null
+group by l.locked_by
+order by l.locked_by
 limit 1000
