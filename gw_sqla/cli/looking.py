@@ -17,7 +17,7 @@ from gw_sqla.errors import SchemaBehindError
 from gw_sqla.schema.check import check_schema
 from gw_sqla.schema.rights import RoleKind
 
-__all__ = ["WORDS", "filter_of", "looking", "search_option", "words_argument"]
+__all__ = ["WORDS", "after_option", "filter_of", "limit_option", "looking", "search_option", "words_argument"]
 
 _ROWS = 10_000_000
 """The time ends a search of the command line, not the number of rows: somebody waits for it."""
@@ -26,6 +26,10 @@ WORDS: dict[str, Any] = {"help_option_names": ["--help"], "ignore_unknown_option
 """Context settings of a command with words of a filter, which may begin with a dash: ``-flag:slow``."""
 
 words_argument = click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[FILTER]...")
+
+
+limit_option = click.option("--limit", type=click.IntRange(1, 1000), default=100, metavar="N", help="How many at most.")
+after_option = click.option("--after", metavar="NAME", help="Those behind this name only: the next page.")
 
 
 def _limits(_ctx: click.Context, _parameter: click.Parameter, seconds: float) -> ScanLimits:

@@ -18,6 +18,7 @@ __all__ = [
     "storage",
     "stuck_queues",
     "transactions",
+    "turnover",
     "workers_alive",
 ]
 
@@ -215,6 +216,18 @@ join pg_catalog.pg_class c on c.oid = i.indexrelid""",
         vacuumed=Boolean,
         threshold=BigInteger,
     )
+
+
+@lru_cache
+def turnover(schema: str) -> TextualSelect:
+    """Select how many jobs were inserted and deleted in all, as PostgreSQL's statistics have it: a second late."""
+    return statement(
+        """select s.n_tup_ins as inserted, s.n_tup_del as deleted
+from pg_catalog.pg_stat_all_tables s
+where s.schemaname = cast(:name as pg_catalog.name) and s.relname = '_private_jobs'""",
+        schema,
+        name=TEXT,
+    ).columns(inserted=BigInteger, deleted=BigInteger)
 
 
 @lru_cache

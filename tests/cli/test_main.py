@@ -20,6 +20,12 @@ COMMANDS = [
     "downgrade",
     "grants",
     "doctor",
+    "jobs",
+    "failures",
+    "tasks",
+    "queues",
+    "workers",
+    "stats",
     "add",
     "schema",
     "crontab",
@@ -58,7 +64,10 @@ ONE_SHOT = [*JOB, "payload_file", "jobs_file", "from_line", "check"]
 WHOSE_RIGHTS = ["as_", "role", "apply"]
 """Likewise."""
 
-NO_VARIABLE = ("yes", "folder", "output", *ONE_SHOT, *WHOSE_RIGHTS)
+LOOKS = ["limit", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
+"""What one wants to see, now."""
+
+NO_VARIABLE = ("yes", "folder", *LOOKS, *ONE_SHOT, *WHOSE_RIGHTS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
