@@ -20,8 +20,9 @@ ExecutableFailedError FailPermanently Failed GwSqlaError InvalidFilterError Inva
 JobContext JobDetails JobFailedError JobKeyMode JobNotAddedError JobRepository JobRow JobSpec JobState LockLostError
 LoopError ModelJobs Observer Outcome PendingJob ReadTimeoutError ResourceError RetryAfter Returned RunCounts Runner
 RunnerSettings SchemaBehindError SchemaError SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError
-SchemaTooOldError SessionError SyncJobRepository Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio
-database_loop load_executable_tasks migrate parse_crontab parse_url read_crontab render_crontab
+SchemaTooOldError SessionError SinkUnavailableError Snooze Snoozed SyncJobRepository Task TaskDefinitionError
+TaskRegistry async_sessionmaker call_asyncio database_loop load_executable_tasks migrate parse_crontab parse_url
+read_crontab render_crontab
 """
 PUBLIC = NAMES.split()
 

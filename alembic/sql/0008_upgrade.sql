@@ -1,6 +1,10 @@
--- For people who look at the queue: jobs that have failed for good, and the turns of jobs in queues.
--- Writes to the jobs wait while they are built.
-create index sqla_jobs_failed_index on __schema__._private_jobs (id)
-where locked_at is null and attempts >= max_attempts;
-create index sqla_jobs_turn_index on __schema__._private_jobs (priority, run_at, id)
-where is_available and job_queue_id is not null;
+-- How often jobs that wait still were snoozed. No foreign key: it would cost each job that is deleted a trigger.
+create table __schema__._private_sqla_snoozes (
+  job_id bigint not null,
+  snoozes integer not null,
+  first_at pg_catalog.timestamptz not null default pg_catalog.now(),
+  last_at pg_catalog.timestamptz not null default pg_catalog.now(),
+  reason pg_catalog.text,
+  constraint _private_sqla_snoozes_pkey primary key (job_id)
+);
+alter table __schema__._private_sqla_snoozes enable row level security;

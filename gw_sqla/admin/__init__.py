@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from gw_sqla.admin.admin import Admin
-from gw_sqla.admin.explaining import (
+from gw_sqla.admin.failures import FailureGroup, Failures
+from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.reasons import (
     AttemptsUsedUp,
     DueLater,
     Explanation,
-    FlagsForbidden,
+    FlagsRefused,
     JobGone,
     QueueLocked,
     Reason,
@@ -18,8 +20,6 @@ from gw_sqla.admin.explaining import (
     TaskUnknown,
     Waiting,
 )
-from gw_sqla.admin.failures import FailureGroup, Failures
-from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.sync_admin import SyncAdmin
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
@@ -37,7 +37,7 @@ __all__ = [
     "Explanation",
     "FailureGroup",
     "Failures",
-    "FlagsForbidden",
+    "FlagsRefused",
     "JobFilter",
     "JobGone",
     "JobOrder",

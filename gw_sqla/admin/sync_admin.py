@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin import explaining, failures, jobs, listings
 from gw_sqla.admin.admin import Admin
-from gw_sqla.admin.explaining import Explanation
 from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.reasons import Explanation
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnySyncSession, call_in_sync

@@ -21,7 +21,8 @@ MOST_WORKERS = 1000
 class Worker:
     """A worker pool of gw_sqla's, as it registered; what an older or a newer version does not say is None.
 
-    ``forbidden_flags``: what a worker that says so does not take.
+    ``forbidden_flags``, ``accepted_flags``, ``flag_allowlist``: as in `gw_sqla.RunnerSettings`; the last is None too
+    where it has none.
     """
 
     pool_id: str
@@ -35,10 +36,20 @@ class Worker:
     concurrency: int | None
     tasks: frozenset[str] | None
     forbidden_flags: frozenset[str] | None
+    accepted_flags: frozenset[str] | None
+    flag_allowlist: frozenset[str] | None
 
     def knows(self, task: str | None) -> bool:
         """Whether it runs this task."""
         return self.tasks is not None and task in self.tasks
+
+    def takes(self, flags: frozenset[str]) -> bool:
+        """Whether it runs jobs with these flags, as far as it says."""
+        if flags & (self.forbidden_flags or frozenset()):
+            return False
+        if self.accepted_flags and not flags & self.accepted_flags:
+            return False
+        return self.flag_allowlist is None or flags <= self.flag_allowlist
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +121,6 @@ def _worker(row: Any) -> Worker:
         fact("concurrency", int),
         names("tasks"),
         names("forbidden_flags"),
+        names("accepted_flags"),
+        names("flag_allowlist"),
     )

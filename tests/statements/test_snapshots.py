@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from gw_sqla.statements import (
     register,
     rust_tables,
     schema_functions,
+    snoozes,
     stale_locks,
     workers,
 )
@@ -42,7 +44,7 @@ FILTER = JobFilter.parse(
 START = job_pages.Place(7, 0, "2026-01-01 00:00:00+00")
 END = job_pages.Place(9, 1, "infinity")
 BY_ID = job_pages.Range(False, True, ((),), job_pages.Place(9), job_pages.Place(7))
-LANES = tuple(
+LANES: Any = tuple(
     (Job.is_available, is_without) for is_without in (Job.job_queue_id.is_(None), Job.job_queue_id.is_not(None))
 )
 BY_TURN = job_pages.Range(True, False, LANES, START, END)
@@ -55,6 +57,7 @@ def filtered(_: str) -> Executable:
 BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim": claim.claim,
     "claim forbidding_flags": lambda schema: claim.claim(schema, claim.Variant(forbidding_flags=True)),
+    "claim routing": lambda schema: claim.claim(schema, claim.Variant(accepting_flags=True, allowlisting=True)),
     "claim sized": lambda schema: claim.claim(schema, claim.Variant(sized=True, leaving=True)),
     "claim by_clock": lambda schema: claim.claim(schema, claim.Variant(by_clock=True)),
     "get_job": lambda _: job_queries.get_job(7),
@@ -72,12 +75,15 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim among": lambda schema: claim.claim(schema, claim.Variant(refusing=True, among=True)),
     "deregister": lambda schema: workers.deregister(schema, beside_rust=False),
     "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
-    **{name: getattr(outcomes, name) for name in outcomes.__all__ if name != "give_back"},
+    **{name: getattr(outcomes, name) for name in outcomes.__all__ if name not in ("give_back", "snooze")},
     **{name: getattr(orphaned_locks, name) for name in orphaned_locks.__all__ if name != "release_jobs"},
     "complete around_locks": lambda schema: outcomes.complete(schema, around_locks=True),
     "fail around_locks": lambda schema: outcomes.fail(schema, around_locks=True),
     "give_back": lambda schema: outcomes.give_back(schema, heeding_retirements=False),
     "give_back around_locks": lambda schema: outcomes.give_back(schema, heeding_retirements=True, around_locks=True),
+    "snooze": lambda schema: outcomes.snooze(schema, heeding_retirements=False),
+    "snooze around_locks": lambda schema: outcomes.snooze(schema, heeding_retirements=True, around_locks=True),
+    "forget_snoozes": snoozes.forget_snoozes,
     "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
     "release_jobs heeding_retirements": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=True),
     "conditions": filtered,
@@ -130,6 +136,7 @@ def test_every_builder_has_a_snapshot() -> None:
         register,
         rust_tables,
         schema_functions,
+        snoozes,
         stale_locks,
         workers,
     )

@@ -1,4 +1,4 @@
-"""What looking at the queue needs: gw_sqla's revision 0008, as a branch of your own history."""
+"""The table of snoozed jobs: gw_sqla's revision 0008, as a branch of your own history."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the indexes."""
+    """Create the table."""
     op.invoke(UpgradeJobSchemaOp("0008", start="0007", schema=branch_schema()))
 
 
 def downgrade() -> None:
-    """Drop the indexes."""
+    """Drop the table."""
     op.invoke(UpgradeJobSchemaOp("0008", start="0007", schema=branch_schema()).reverse())

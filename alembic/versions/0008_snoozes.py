@@ -1,4 +1,4 @@
-"""What looking at the queue needs: indexes of failed jobs and of turns.
+"""A table of how often jobs were snoozed.
 
 Never changes: it holds what the migrated databases hold. Its SQL is in sql/0008_*.sql.
 """
@@ -14,10 +14,10 @@ depends_on = None
 
 
 def upgrade(run_sql: Callable[[str], None], **_: object) -> None:
-    """Create sqla_jobs_failed_index and sqla_jobs_turn_index."""
+    """Create _private_sqla_snoozes."""
     run_sql("0008_upgrade.sql")
 
 
 def downgrade(run_sql: Callable[[str], None], **_: object) -> None:
-    """Drop them."""
+    """Drop _private_sqla_snoozes."""
     run_sql("0008_downgrade.sql")

@@ -1,0 +1,2 @@
+drop index __schema__.sqla_jobs_turn_index;
+drop index __schema__.sqla_jobs_failed_index;

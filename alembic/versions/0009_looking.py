@@ -1,0 +1,23 @@
+"""What looking at the queue needs: indexes of failed jobs and of turns.
+
+Never changes: it holds what the migrated databases hold. Its SQL is in sql/0009_*.sql.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade(run_sql: Callable[[str], None], **_: object) -> None:
+    """Create sqla_jobs_failed_index and sqla_jobs_turn_index."""
+    run_sql("0009_upgrade.sql")
+
+
+def downgrade(run_sql: Callable[[str], None], **_: object) -> None:
+    """Drop them."""
+    run_sql("0009_downgrade.sql")
