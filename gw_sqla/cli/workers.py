@@ -64,6 +64,8 @@ _COLUMNS: list[Column[_Row]] = [
     Column("heartbeat_threshold", lambda row: row.worker and row.worker.heartbeat_threshold, in_table=False),
     Column("tasks", lambda row: row.worker and row.worker.tasks, in_table=False),
     Column("forbidden_flags", lambda row: row.worker and row.worker.forbidden_flags, in_table=False),
+    Column("accepted_flags", lambda row: row.worker and row.worker.accepted_flags, in_table=False),
+    Column("flag_allowlist", lambda row: row.worker and row.worker.flag_allowlist, in_table=False),
 ]
 
 

@@ -147,7 +147,7 @@ async def test_cron_items(engine: AsyncEngine, clean_database: str) -> None:
     known = "insert into graphile_worker._private_known_crontabs values ($1, $2, $3)"
     now = datetime.now(UTC)
     await run(clean_database, known, "late", now - timedelta(days=9), now - timedelta(hours=3))
-    await run(clean_database, known, "fine", now - timedelta(days=9), now - timedelta(hours=1))
+    await run(clean_database, known, "fine", now - timedelta(days=9), now.replace(minute=0, second=0, microsecond=0))
     items = [
         CronItem(task=name, schedule=schedule) for name, schedule in (("late", "0 * * * *"), ("fine", "0 * * * *"))
     ]
