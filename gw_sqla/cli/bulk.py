@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import click
 from sqlalchemy import func, select
 
 from gw_sqla.admin import Admin, Count, JobFilter
-from gw_sqla.cli.terminal import progress
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import ReadTimeoutError
 from gw_sqla.jobs.stored_job import JobRow, ListedJob
@@ -63,44 +61,44 @@ class Tally:
     committing: tuple[int, int] | None = None
     """The first and the last id of the chunk whose commit was begun and not answered."""
 
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Say, where the block ends by an error, what is known of what was done before."""
-        if kind is None:
-            return
+    @property
+    def known(self) -> str:
+        """What is known of what was done, where it ended by an error."""
         said = f"{jobs_were(self.changed)} {self.done}"
         if self.committing:
             first, last = self.committing
             said += f"; whether those with ids {first} to {last} were is not certain, as their commit failed"
         if self.reached is not None:
             said += f"; to go on behind them, add to the filter: id:>{self.reached}"
-        click.echo(said, err=True)
+        return said
 
 
 async def act_on_all(
-    sessions: async_sessionmaker[AsyncSession], admin: Admin, given: JobFilter, act: Act, tally: Tally, expected: int
+    sessions: async_sessionmaker[AsyncSession],
+    admin: Admin,
+    given: JobFilter,
+    act: Act,
+    tally: Tally,
+    advance: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Act on every job that fits, chunk by chunk, and keep the tally."""
+    """Act on every job that fits, chunk by chunk, and keep the tally; ``advance`` hears how many were looked at."""
     cursor: str | None = None
     async with sessions() as session:
         newest = await session.scalar(select(func.max(Job.id)), execution_options=schema_option(admin.schema)) or 0
-    with tally, progress(tally.done, expected) as advance:
-        while True:
-            async with sessions() as session:
-                page = await admin.list_jobs(session, given, cursor=cursor, limit=_CHUNK)
-                jobs = [job for job in page.jobs if job.id <= newest]
-                if jobs:
-                    await _act_on(session, act, [job.id for job in jobs], tally)
-            advance(len(page.jobs))
-            if page.next is None:
-                if page.stopped is not None:
-                    raise ReadTimeoutError(admin.limits.timeout)
-                return
-            if page.jobs and page.jobs[-1].id > newest:
-                return
-            cursor = page.next
+    while True:
+        async with sessions() as session:
+            page = await admin.list_jobs(session, given, cursor=cursor, limit=_CHUNK)
+            jobs = [job for job in page.jobs if job.id <= newest]
+            if jobs:
+                await _act_on(session, act, [job.id for job in jobs], tally)
+        advance(len(page.jobs))
+        if page.next is None:
+            if page.stopped is not None:
+                raise ReadTimeoutError(admin.limits.timeout)
+            return
+        if page.jobs and page.jobs[-1].id > newest:
+            return
+        cursor = page.next
 
 
 async def _act_on(session: AsyncSession, act: Act, ids: list[int], tally: Tally) -> None:

@@ -28,6 +28,7 @@ _COMMANDS = (
     "queues",
     "workers",
     "stats",
+    "top",
     "add",
     "schema",
     "crontab",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from gw_sqla.cli.job_input import at_time, parse_time
 from gw_sqla.cli.listing import Format, as_record, json_option, print_json, print_list
 from gw_sqla.cli.looking import WORDS, filter_of, looking, search_option, words_argument
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
-from gw_sqla.cli.terminal import confirm, yes_option
+from gw_sqla.cli.terminal import confirm, progress, yes_option
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.repository import JobRepository
 
@@ -193,7 +194,18 @@ async def _run(
         async with sessions() as session:
             at = at_time(run_at, await database_time(session))
             expected = await admin.count_jobs(session, given, most=10_000_000)
-        await act_on_all(sessions, admin, given, make(JobRepository(schema), at), tally, expected.number)
+        with progress(tally.done, expected.number) as advance, _told(tally):
+            await act_on_all(sessions, admin, given, make(JobRepository(schema), at), tally, advance)
+
+
+@contextmanager
+def _told(tally: Tally) -> Iterator[None]:
+    """Say, where the block ends by an error or an interruption, what is known of what was done before."""
+    try:
+        yield
+    except BaseException:
+        click.echo(tally.known, err=True)
+        raise
 
 
 def _print_preview(seen: Preview, done: str, *, as_json: bool) -> None:
