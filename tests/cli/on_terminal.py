@@ -31,7 +31,7 @@ def on_terminal(
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=environment({"TERM": "xterm", **(env or {})}),
+            env=environment({"TERM": "xterm", "COLUMNS": str(columns), **(env or {})}),
             cwd=ROOT,
         )
         os.close(theirs)
