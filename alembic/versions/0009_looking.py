@@ -1,4 +1,4 @@
-"""What looking at the queue needs: indexes of failed jobs and of turns.
+"""What looking at the queue and acting on it needs: indexes of failed jobs and of turns, a table of who did what.
 
 Never changes: it holds what the migrated databases hold. Its SQL is in sql/0009_*.sql.
 """
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade(run_sql: Callable[[str], None], **_: object) -> None:
-    """Create sqla_jobs_failed_index and sqla_jobs_turn_index."""
+    """Create sqla_jobs_failed_index, sqla_jobs_turn_index and _private_sqla_audit."""
     run_sql("0009_upgrade.sql")
 
 

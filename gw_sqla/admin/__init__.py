@@ -1,11 +1,15 @@
-"""Looking at a queue, for the command line, a dashboard and the user's own code alike.
+"""Looking at a queue, and acting on it, for the command line, a dashboard and the user's own code alike.
 
-`Admin` reads through an AsyncSession, `SyncAdmin` through a Session. docs/operating.md shows what they are for.
+`Admin` works through an AsyncSession, `SyncAdmin` through a Session. docs/operating.md shows what they are for.
 """
 
 from __future__ import annotations
 
+from gw_sqla.admin.acted import Acted, LeftOut, Preview, Unlocked, WhyLeftOut
+from gw_sqla.admin.actions import Action, Complete, EditPayload, Fail, Remove, Reschedule, Retry, RunCopy
 from gw_sqla.admin.admin import Admin
+from gw_sqla.admin.audit import AuditLine
+from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import FailureGroup, Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.reasons import (
@@ -29,12 +33,18 @@ from gw_sqla.filters.ranges import NumberRange, TimeRange
 from gw_sqla.jobs.stored_job import ListedJob
 
 __all__ = [
+    "Acted",
+    "Action",
     "Admin",
     "AttemptsUsedUp",
+    "AuditLine",
     "Choice",
+    "Complete",
     "Count",
     "DueLater",
+    "EditPayload",
     "Explanation",
+    "Fail",
     "FailureGroup",
     "Failures",
     "FlagsRefused",
@@ -42,13 +52,20 @@ __all__ = [
     "JobGone",
     "JobOrder",
     "JobPage",
+    "Jobs",
+    "LeftOut",
     "ListedJob",
     "LockOwner",
     "NumberRange",
     "PayloadTest",
+    "Preview",
     "QueueInfo",
     "QueueLocked",
     "Reason",
+    "Remove",
+    "Reschedule",
+    "Retry",
+    "RunCopy",
     "Running",
     "ScanLimits",
     "ScanStop",
@@ -56,6 +73,8 @@ __all__ = [
     "TaskInfo",
     "TaskUnknown",
     "TimeRange",
+    "Unlocked",
     "Waiting",
+    "WhyLeftOut",
     "Worker",
 ]

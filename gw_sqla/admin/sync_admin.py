@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import explaining, failures, jobs, listings
+from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, unlocking
+from gw_sqla.admin import jobs as reading
+from gw_sqla.admin.acted import Acted, Preview, Unlocked
+from gw_sqla.admin.acting import Progress
+from gw_sqla.admin.actions import Action
 from gw_sqla.admin.admin import Admin
+from gw_sqla.admin.audit import AuditLine
+from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.reasons import Explanation
@@ -28,7 +34,7 @@ A = ParamSpec("A")
 
 @with_the_texts_of(Admin)
 class SyncAdmin:
-    """Looks at jobs, failures, queues, tasks and workers through the caller's Session (or scoped_session).
+    """Looks at jobs, failures, queues, tasks and workers, and acts on them, through the caller's Session.
 
     The same as `gw_sqla.admin.Admin`, method by method.
     """
@@ -49,7 +55,7 @@ class SyncAdmin:
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> JobPage:
-        return self._run(session, jobs.list_jobs, filter, order, descending, cursor, limit, limits or self.limits)
+        return self._run(session, reading.list_jobs, filter, order, descending, cursor, limit, limits or self.limits)
 
     def count_jobs(
         self,
@@ -59,7 +65,7 @@ class SyncAdmin:
         most: int = 10_000,
         limits: ScanLimits | None = None,
     ) -> Count:
-        return self._run(session, jobs.count_jobs, filter, most, limits or self.limits)
+        return self._run(session, reading.count_jobs, filter, most, limits or self.limits)
 
     def list_failures(
         self,
@@ -107,6 +113,51 @@ class SyncAdmin:
 
     def list_lock_owners(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         return self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    def preview(
+        self,
+        session: AnySyncSession,
+        jobs: Jobs,
+        *,
+        most: int = 10_000,
+        limits: ScanLimits | None = None,
+    ) -> Preview:
+        return self._run(session, previewing.preview, jobs, most, limits or self.limits)
+
+    def act(
+        self,
+        session: AnySyncSession,
+        action: Action,
+        jobs: Jobs,
+        *,
+        most: int | None = None,
+        cursor: str | None = None,
+        actor: str | None = None,
+        on_progress: Progress | None = None,
+        limits: ScanLimits | None = None,
+    ) -> Acted:
+        return self._run(session, acting.act, action, jobs, most, cursor, actor, on_progress, limits or self.limits)
+
+    def unlock_workers(
+        self,
+        session: AnySyncSession,
+        locked_by: Iterable[str] | str,
+        *,
+        even_living: bool = False,
+        actor: str | None = None,
+        limits: ScanLimits | None = None,
+    ) -> Unlocked:
+        return self._run(session, unlocking.unlock_workers, locked_by, even_living, actor, limits or self.limits)
+
+    def list_audit(
+        self,
+        session: AnySyncSession,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        limits: ScanLimits | None = None,
+    ) -> list[AuditLine]:
+        return self._run(session, audit.list_audit, before, limit, limits or self.limits)
 
     def _run(
         self,

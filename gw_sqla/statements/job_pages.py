@@ -43,7 +43,7 @@ from gw_sqla.models import Job
 from gw_sqla.statements.job_details import details
 from gw_sqla.statements.quoting import TEXT, TIMESTAMP, as_text
 
-__all__ = ["Place", "Range", "count", "edge", "page", "within"]
+__all__ = ["Place", "Range", "count", "edge", "ids", "page", "within"]
 
 MOST_STORED = 2048
 """Bytes, as stored, of a payload that a list has; a longer one is read with its job."""
@@ -91,6 +91,11 @@ def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tu
         .join(found, found.c.id == Job.id)
         .order_by(*(column.desc() if rows.descending else column for column in _key(rows)))
     )
+
+
+def ids(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
+    """Select the ids of the first jobs of the range that fit, in the order of the range, which is that of ids."""
+    return select(_merged(rows, conditions, limit).subquery().c.id)
 
 
 def count(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:

@@ -38,9 +38,15 @@ class Transaction:
 
     async def value(self, sql: str) -> Any:
         if isinstance(self.session, AsyncSession):
-            return (await self.session.execute(sa.text(sql))).scalar()
+            result: Any = await self.session.execute(sa.text(sql))
+            return result.scalar() if result.returns_rows else None
         session = self.session
-        return await anyio.to_thread.run_sync(lambda: session.execute(sa.text(sql)).scalar())
+
+        def execute() -> Any:
+            result: Any = session.execute(sa.text(sql))
+            return result.scalar() if result.returns_rows else None
+
+        return await anyio.to_thread.run_sync(execute)
 
 
 @dataclass(frozen=True)

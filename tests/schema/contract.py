@@ -179,8 +179,10 @@ _WORKERS = "_private_sqla_workers"
 
 _SNOOZES = "_private_sqla_snoozes"
 
+_AUDIT = "_private_sqla_audit"
+
 OURS = Catalog(
-    relations={_VERSION: "r", _WORKERS: "r", _SNOOZES: "r"},
+    relations={_VERSION: "r", _WORKERS: "r", _SNOOZES: "r", _AUDIT: "r", f"{_AUDIT}_id_seq": "S"},
     columns={
         _VERSION: [Column("version_num", "character varying(32)", True)],
         _WORKERS: [
@@ -197,15 +199,27 @@ OURS = Catalog(
             Column("last_at", TIME, True, "now()"),
             Column("reason", TEXT),
         ],
+        _AUDIT: [
+            Column("id", BIGINT, True, identity="a"),
+            Column("at", TIME, True, "now()"),
+            Column("actor", TEXT, True),
+            Column("action", TEXT, True),
+            Column("detail", TEXT),
+            Column("subject", TEXT, True),
+            Column("jobs", INT, True),
+            Column("left_out", INT, True),
+        ],
     },
     constraints={
         _VERSION: {f"{_VERSION}_pkc": "PRIMARY KEY (version_num)"},
         _WORKERS: {f"{_WORKERS}_pkey": "PRIMARY KEY (pool_id)"},
         _SNOOZES: {f"{_SNOOZES}_pkey": "PRIMARY KEY (job_id)"},
+        _AUDIT: {f"{_AUDIT}_pkey": "PRIMARY KEY (id)"},
     },
     indexes={
         f"{_VERSION}_pkc": f"CREATE UNIQUE INDEX {_VERSION}_pkc ON {{s}}.{_VERSION} USING btree (version_num)",
         f"{_WORKERS}_pkey": f"CREATE UNIQUE INDEX {_WORKERS}_pkey ON {{s}}.{_WORKERS} USING btree (pool_id)",
+        f"{_AUDIT}_pkey": f"CREATE UNIQUE INDEX {_AUDIT}_pkey ON {{s}}.{_AUDIT} USING btree (id)",
         f"{_SNOOZES}_pkey": f"CREATE UNIQUE INDEX {_SNOOZES}_pkey ON {{s}}.{_SNOOZES} USING btree (job_id)",
         "sqla_jobs_queue_index": (
             "CREATE INDEX sqla_jobs_queue_index ON {s}._private_jobs USING btree (job_queue_id, priority, run_at) "
@@ -231,6 +245,7 @@ OURS = Catalog(
             "boolean",
         ),
     },
-    row_security={_VERSION, _WORKERS, _SNOOZES},
+    sequences={f"{_AUDIT}_id_seq": (BIGINT, f"{_AUDIT}.id")},
+    row_security={_VERSION, _WORKERS, _SNOOZES, _AUDIT},
 )
 """What gw_sqla adds to the contract."""

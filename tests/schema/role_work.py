@@ -13,7 +13,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, Snoozed, async_sessionmaker
-from gw_sqla.admin import Admin, JobOrder, ScanLimits
+from gw_sqla.admin import (
+    Action,
+    Admin,
+    Complete,
+    EditPayload,
+    Fail,
+    JobOrder,
+    Remove,
+    Reschedule,
+    Retry,
+    RunCopy,
+    ScanLimits,
+)
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
@@ -56,6 +68,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
     async with sessions.begin() as session:
         job = await repo.add_job(session, "read", {"a": 1}, queue_name="read")
         await session.execute(text("insert into graphile_worker._private_known_crontabs values ('c', now())"))
+        assert (await Admin().act(session, Reschedule(priority=0), [job.id], actor="somebody")).done == 1
         await session.execute(text("insert into graphile_worker._private_sqla_snoozes values (1, 1)"))
     await register(sessions, "pool-read", silent_for=timedelta(0))
     async with async_sessionmaker(engine)() as session:
@@ -92,6 +105,7 @@ async def _look_at(session: AsyncSession, job_id: int) -> None:
     assert await admin.list_queues(session)
     assert await admin.list_tasks(session)
     assert await admin.list_workers(session)
+    assert await admin.list_audit(session)
     await admin.list_lock_owners(session)
 
 
@@ -113,10 +127,35 @@ async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
     async with own.begin() as session:
         assert await repo.remove_job(session, "locked")
         await repo.force_unlock_workers(session, ["dead"])
+    await _act(own, sessions)
     async with sessions() as session:
         locked = "select count(locked_by) from graphile_worker."
         assert await session.scalar(text(f"{locked}_private_jobs")) == 0
         assert await session.scalar(text(f"{locked}_private_job_queues")) == 0
+
+
+async def _act(own: Sessions, sessions: Sessions) -> None:
+    """All that Admin does to jobs."""
+    admin = Admin(limits=ScanLimits(timeout=timedelta(seconds=30)))
+    actions: list[Action] = [
+        Retry(),
+        Reschedule(priority=1),
+        EditPayload([1]),
+        RunCopy(),
+        Fail("no"),
+        Complete(),
+        Remove(),
+    ]
+    async with sessions.begin() as session:
+        for _ in actions:
+            await repo.add_job(session, "acted", queue_name="acted", flags=["a"])
+    async with own.begin() as session:
+        assert (await admin.preview(session, "task:acted")).samples
+        for action in actions:
+            acted = await admin.act(session, action, "task:acted", most=1, actor="somebody")
+            assert acted.done == 1, acted
+        assert (await admin.unlock_workers(session, ["gone"], actor="somebody")).jobs == 0
+        assert (await admin.list_audit(session))[0].action == "unlock"
 
 
 async def work(engine: AsyncEngine, sessions: Sessions) -> None:

@@ -12,9 +12,11 @@ from sqlalchemy.sql.base import Executable
 from gw_sqla.admin import JobFilter
 from gw_sqla.models import Job
 from gw_sqla.statements import (
+    audit,
     claim,
     crontab,
     health,
+    job_actions,
     job_conditions,
     job_details,
     job_pages,
@@ -87,6 +89,13 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
     "release_jobs heeding_retirements": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=True),
     "conditions": filtered,
+    "ids": lambda _: job_pages.ids(BY_ID, (), 1000),
+    "lock_free": lambda _: job_actions.lock_free([7, 9], job_conditions.conditions(JobFilter.parse("task:a"))),
+    **{name: getattr(job_actions, name) for name in job_actions.__all__ if name != "lock_free"},
+    **{name: getattr(audit, name) for name in audit.__all__},
+    "complete_jobs only_ids": lambda schema: schema_functions.complete_jobs(schema, only_ids=True),
+    "permanently_fail_jobs only_ids": lambda schema: schema_functions.permanently_fail_jobs(schema, only_ids=True),
+    "reschedule_jobs only_ids": lambda schema: schema_functions.reschedule_jobs(schema, only_ids=True),
     "in_states": lambda _: sa.select(Job.id).where(job_conditions.in_states(frozenset(JobState))),
     "details": lambda _: job_details.details(),
     "edge": lambda _: job_pages.edge(BY_ID, 4000),
@@ -123,8 +132,10 @@ def test_snapshot(name: str, kind: str) -> None:
 def test_every_builder_has_a_snapshot() -> None:
     modules = (
         claim,
+        audit,
         crontab,
         health,
+        job_actions,
         job_conditions,
         job_details,
         job_pages,
@@ -155,6 +166,7 @@ OF_CORE = {
     *job_details.__all__,
     *job_pages.__all__,
     "error_lines",
+    "lock_free",
     "set_up",
 }
 """Builders that return what SQLAlchemy compiles, and caches, itself."""
