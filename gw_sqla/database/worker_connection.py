@@ -32,7 +32,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import asyncpg
@@ -47,7 +47,7 @@ from gw_sqla.database.outage import DATABASE_FAULTS, ConnectError, is_refusal, w
 from gw_sqla.database.own_pool import with_own_pool
 from gw_sqla.error_texts.error_text import error_text
 
-__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
+__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "Statements", "WorkerConnection"]
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
@@ -83,6 +83,25 @@ def _compiled(statement: ClauseElement) -> tuple[str, tuple[str, ...]]:
     """Return the SQL for the driver and the names of its parameters in their order."""
     compiled: Any = statement.compile(dialect=_DIALECT)
     return str(compiled), tuple(compiled.positiontup or ())
+
+
+class Statements(Protocol):
+    """Where the statements of a worker pool run: a `WorkerConnection`, or what a test lends (`gw_sqla.testing`)."""
+
+    async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Run one statement and return its rows."""
+
+    async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """The same for a caller in a shielded scope."""
+
+    async def lost_have_ended(self) -> bool:
+        """Tell whether what was lost of it can lock nothing any more."""
+
+    async def cut_off(self) -> None:
+        """End the statement that is under way."""
+
+    async def close(self) -> None:
+        """Give it up."""
 
 
 class WorkerConnection:

@@ -101,15 +101,21 @@ def _write(
     *,
     around_locks: bool,
     lock: str = "no key update",
+    now: bool = False,
     **more: tuple[str, TypeEngine[Any]],
 ) -> TextualSelect:
-    """``written``: the statement that writes jobs ``j`` of the runs ``r``, which have a column for each of ``more``."""
+    """``written``: the statement that writes jobs ``j`` of the runs ``r``, which have a column for each of ``more``.
+
+    ``now``: it has a parameter of this name.
+    """
     arrays = _COLUMNS | more
     columns = ", ".join(column for column, _ in arrays.values())
     unnested = ", ".join(f"pg_catalog.unnest(:{name})" for name in arrays)
     named = f"select * from rows from ({unnested}) as r ({columns})"
     runs = _AROUND_LOCKS.format(named=named, lock=lock) if around_locks else f"runs as ({named})"
-    types = {name: array for name, (_, array) in arrays.items()}
+    types: dict[str, Any] = {name: array for name, (_, array) in arrays.items()}
+    if now:
+        types["now"] = TIMESTAMP
     return statement(
         f"""with {runs},
 written as (
@@ -171,17 +177,19 @@ end as written_ids""",
 
 
 @lru_cache
-def fail(schema: str, *, around_locks: bool = False) -> TextualSelect:
+def fail(schema: str, *, around_locks: bool = False, by_clock: bool = False) -> TextualSelect:
     """Fail the jobs: more arrays give each one's message and what departs from the contract.
 
     ``delays``: seconds until the next attempt, null for the contract's exp(least(attempts, 10)).
-    ``final``: no further attempt. ``payloads``: JSON text that replaces the payload, or null.
+    ``final``: no further attempt. ``payloads``: JSON text that replaces the payload, or null. ``by_clock``: the wait
+    begins at the time ``now``, not at the database's.
     """
+    now = ":now" if by_clock else "pg_catalog.now()"
     return _write(
         schema,
         f"""update __schema__._private_jobs j
   set last_error = r.message,
-      run_at = greatest(pg_catalog.now(), j.run_at)
+      run_at = greatest({now}, j.run_at)
         + coalesce(r.delay, pg_catalog.exp(least(j.attempts, 10))) * interval '1 second',
       attempts = case when r.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
       payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
@@ -189,6 +197,7 @@ def fail(schema: str, *, around_locks: bool = False) -> TextualSelect:
   from runs r
   where {_FENCED}""",
         around_locks=around_locks,
+        now=by_clock,
         messages=("message", TEXTS),
         delays=("delay", ARRAY(Double)),
         final=("final", BOOLEANS),

@@ -7,15 +7,15 @@ is for `gw_sqla.worker.outcome_writer`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
+from gw_sqla.database.worker_connection import SESSION_SETTINGS, Statements
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
@@ -23,10 +23,13 @@ from gw_sqla.statements import outcomes
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.rust_tables import has_retirements
 
-__all__ = ["NOTHING_UNWRITTEN", "OutcomeStore", "Unwritten"]
+__all__ = ["NOTHING_UNWRITTEN", "OUTCOME_SETTINGS", "OutcomeStore", "Unwritten"]
 
 _LOCK_TIMEOUT_MS = 200
 """Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
+
+OUTCOME_SETTINGS = f"{SESSION_SETTINGS};\nset lock_timeout = '{_LOCK_TIMEOUT_MS}ms'"
+"""Of the connection that outcomes are written over."""
 
 _job = attrgetter("job")
 _id = itemgetter(ClaimedJob._fields.index("id"))
@@ -48,11 +51,20 @@ class OutcomeStore:
     """The writes of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels."""
 
     def __init__(
-        self, engine: AsyncEngine, schema: str, pool_id: str, claims: ClaimStore, *, pooled: bool = False
+        self,
+        connection: Statements,
+        schema: str,
+        pool_id: str,
+        claims: ClaimStore,
+        *,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """``claims``: those of the same pool, which know whether one of them is unanswered."""
-        settings = f"{SESSION_SETTINGS};\nset lock_timeout = '{_LOCK_TIMEOUT_MS}ms'"
-        self._connection = WorkerConnection(engine, settings, pooled=pooled)
+        """``claims``: those of the same pool, which know whether one of them is unanswered.
+
+        ``clock`` tells from when a failed job waits, in place of the database's.
+        """
+        self._connection = connection
+        self._clock = clock
         self._claims = claims
         self._schema = schema
         self._pool_id = pool_id
@@ -96,7 +108,9 @@ class OutcomeStore:
             "final": [failed.permanently for failed in failures],
             "payloads": [failed.payload_text for failed in failures],
         }
-        statement = outcomes.fail(self._schema, around_locks=around_locks)
+        if self._clock is not None:
+            parameters["now"] = self._clock()
+        statement = outcomes.fail(self._schema, around_locks=around_locks, by_clock=self._clock is not None)
         try:
             return await self._write(statement, runs, parameters)
         except asyncpg.UntranslatableCharacterError:
@@ -129,7 +143,7 @@ class OutcomeStore:
 def _unwritten(runs: Sequence[Run], rows: Sequence[Any]) -> Unwritten:
     if len(rows) == len(runs) and not any(row[1] for row in rows):
         return NOTHING_UNWRITTEN
-    busy = {row["id"]: row["busy"] for row in rows}
+    busy = {row[0]: row[1] for row in rows}
     return Unwritten(
         lost=[run for run in runs if run.job.id not in busy],
         busy=[run for run in runs if busy.get(run.job.id)],

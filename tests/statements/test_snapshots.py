@@ -49,6 +49,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     **{name: getattr(orphaned_locks, name) for name in orphaned_locks.__all__ if name != "release_jobs"},
     "complete around_locks": lambda schema: outcomes.complete(schema, around_locks=True),
     "fail around_locks": lambda schema: outcomes.fail(schema, around_locks=True),
+    "fail by_clock": lambda schema: outcomes.fail(schema, by_clock=True),
     "give_back": lambda schema: outcomes.give_back(schema, heeding_retirements=False),
     "give_back around_locks": lambda schema: outcomes.give_back(schema, heeding_retirements=True, around_locks=True),
     "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
