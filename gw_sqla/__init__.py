@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         InvalidPayloadError,
         JobFailedError,
         JobNotAddedError,
+        JobTesterError,
         LockLostError,
         LoopError,
         ResourceError,
@@ -88,6 +89,7 @@ __all__ = [
     "JobRow",
     "JobSpec",
     "JobState",
+    "JobTesterError",
     "LockLostError",
     "LoopError",
     "ModelJobs",
@@ -132,9 +134,9 @@ _HOMES = {
         "database.url": "parse_url",
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
-            "GwSqlaError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
-            "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
-            "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
+            "GwSqlaError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError JobTesterError "
+            "LockLostError LoopError ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError "
+            "SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
         ),
         "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",

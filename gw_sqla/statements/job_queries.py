@@ -5,14 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal_column, or_, select
 from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.models import Job, JobQueue, Task
 from gw_sqla.statements.quoting import FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXT, TEXTS, TIMESTAMP, as_text, statement
 from gw_sqla.types import JobState
 
-__all__ = ["count_by_state", "get_job", "list_jobs", "register_tasks"]
+__all__ = ["count_by_state", "get_job", "jobs_of_transaction", "list_jobs", "lock_queues", "register_tasks"]
 
 
 def _state() -> ColumnElement[str]:
@@ -66,6 +67,23 @@ def list_jobs(
     if after is not None:
         query = query.where(Job.id > after)
     return query.order_by(Job.id).limit(limit)
+
+
+def jobs_of_transaction() -> Select[*tuple[Any, ...]]:
+    """Select the jobs that this transaction has added or changed: theirs is the time at which it began."""
+    began = func.pg_catalog.now(type_=TIMESTAMP)
+    return _details().where(or_(Job.created_at == began, Job.updated_at == began)).order_by(Job.id)
+
+
+@lru_cache
+def lock_queues(schema: str) -> TextualSelect:
+    """Lock the queues ``names``, waiting for those who have them."""
+    return statement(
+        """select q.id from __schema__._private_job_queues q
+where q.queue_name = any (:names) order by q.id for no key update""",
+        schema,
+        names=TEXTS,
+    ).columns(id=Integer)
 
 
 def count_by_state() -> Select[*tuple[Any, ...]]:
