@@ -140,7 +140,10 @@ def complete(schema: str, *, around_locks: bool = False) -> TextualSelect:
 def complete_by_handler(schema: str) -> TextualSelect:
     """Delete one job in a transaction of its handler's; ``completed`` tells whether it was the run's."""
     return statement(
-        "select __schema__.sqla_complete_job(:id, :attempt, :keyed, :locked_at, :queue_id, :pool_id) as completed",
+        """select __schema__.sqla_complete_job(
+  cast(:id as bigint), cast(:attempt as smallint), cast(:keyed as boolean),
+  cast(:locked_at as timestamp with time zone), cast(:queue_id as integer), :pool_id
+) as completed""",
         schema,
         id=BigInteger,
         attempt=SmallInteger,

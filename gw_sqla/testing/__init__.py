@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from gw_sqla.testing.job_report import JobReport
     from gw_sqla.testing.job_tester import JobTester
     from gw_sqla.testing.rolled_back import rolled_back_session, rolled_back_sync_session
+    from gw_sqla.testing.sync_job_tester import SyncJobTester
 
-__all__ = ["JobReport", "JobTester", "rolled_back_session", "rolled_back_sync_session", "within"]
+__all__ = ["JobReport", "JobTester", "SyncJobTester", "rolled_back_session", "rolled_back_sync_session", "within"]
 
 _HOMES = {
     "JobReport": "job_report",
     "JobTester": "job_tester",
+    "SyncJobTester": "sync_job_tester",
     "rolled_back_session": "rolled_back",
     "rolled_back_sync_session": "rolled_back",
     "within": "expectations",

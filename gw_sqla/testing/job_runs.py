@@ -13,8 +13,9 @@ handler had committed. What is left of the handler's own sessions was rolled bac
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -80,7 +81,7 @@ class JobRuns:
 
     async def run(self, task: Task[Any], spec: JobSpec, attempt: int, errors: Errors) -> Outcome:
         """Run the task's handler once, for a job that has no row, or none but for this."""
-        async with self._work(self._clock.now()) as work:
+        async with self._work(self._clock.now) as work:
             await work.resources.make(task.arguments)
             await self._lent.begin_job()
             async with self._undone_if_left():
@@ -97,7 +98,7 @@ class JobRuns:
     async def run_jobs(
         self,
         tasks: Collection[str],
-        until: datetime,
+        until: Callable[[], datetime],
         limit: int,
         errors: Errors,
         *,
@@ -119,7 +120,7 @@ class JobRuns:
                 due = [
                     job
                     for job in jobs
-                    if _is_due(job, until) and job.id not in left_out and (only is None or job.id in only)
+                    if _is_due(job, until()) and job.id not in left_out and (only is None or job.id in only)
                 ]
                 wanted = [job for job in due if job.task_identifier in tasks and not self._is_forbidden(job)]
                 if wanted and len(done) == limit:
@@ -192,7 +193,7 @@ class JobRuns:
         )
 
     @asynccontextmanager
-    async def _work(self, until: datetime) -> AsyncIterator[_Work]:
+    async def _work(self, until: Callable[[], datetime]) -> AsyncIterator[_Work]:
         settings = self._settings
         repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
         workplace = Workplace(self._lent.sessions, repository, self._pool_id, anyio.Event())
@@ -200,12 +201,13 @@ class JobRuns:
             self._lent,
             settings.schema,
             self._pool_id,
-            clock=lambda: until,
+            clock=until,
             max_payload_size=settings.max_payload_size,
             leaves_oversized=settings.oversized_jobs == "leave",
         )
         outcomes = OutcomeStore(self._lent, settings.schema, self._pool_id, claims, clock=self._clock.now)
-        executor = Executor(self._tasks, workplace, ProcessPool(), self._observers, 1)
+        tasks = {name: _in_this_process(task) for name, task in self._tasks.items()}
+        executor = Executor(tasks, workplace, ProcessPool(), self._observers, 1)
         async with Resources(self._given) as resources:
             workplace.resources = resources.made
             yield _Work(claims, outcomes, executor, resources)
@@ -237,6 +239,10 @@ class _Work:
         """Run the handler."""
         run.begin()
         return await self._executor.run(run)
+
+
+def _in_this_process(task: Task[Any]) -> Task[Any]:
+    return replace(task, run_in="thread") if task.run_in == "process" else task
 
 
 def _is_due(job: JobDetails, until: datetime) -> bool:

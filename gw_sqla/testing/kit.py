@@ -64,9 +64,8 @@ class Kit:
         self.schema = self._settings.schema
         self.clock = KitClock(now)
         self._lent = BorrowedConnection(connection, call)
-        here = {name: _in_this_process(task) for name, task in tasks.items()}
         given = _resources(tasks.values(), resources or {})
-        self._runs = JobRuns(self._lent, here, self._settings, given, observers, self.clock)
+        self._runs = JobRuns(self._lent, tasks, self._settings, given, observers, self.clock)
 
     def session(self) -> Session:
         """Return a session of the kit's own, for sync code."""
@@ -136,7 +135,8 @@ class Kit:
             self._check_processes(filter(None, [self._tasks.get(str(job.task_identifier)) for job in jobs]))
         names = [known.identifier for known in tasks]
         each_once = due == "all"
-        until = due if isinstance(due, datetime) else ANY_TIME if each_once else self.clock.now()
+        fixed = due if isinstance(due, datetime) else ANY_TIME
+        until = self.clock.now if due == "now" else lambda: fixed
         return await self._runs.run_jobs(names, until, limit, errors, recursive=recursive, each_once=each_once)
 
     def cron_jobs(self, start: datetime, end: datetime) -> list[JobSpec]:
@@ -200,10 +200,6 @@ class Kit:
                     f"task {task.identifier!r} runs in a process, which this tester was told to refuse: "
                     "process_tasks='here' runs its handler in a thread of the test's process"
                 )
-
-
-def _in_this_process(task: Task[Any]) -> Task[Any]:
-    return replace(task, run_in="thread") if task.run_in == "process" else task
 
 
 def _check_errors(errors: object) -> None:
