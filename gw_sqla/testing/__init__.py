@@ -11,20 +11,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gw_sqla.testing.end_to_end import JobOutcomes, run_until_idle, running_worker
     from gw_sqla.testing.expectations import within
     from gw_sqla.testing.job_report import JobReport
     from gw_sqla.testing.job_tester import JobTester
     from gw_sqla.testing.rolled_back import rolled_back_session, rolled_back_sync_session
     from gw_sqla.testing.sync_job_tester import SyncJobTester
 
-__all__ = ["JobReport", "JobTester", "SyncJobTester", "rolled_back_session", "rolled_back_sync_session", "within"]
+__all__ = [
+    "JobOutcomes",
+    "JobReport",
+    "JobTester",
+    "SyncJobTester",
+    "rolled_back_session",
+    "rolled_back_sync_session",
+    "run_until_idle",
+    "running_worker",
+    "within",
+]
 
 _HOMES = {
+    "JobOutcomes": "end_to_end",
     "JobReport": "job_report",
     "JobTester": "job_tester",
     "SyncJobTester": "sync_job_tester",
     "rolled_back_session": "rolled_back",
     "rolled_back_sync_session": "rolled_back",
+    "run_until_idle": "end_to_end",
+    "running_worker": "end_to_end",
     "within": "expectations",
 }
 

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 import anyio
+from sqlalchemy.orm import Session
 
-from gw_sqla.calls import reading
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import ProcessPool
@@ -60,11 +60,15 @@ _ABORTED = (
 
 
 class JobRuns:
-    """Of one tester. Errors of the database, and of resources, leave as they are; a cancellation undoes the job."""
+    """Of one tester; ``jobs`` reads those of the test.
+
+    Errors of the database, and of resources, leave as they are; a cancellation undoes the job.
+    """
 
     def __init__(
         self,
         lent: BorrowedConnection,
+        jobs: Callable[[Session], list[JobDetails]],
         tasks: Mapping[str, Task[Any]],
         settings: RunnerSettings,
         resources: Mapping[Resource, Any],
@@ -72,6 +76,7 @@ class JobRuns:
         clock: KitClock,
     ) -> None:
         self._lent = lent
+        self._jobs = jobs
         self._tasks = tasks
         self._settings = settings
         self._given = resources
@@ -112,7 +117,7 @@ class JobRuns:
         chains = JobChains()
         async with self._work(until) as work:
             while True:
-                jobs = await self._lent.use(lambda session: reading.jobs_of_transaction(session, self._settings.schema))
+                jobs = await self._lent.use(self._jobs)
                 chains.note(jobs)
                 if only is None and not recursive:
                     only = {job.id for job in jobs}

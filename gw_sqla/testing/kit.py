@@ -65,27 +65,13 @@ class Kit:
         self.clock = KitClock(now)
         self._lent = BorrowedConnection(connection, call)
         given = _resources(tasks.values(), resources or {})
-        self._runs = JobRuns(self._lent, tasks, self._settings, given, observers, self.clock)
-
-    def session(self) -> Session:
-        """Return a session of the kit's own, for sync code."""
-        return self._lent.session()
-
-    def begin(self) -> None:
-        """Look, once, what time it is there, and whether there is a worker schema. Raises what reading jobs raises."""
-        if self.clock.database_now is None:
-            with self.session() as session:
-                now = session.scalar(_NOW)
-                self._jobs(session)
-                self.clock.database_now = now
+        self._runs = JobRuns(self._lent, self._jobs, tasks, self._settings, given, observers, self.clock)
 
     def added(self, task: Task[Any] | str | None) -> list[JobDetails]:
         """Return the jobs of the test, of one task if given."""
         if task is not None:
             self._check_task(task)
-        self.begin()
-        with self.session() as session:
-            jobs = [self._seen(job) for job in self._jobs(session)]
+        jobs = [self._seen(job) for job in self._lent.use_now(self._jobs)]
         return [job for job in jobs if task is None or job.task_identifier == identifier_of(task)]
 
     def assert_added(
@@ -116,7 +102,7 @@ class Kit:
         if not isinstance(attempt, int) or not 1 <= attempt <= most:
             raise JobTesterError(f"attempt: must be 1 to {most}, the job's max_attempts, is {attempt!r}")
         self._check_processes([known])
-        await self._lent.use(lambda _: self.begin())
+        await self._lent.use(self._begin)
         return await self._runs.run(known, spec, attempt, errors)
 
     async def run_jobs(
@@ -129,7 +115,7 @@ class Kit:
             check_time("due", due)
         if not isinstance(limit, int) or limit < 1:
             raise JobTesterError(f"limit: must be a number of jobs, at least 1, is {limit!r}")
-        await self._lent.use(lambda _: self.begin())
+        await self._lent.use(self._begin)
         if self._refuses_processes:
             jobs = await self._lent.use(self._jobs)
             self._check_processes(filter(None, [self._tasks.get(str(job.task_identifier)) for job in jobs]))
@@ -154,7 +140,14 @@ class Kit:
                 raise JobTesterError(f"these are more than {_MOST_CRON_JOBS} jobs: ask for a shorter time")
         return found
 
+    def _begin(self, session: Session) -> None:
+        """Look, once, what time it is in the database."""
+        if self.clock.database_now is None:
+            self.clock.database_now = session.scalar(_NOW)
+
     def _jobs(self, session: Session) -> list[JobDetails]:
+        """Return the jobs of the test; raises SchemaMissingError, which says how tests make one."""
+        self._begin(session)
         try:
             return reading.jobs_of_transaction(session, self.schema)
         except SchemaMissingError as error:

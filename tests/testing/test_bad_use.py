@@ -124,6 +124,8 @@ async def test_no_worker_schema(kit_engine: AsyncEngine, tasks: TaskRegistry) ->
         jobs = JobTester(session, tasks, settings=RunnerSettings(schema="nowhere"))
         with pytest.raises(SchemaMissingError, match=r"no worker schema 'nowhere'.*fixture gw_sqla_database"):
             await jobs.run_jobs()
+    async with rolled_back_session(kit_engine) as session:
+        jobs = JobTester(session, tasks, settings=RunnerSettings(schema="nowhere"))
         with pytest.raises(SchemaMissingError, match="gw_sqla_database"):
             await jobs.assert_added("note")
 
