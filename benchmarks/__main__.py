@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.adding import add_jobs
+from benchmarks.claims import routing
 from benchmarks.database import Database, measured_database
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
@@ -47,6 +48,7 @@ MEASURES = {
         old_transaction,
         memory,
         empty_queue,
+        routing,
         python_peers,
     )
 }

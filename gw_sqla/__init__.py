@@ -42,6 +42,8 @@ if TYPE_CHECKING:
         SchemaTooNewError,
         SchemaTooOldError,
         SessionError,
+        SinkUnavailableError,
+        Snooze,
         TaskDefinitionError,
     )
     from gw_sqla.execution.executable_tasks import load_executable_tasks
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from gw_sqla.hooks import Observer
     from gw_sqla.jobs.claimed_job import ClaimedJob
     from gw_sqla.jobs.job_spec import JobSpec
-    from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
+    from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned, Snoozed
     from gw_sqla.jobs.stored_job import JobDetails, JobRow
     from gw_sqla.jobs.task import Task
     from gw_sqla.model_jobs import ModelJobs
@@ -110,6 +112,9 @@ __all__ = [
     "SchemaTooNewError",
     "SchemaTooOldError",
     "SessionError",
+    "SinkUnavailableError",
+    "Snooze",
+    "Snoozed",
     "SyncJobRepository",
     "Task",
     "TaskDefinitionError",
@@ -136,7 +141,8 @@ _HOMES = {
             "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
             "GwSqlaError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError JobTesterError "
             "LockLostError LoopError ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError "
-            "SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError TaskDefinitionError"
+            "SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError "
+            "SinkUnavailableError Snooze TaskDefinitionError"
         ),
         "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",
@@ -144,7 +150,7 @@ _HOMES = {
         "hooks": "Observer",
         "jobs.claimed_job": "ClaimedJob",
         "jobs.job_spec": "JobSpec",
-        "jobs.outcomes": "Completed Failed Outcome Returned",
+        "jobs.outcomes": "Completed Failed Outcome Returned Snoozed",
         "jobs.stored_job": "JobDetails JobRow",
         "jobs.task": "Task",
         "model_jobs": "ModelJobs",

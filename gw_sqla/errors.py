@@ -12,6 +12,7 @@
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
     ├── ResourceError             what makes a resource for handlers raised; the cause says what
+    ├── SinkUnavailableError      what jobs are forwarded to cannot take any now; raised by sinks
     ├── LoopError                 database work on trio without an asyncio loop
     ├── SessionError              a session that cannot do it: closed, read only, aborted, of another database
     ├── AccessError               the database role lacks rights (SQLSTATE 42501, row level security)
@@ -23,8 +24,8 @@
         ├── SchemaInUseError      a downgrade while jobs exist
         └── SchemaLockedError     a migration that waited for a lock for longer than it may
 
-`FailPermanently` and `RetryAfter` stand beside the tree: handlers raise them to end a job without another attempt, and
-to say when the next one may come.
+`FailPermanently`, `RetryAfter` and `Snooze` stand beside the tree: handlers raise them to end a job without another
+attempt, to say when the next one may come, and to have the job run later without a failure.
 Errors of the database itself pass through as SQLAlchemy raises them.
 """
 
@@ -59,6 +60,8 @@ __all__ = [
     "SchemaTooNewError",
     "SchemaTooOldError",
     "SessionError",
+    "SinkUnavailableError",
+    "Snooze",
     "TaskDefinitionError",
 ]
 
@@ -157,6 +160,13 @@ class ResourceError(GwSqlaError):
     """A resource for handlers could not be made, or failed while it was there; the cause is what it raised."""
 
 
+class SinkUnavailableError(GwSqlaError):
+    """What jobs are forwarded to says that it cannot take any now, whatever they are: they wait, no attempt is spent.
+
+    Raised by sinks. An OSError, such as a ConnectionError, says that it is out of reach, which is much the same.
+    """
+
+
 class LoopError(GwSqlaError):
     """Database work was asked for on trio with no asyncio loop open for the driver, or the loop ended meanwhile."""
 
@@ -226,3 +236,24 @@ class RetryAfter(Exception):  # noqa: N818 - a handler's decision, not a fault o
             raise ValueError(f"delay: must be a timedelta that is not negative, is {delay!r}")
         super().__init__(message or f"in {delay}")
         self.delay = delay
+
+
+class Snooze(Exception):  # noqa: N818 - a handler's decision, not a fault of the program
+    """Raised or returned by a handler: the job is not done and has not failed, it runs again after ``delay``.
+
+    The attempt is given back, so a job may wait for something as long as it takes. Raised, it rolls back the session
+    that the handler was given; returned, it commits that, but in a transactional task, whose commit would end the job:
+    there it is raised. In the results of a batch it stands for one item.
+
+    Parameters: ``delay``; ``reason``, a text for people; ``limit``, how often a job may be snoozed: then a snooze
+    spends an attempt, as a failure, and the count begins anew. Raises ValueError for what cannot be.
+    """
+
+    def __init__(self, delay: timedelta, reason: str = "", *, limit: int = 1000) -> None:
+        if not isinstance(delay, timedelta) or delay < timedelta(0):
+            raise ValueError(f"delay: must be a timedelta that is not negative, is {delay!r}")
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= 1_000_000:
+            raise ValueError(f"limit: must be 1 to 1000000, is {limit!r}")
+        super().__init__(reason or f"for {delay}")
+        self.delay = delay
+        self.limit = limit

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from gw_sqla.error_texts.error_text import traceback_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
+from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned, Snoozed
 
 __all__ = ["Observer", "Observers"]
 
@@ -34,7 +34,10 @@ class Observer:
         """The job's failure is committed; ``outcome.is_final`` tells whether it will be tried again."""
 
     def job_returned(self, outcome: Returned) -> None:
-        """The job was not started and is back in the queue."""
+        """The job was not started, or not forwarded in an outage, and is back in the queue."""
+
+    def job_snoozed(self, outcome: Snoozed) -> None:
+        """It is committed that the job waits, its attempt given back; ``outcome.snoozes``: how often so far."""
 
     def lock_lost(self, outcome: Outcome) -> None:
         """The outcome was not written: the job is another's, or nobody's, by now; or the database refuses it for good.
@@ -48,6 +51,11 @@ class Observers:
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)
+
+    @property
+    def are_there(self) -> bool:
+        """Whether there is anybody to be told."""
+        return bool(self._observers)
 
     def started(self, job: ClaimedJob) -> None:
         """Tell that a job starts."""
@@ -70,6 +78,8 @@ class Observers:
                     _tell(observer.job_completed, outcome)
                 elif isinstance(outcome, Failed):
                     _tell(observer.job_failed, outcome)
+                elif isinstance(outcome, Snoozed):
+                    _tell(observer.job_snoozed, outcome)
                 else:
                     _tell(observer.job_returned, outcome)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -54,6 +54,15 @@ class RunnerSettings:
 
     forbidden_flags: Sequence[str] = ()
     """Jobs that carry one of these flags are left to other workers. Defaults to none."""
+
+    accepted_flags: Sequence[str] = ()
+    """Only jobs that carry at least one of these flags are run; those without flags are left to other workers. For
+    workers that are there for something: a GPU, a customer. As in Graphile Worker RS. Defaults to none: any job."""
+
+    flag_allowlist: Sequence[str] | None = None
+    """Jobs that carry a flag beyond these are left to other workers: a flag that nobody has thought of here keeps its
+    jobs away. Those without flags are run. An empty list means jobs without flags only. As in Graphile Worker RS.
+    Defaults to None: any flag."""
 
     crontab: Sequence[CronItem] = ()
     """Whose jobs to add when their minutes come, beside what ``@tasks.cron`` declares; `gw_sqla.read_crontab`
@@ -128,10 +137,7 @@ class RunnerSettings:
         self._check_cron_payloads()
         if self.blocking_threshold is not None:
             self._check_duration("blocking_threshold", least=timedelta(milliseconds=1))
-        if isinstance(self.forbidden_flags, str):
-            raise ConfigurationError("forbidden_flags: must be a list of flags, not one str")
-        if not all(isinstance(flag, str) and "\0" not in flag for flag in self.forbidden_flags):
-            raise ConfigurationError(f"forbidden_flags: must be a list of str without NUL, is {self.forbidden_flags!r}")
+        self._check_routing()
 
     def _check_cron_payloads(self) -> None:
         for item in self.crontab:
@@ -140,6 +146,23 @@ class RunnerSettings:
                 check_payload_size(to_json(payload), self.max_payload_size)
             except InvalidPayloadError as error:
                 raise ConfigurationError(f"crontab: {item.identifier}: {error}") from error
+
+    def _check_routing(self) -> None:
+        for field in ("forbidden_flags", "accepted_flags", "flag_allowlist"):
+            flags = getattr(self, field)
+            if flags is None and field == "flag_allowlist":
+                continue
+            if isinstance(flags, str):
+                raise ConfigurationError(f"{field}: must be a list of flags, not one str")
+            if not isinstance(flags, Iterable) or not all(isinstance(flag, str) and "\0" not in flag for flag in flags):
+                raise ConfigurationError(f"{field}: must be a list of str without NUL, is {flags!r}")
+        admitted = set(self.accepted_flags).difference(self.forbidden_flags)
+        if self.flag_allowlist is not None:
+            admitted.intersection_update(self.flag_allowlist)
+        if self.accepted_flags and not admitted:
+            raise ConfigurationError(
+                "accepted_flags: each of them is forbidden, or not in flag_allowlist, so no job could be run"
+            )
 
     def _check_count(self, field: str, least: int = 0) -> None:
         value = getattr(self, field)

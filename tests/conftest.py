@@ -75,7 +75,7 @@ def settled_database(database: str, housekeeper: Housekeeper) -> Iterator[str]:
 @pytest.fixture
 def clean_database(settled_database: str, housekeeper: Housekeeper) -> str:
     """The module's database, emptied of what earlier tests left."""
-    tables = ("jobs", "job_queues", "tasks", "known_crontabs", "sqla_workers")
+    tables = ("jobs", "job_queues", "tasks", "known_crontabs", "sqla_workers", "sqla_snoozes")
     housekeeper.empty(*(f"graphile_worker._private_{table}" for table in tables))
     return settled_database
 

@@ -20,7 +20,8 @@ ExecutableFailedError FailPermanently Failed GwSqlaError InvalidJobError Invalid
 JobKeyMode JobFailedError JobNotAddedError JobRepository JobRow JobSpec JobState JobTesterError LockLostError LoopError
 ModelJobs Observer Outcome PendingJob ResourceError RetryAfter Returned RunCounts Runner RunnerSettings
 SchemaBehindError SchemaError SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError
-SessionError SyncJobRepository Task TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop
+SessionError SinkUnavailableError Snooze Snoozed SyncJobRepository Task TaskDefinitionError TaskRegistry
+async_sessionmaker call_asyncio database_loop
 load_executable_tasks migrate parse_crontab parse_url read_crontab render_crontab
 """
 PUBLIC = NAMES.split()

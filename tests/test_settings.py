@@ -32,12 +32,36 @@ from gw_sqla import ConfigurationError, CronItem, RunnerSettings
         ("forbidden_flags", "slow"),
         ("forbidden_flags", [5]),
         ("forbidden_flags", ["a\0b"]),
+        ("accepted_flags", "slow"),
+        ("accepted_flags", None),
+        ("flag_allowlist", "slow"),
+        ("flag_allowlist", [None]),
     ],
 )
 def test_refused(field: str, value: Any) -> None:
     settings: dict[str, Any] = {field: value}
     with pytest.raises(ConfigurationError, match=f"^{field}: "):
         RunnerSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"accepted_flags": ["a"], "forbidden_flags": ["b", "a"]},
+        {"accepted_flags": ["a"], "flag_allowlist": []},
+        {"accepted_flags": ["a", "b"], "flag_allowlist": ["c"]},
+        {"accepted_flags": ["a", "b"], "flag_allowlist": ["a"], "forbidden_flags": ["a"]},
+    ],
+)
+def test_flags_that_admit_nothing(flags: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"^accepted_flags: each of them is forbidden, or not in"):
+        RunnerSettings(**flags)
+
+
+def test_flags_that_admit_something() -> None:
+    RunnerSettings(accepted_flags=["a", "b"], forbidden_flags=["a"], flag_allowlist=["b", "c"])
+    RunnerSettings(forbidden_flags=["a"], flag_allowlist=["a"])
+    RunnerSettings(flag_allowlist=[])
 
 
 @given(st.integers(1, 10_000), st.timedeltas(timedelta(milliseconds=1), timedelta(days=365)))

@@ -137,7 +137,9 @@ class _Supervisor:
     def _judge(self, end: _End) -> None:
         """Take in what the end of a process means for the whole."""
         word = end.word
-        self.counts += RunCounts(word.get("completed", 0), word.get("failed", 0), word.get("failed_tasks", {}))
+        self.counts += RunCounts(
+            word.get("completed", 0), word.get("failed", 0), word.get("failed_tasks", {}), word.get("snoozed", 0)
+        )
         if end.word.get("permanent") and not self._stopping.is_set():
             self._fault = end
             self._order_stop()

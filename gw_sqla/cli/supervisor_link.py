@@ -72,7 +72,7 @@ class Lifeline:
     def report(self, counts: RunCounts) -> None:
         """Tell the supervisor what was run."""
         tasks = dict(Counter(counts.failed_tasks).most_common(_MOST_TASKS))
-        self._say(completed=counts.completed, failed=counts.failed, failed_tasks=tasks)
+        self._say(completed=counts.completed, failed=counts.failed, failed_tasks=tasks, snoozed=counts.snoozed)
 
     def _say(self, **word: Any) -> None:
         with suppress(OSError):  # nobody is there to be told

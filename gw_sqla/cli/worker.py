@@ -56,6 +56,7 @@ def command(
     lock_timeout: timedelta | None,
     crontab: str | None,
     log_level: str,
+    no_flags: bool,
     **settings: Any,
 ) -> None:
     """Run the jobs of an application, or of a folder of executable files.
@@ -69,6 +70,10 @@ def command(
     lifeline = Lifeline.inherited()
     _start_log(log_level, several=processes > 1)
     _require_backend(backend, uvloop=uvloop)
+    if no_flags:
+        if settings["flag_allowlist"] is not None:
+            raise ConfigurationError("--no-flags: is an empty allowlist; leave it out, or --flag-allowlist")
+        settings["flag_allowlist"] = ()
     runner_settings = RunnerSettings(crontab=tuple(load_crontab(crontab)), **settings)
     migration = partial(_migrate, runner_settings.schema, lock_timeout) if migrate_first else None
     with nullcontext() if lifeline is None else lifeline.reporting(debug=invocation.debug):

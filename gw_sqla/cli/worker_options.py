@@ -83,6 +83,24 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
             metavar="FLAG",
             help="Leave jobs with this flag alone; can be repeated (in the variable: separated by spaces).",
         ),
+        option(
+            "--accepted-flag",
+            "accepted_flags",
+            multiple=True,
+            metavar="FLAG",
+            help="Run only jobs with this flag, or another of these; can be repeated (in the variable: separated by "
+            "spaces).",
+        ),
+        option(
+            "--flag-allowlist",
+            "flag_allowlist",
+            multiple=True,
+            metavar="FLAG",
+            callback=lambda _context, _parameter, value: value or None,
+            help="Leave jobs with any other flag than these alone; can be repeated (in the variable: separated by "
+            "spaces).",
+        ),
+        option("--no-flags", "no_flags", is_flag=True, help="Run only jobs without flags: an empty allowlist."),
         crontab_option,
         _setting("crontab_catch_up", "", "How late the job of a cron item is still added, after a pause of any kind."),
     ],

@@ -32,7 +32,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 import asyncpg
@@ -41,6 +41,7 @@ from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.array_literals import with_arrays_as_text
 from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
 from gw_sqla.database.lost_backends import end_backends, own_backend
 from gw_sqla.database.outage import DATABASE_FAULTS, ConnectError, is_refusal, waited_for_lock
@@ -78,11 +79,19 @@ _SEARCH_PATH = "set search_path = pg_catalog, pg_temp"
 _DIALECT = URL.create("postgresql+asyncpg").get_dialect()()
 
 
+class _Compiled(NamedTuple):
+    """The SQL for the driver, the names of its parameters in their order, and what writes those that are arrays."""
+
+    sql: str
+    names: tuple[str, ...]
+    writers: dict[int, Callable[[Sequence[Any]], str]]
+
+
 @lru_cache
-def _compiled(statement: ClauseElement) -> tuple[str, tuple[str, ...]]:
-    """Return the SQL for the driver and the names of its parameters in their order."""
+def _compiled(statement: ClauseElement) -> _Compiled:
     compiled: Any = statement.compile(dialect=_DIALECT)
-    return str(compiled), tuple(compiled.positiontup or ())
+    sql, writers = with_arrays_as_text(str(compiled))
+    return _Compiled(sql, tuple(compiled.positiontup or ()), writers)
 
 
 class Statements(Protocol):
@@ -197,8 +206,11 @@ class WorkerConnection:
             return await self._opened()
 
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        sql, names = _compiled(statement)
+        sql, names, writers = _compiled(statement)
         arguments = [parameters[name] for name in names]
+        for place, write in writers.items():
+            if arguments[place] is not None:
+                arguments[place] = write(arguments[place])
         async with self._closed_on_error():
             driver = await self._opened()
             if self._pooled:
@@ -287,5 +299,5 @@ class WorkerConnection:
         if not self._pooled:
             await self._driver.execute(f"{_READ_COMMITTED};\n{self._settings}")
             if self._ends_backends:
-                self._backend = tuple(await self._driver.fetchrow(_compiled(own_backend())[0]))
+                self._backend = tuple(await self._driver.fetchrow(_compiled(own_backend()).sql))
         return self._driver

@@ -12,9 +12,9 @@ from math import exp
 from gw_sqla.error_texts.error_text import class_name, traceback_text
 from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.execution.process_pool import HandlerFailedError
-from gw_sqla.jobs.outcomes import Failed
+from gw_sqla.jobs.outcomes import Failed, Snoozed
 
-__all__ = ["log_failure"]
+__all__ = ["log_failure", "log_snooze"]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,20 @@ def log_failure(failed: Failed) -> None:
     log.warning("%s failed, the next is in %s: %s", what, _duration(_seconds_to_next(failed)), failed.message)
     if failed.exception is not None and log.isEnabledFor(logging.DEBUG):
         log.debug("job %d failed:%s", job.id, _traceback(failed.exception))
+
+
+def log_snooze(snoozed: Snoozed) -> None:
+    """Log a snooze that was written: what a job waits for is news of its own kind, not a failure."""
+    job = snoozed.job
+    wait = _duration(snoozed.delay.total_seconds())
+    log.info(
+        "job %d (%s) is snoozed for %s, for the %d. time: %s",
+        job.id,
+        job.task_identifier,
+        wait,
+        snoozed.snoozes,
+        snoozed.message,
+    )
 
 
 def _seconds_to_next(failed: Failed) -> float:

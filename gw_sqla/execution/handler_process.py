@@ -18,8 +18,8 @@ from importlib import import_module
 from typing import Any, BinaryIO
 
 from gw_sqla.error_texts.error_text import error_text, traceback_text
-from gw_sqla.errors import FailPermanently, InvalidPayloadError
-from gw_sqla.execution.batch_results import failed_items, retry_after
+from gw_sqla.errors import FailPermanently, InvalidPayloadError, Snooze
+from gw_sqla.execution.batch_results import failed_items, retry_after, snooze_limit
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.task import Task
 
@@ -55,6 +55,7 @@ def main() -> None:
                 "error": text,
                 "permanently": permanently,
                 "retry_after": retry_after(error),
+                "snooze_limit": snooze_limit(error),
                 "traceback": traceback_text(error),
             }
         answers.write(json.dumps(answer).encode() + b"\n")
@@ -97,4 +98,6 @@ def _find(request: dict[str, Any]) -> Task[Any]:
 def _call(task: Task[Any], payload_text: str) -> list[Any]:
     arguments = [task.payload_type.load(payload_text)] if task.takes_payload else []
     results = task.call_sync(*arguments)
+    if isinstance(results, Snooze):
+        raise results
     return failed_items(results, len(json.loads(payload_text))) if task.batch else []

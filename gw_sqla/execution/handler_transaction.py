@@ -18,6 +18,7 @@ from gw_sqla.database.outage import is_conflict
 from gw_sqla.database.session import AsyncSession
 from gw_sqla.database.transaction_end import commit_patiently
 from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.errors import Snooze
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Task
@@ -72,6 +73,11 @@ def in_transaction(task: Task[Any], gather: Gather, workplace: Workplace) -> Cal
                 raise RuntimeError(
                     "the handler ended the transaction of its session (commit, rollback or close), which is the "
                     "worker's to end: for a transaction of its own it has ctx.session()"
+                )
+            if task.transactional and isinstance(result, Snooze):
+                raise RuntimeError(
+                    "a transactional handler returned Snooze: its commit would complete the job; raise it, which rolls "
+                    "the transaction back"
                 )
             await anyio.lowlevel.checkpoint_if_cancelled()  # a timeout that the handler ignored
             await _commit(task, run, session, workplace)

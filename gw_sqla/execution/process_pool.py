@@ -58,15 +58,25 @@ _CLOSING_TIMEOUT = 1.0
 
 
 class HandlerFailedError(Exception):
-    """A handler has failed in its process, or its process has died; ``message`` is the text for last_error."""
+    """A handler has failed in its process, or its process has died; ``message`` is the text for last_error.
+
+    ``snooze_limit``: the handler has snoozed its job, for ``retry_after`` seconds, and may so often.
+    """
 
     def __init__(
-        self, message: str, *, permanently: bool = False, retry_after: float | None = None, traceback: str = ""
+        self,
+        message: str,
+        *,
+        permanently: bool = False,
+        retry_after: float | None = None,
+        snooze_limit: int | None = None,
+        traceback: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.permanently = permanently
         self.retry_after = retry_after
+        self.snooze_limit = snooze_limit
         self.traceback = traceback
 
 

@@ -19,10 +19,12 @@ from pydantic import PydanticUserError
 from gw_sqla.crontab import CronItem, CronOptions
 from gw_sqla.crontab.task_check import check_fit
 from gw_sqla.errors import ConfigurationError, TaskDefinitionError
+from gw_sqla.execution.forwarded_tasks import Forwarding, MakeMessage, forwarded_task
 from gw_sqla.execution.handler_signature import read_signature
 from gw_sqla.execution.handler_types import DeclareTask
 from gw_sqla.execution.process_pool import refuse_impossible
 from gw_sqla.execution.resources import read_resource
+from gw_sqla.execution.sink import Sink
 from gw_sqla.execution.task_options import (
     Backoff,
     check_options,
@@ -118,6 +120,49 @@ class TaskRegistry(Mapping[str, Task[Any]]):
             return task
 
         return declare
+
+    def forward(
+        self,
+        identifier: str,
+        sink: Sink,
+        *,
+        payload: Any = Any,
+        message: MakeMessage | None = None,
+        batch: int = 500,
+        timeout: timedelta = timedelta(seconds=30),
+        source: str = "",
+        backoff: Backoff | None = None,
+        max_attempts: int | None = None,
+        priority: int | None = None,
+        queue_name: OfPayload = None,
+        job_key: OfPayload = None,
+        flags: Sequence[str] | None = None,
+    ) -> Task[Any]:
+        """Declare a task whose jobs are forwarded to a sink, many at once, and return it.
+
+        Parameters: ``sink``, one of `gw_sqla.forwarding` or yours; tasks may share one. ``payload``: the type
+        of its payloads. ``message``: a function of a job's payload, checked against that type, and its message; it
+        returns the message that is sent. What it raises fails the job. ``batch``: how many jobs are claimed and sent
+        at once at most, 1 to 10,000. ``timeout``: how long the sink may take for that. ``source``: what stands before
+        a job's id in its message's id; give each database one where several forward to one broker. The others are as
+        in `task`. Raises TaskDefinitionError.
+        """
+        task = forwarded_task(
+            identifier,
+            payload,
+            Forwarding(sink=sink, batch=batch, timeout=timeout, source=source, message=message),
+            backoff,
+            self._tasks,
+            max_attempts=max_attempts,
+            priority=priority,
+            queue_name=queue_name,
+            job_key=job_key,
+            flags=flags,
+        )
+        if identifier in self._tasks:
+            raise TaskDefinitionError(f"task {identifier!r} is declared twice in this registry")
+        self._tasks[identifier] = task
+        return task
 
     def cron(self, schedule: str, **options: Unpack[CronOptions]) -> Callable[[Task[P]], Task[P]]:
         """Declare when jobs are added for the decorated task; write it above ``@tasks.task(...)``.

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
 
-__all__ = ["Completed", "CompletedByHandler", "Failed", "Outcome", "Returned"]
+__all__ = ["Completed", "CompletedByHandler", "Failed", "Outcome", "Returned", "Snoozed"]
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -47,9 +47,28 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The job was not started: its lock goes, its attempt is given back."""
+    """The job was not started, or its sink was out of reach: its lock goes, its attempt is given back."""
 
     job: ClaimedJob
 
 
-Outcome = Completed | Failed | Returned
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snoozed:
+    """The handler asked to run later: the job waits for ``delay``, its attempt is given back.
+
+    ``message`` is the handler's reason. ``snoozes``: how often that was by now; None until it is written, and where the
+    answer to the write was lost. After ``limit`` snoozes it is ``otherwise`` that is written, and told to observers; so
+    it is where the job was removed or replaced meanwhile. ``payload_text`` replaces the payload (the items of a batch
+    job that are left).
+    """
+
+    job: ClaimedJob
+    delay: timedelta
+    message: str
+    limit: int
+    otherwise: Failed
+    payload_text: str | None = None
+    snoozes: int | None = None
+
+
+Outcome = Completed | Failed | Returned | Snoozed

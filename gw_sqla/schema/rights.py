@@ -52,7 +52,7 @@ _READ = {
     "_private_tasks": ("SELECT",),
     "_private_known_crontabs": ("SELECT",),
 }
-_READ_IF_THERE = {"_private_sqla_workers": ("SELECT",)}
+_READ_IF_THERE = {"_private_sqla_workers": ("SELECT",), "_private_sqla_snoozes": ("SELECT",)}
 
 ON_START: Mapping[str, tuple[str, ...]] = {
     "migrations": ("SELECT",),
@@ -61,6 +61,7 @@ ON_START: Mapping[str, tuple[str, ...]] = {
     "_private_job_queues": ("SELECT", "UPDATE"),
     "_private_tasks": ("SELECT", "INSERT"),
     "_private_sqla_workers": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "_private_sqla_snoozes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 """Without these no worker starts. Adding jobs and cron take more; they say so when they run."""
 

@@ -61,6 +61,13 @@ _SIZE = """case
         else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end"""
 
+_ALLOWED = """case
+        when j.flags is null then true
+        when pg_catalog.jsonb_typeof(j.flags) = 'object'
+        then j.flags operator(pg_catalog.-) :flag_allowlist operator(pg_catalog.=) pg_catalog.jsonb '{}'
+        else false
+      end"""
+
 _CHOSEN = """
 with
   unqueued as (
@@ -144,13 +151,19 @@ returning
 class Variant(NamedTuple):
     """What a claim heeds beyond its tasks; each has a parameter.
 
-    ``forbidding_flags``: jobs that have one of ``forbidden_flags`` stay. ``by_clock``: a job is due by the time
-    ``now``, not by the database's; locks have the database's time all the same. ``sized``: a payload of more than
-    ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``: jobs ``refused_ids`` stay;
-    ``among``: all but ``among_ids``.
+    ``forbidding_flags``: jobs that have one of ``forbidden_flags`` stay; ``accepting_flags``: those that have none of
+    ``accepted_flags``; ``allowlisting``: those that have one that is not of ``flag_allowlist``. What Graphile Worker RS
+    answers, of flags that only SQL can write too: for the first two an array has its strings as flags, and a string is
+    one; for the allowlist what is neither null nor an object stays. Their values are not looked at.
+
+    ``by_clock``: a job is due by the time ``now``, not by the database's; locks have the database's time all the same.
+    ``sized``: a payload of more than ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``:
+    jobs ``refused_ids`` stay; ``among``: all but ``among_ids``.
     """
 
     forbidding_flags: bool = False
+    accepting_flags: bool = False
+    allowlisting: bool = False
     by_clock: bool = False
     sized: bool = False
     leaving: bool = False
@@ -207,6 +220,8 @@ def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any]
     size = _SIZE.format(small=small)
     conditions: list[tuple[bool, str, str, TypeEngine[Any]]] = [
         (variant.forbidding_flags, "(j.flags ?| :forbidden_flags) is not true", "forbidden_flags", TEXTS),
+        (variant.accepting_flags, "j.flags ?| :accepted_flags", "accepted_flags", TEXTS),
+        (variant.allowlisting, _ALLOWED, "flag_allowlist", TEXTS),
         (variant.leaving, f"{size} <= :max_size", "max_size", Integer()),
         (variant.refusing, "j.id <> all (:refused_ids)", "refused_ids", BIGINTS),
         (variant.among, "j.id = any (:among_ids)", "among_ids", BIGINTS),

@@ -1,4 +1,4 @@
-"""Set-based writes of what became of claimed jobs: completed, failed, returned.
+"""Set-based writes of what became of claimed jobs: completed, failed, returned, snoozed.
 
 Each names the runs that it is about by arrays: ``ids``, ``attempts``, ``keyed`` (whether there was a key),
 ``locked_ats`` and ``queue_ids``. It touches a job only while ``locked_by`` is the pool's own id, the attempt that of
@@ -41,6 +41,7 @@ __all__ = [
     "fail",
     "find_if_still_there",
     "give_back",
+    "snooze",
 ]
 
 _FENCED = """j.id = r.id and j.locked_by = :pool_id and j.locked_at <= r.locked_at and (
@@ -84,12 +85,14 @@ _UNLOCKED = f"""unlocked as (
   set {UNLOCK}
   from runs r
   where {_QUEUE_FENCED} and r.id in (select id from written)
-)
-select id, false as busy from written"""
+)"""
+
+_WRITTEN = """
+select id, false as busy{more} from written"""
 
 _AND_BUSY = f"""
 union all
-select r.id, true
+select r.id, true{{more}}
 from named r
 join __schema__._private_jobs j on {_FENCED}
 where r.id not in (select id from runs)"""
@@ -102,11 +105,15 @@ def _write(
     around_locks: bool,
     lock: str = "no key update",
     now: bool = False,
+    returning: str = "j.id",
+    then: str = "",
+    counts: str = "",
     **more: tuple[str, TypeEngine[Any]],
 ) -> TextualSelect:
     """``written``: the statement that writes jobs ``j`` of the runs ``r``, which have a column for each of ``more``.
 
-    ``now``: it has a parameter of this name.
+    ``now``: it has a parameter of this name. It returns ``returning``; ``then``: more that is done by it, of which
+    ``counts`` is a column of the answer.
     """
     arrays = _COLUMNS | more
     columns = ", ".join(column for column, _ in arrays.values())
@@ -116,17 +123,20 @@ def _write(
     types: dict[str, Any] = {name: array for name, (_, array) in arrays.items()}
     if now:
         types["now"] = TIMESTAMP
+    answer = _WRITTEN.format(more=f", {counts}" if counts else "")
+    if around_locks:
+        answer += _AND_BUSY.format(more=", null" if counts else "")
     return statement(
         f"""with {runs},
 written as (
   {written}
-  returning j.id
+  returning {returning}
 ),
-{_UNLOCKED}{_AND_BUSY if around_locks else ""}""",
+{_UNLOCKED}{then}{answer}""",
         schema,
         pool_id=TEXT,
         **types,
-    ).columns(id=BigInteger, busy=Boolean)
+    ).columns(id=BigInteger, busy=Boolean, **({counts: Integer} if counts else {}))
 
 
 @lru_cache
@@ -169,14 +179,15 @@ def complete_alike(schema: str) -> TextualSelect:
   returning j.id
 )
 select case
-  when (select pg_catalog.count(*) from written) < pg_catalog.cardinality(:ids) then array(select id from written)
+  when (select pg_catalog.count(*) from written) < pg_catalog.cardinality(:ids)
+  then cast(array(select id from written) as pg_catalog.text)
 end as written_ids""",
         schema,
         ids=BIGINTS,
         attempt=SmallInteger,
         locked_at=TIMESTAMP,
         pool_id=TEXT,
-    ).columns(written_ids=BIGINTS)
+    ).columns(written_ids=TEXT)
 
 
 @lru_cache
@@ -215,9 +226,7 @@ def give_back(schema: str, *, heeding_retirements: bool, around_locks: bool = Fa
     One that was removed or replaced meanwhile has lost its key and all its attempts: with one of them back it would run
     after all. With ``heeding_retirements`` neither is one given its attempt that Graphile Worker RS has marked so.
     """
-    as_claimed = "j.attempts = r.attempts and j.key is not distinct from r.key"
-    if heeding_retirements:
-        as_claimed += f" and not {RETIRED}"
+    as_claimed = _as_claimed(heeding_retirements)
     return _write(
         schema,
         f"""update __schema__._private_jobs j
@@ -227,6 +236,73 @@ def give_back(schema: str, *, heeding_retirements: bool, around_locks: bool = Fa
         around_locks=around_locks,
         keys=("key", TEXTS),
     )
+
+
+_SNOOZES = """,
+counted as (
+  insert into __schema__._private_sqla_snoozes as s (job_id, snoozes, reason)
+  select w.id, w.snoozes, r.reason
+  from written w
+  join runs r on r.id = w.id
+  where w.snoozes is not null
+  on conflict (job_id) do update
+  set snoozes = excluded.snoozes, reason = excluded.reason, last_at = pg_catalog.now()
+),
+begun_anew as (
+  delete from __schema__._private_sqla_snoozes s
+  using written w
+  where s.job_id = w.id and w.snoozes is null
+)"""
+
+
+@lru_cache
+def snooze(
+    schema: str, *, heeding_retirements: bool, around_locks: bool = False, by_clock: bool = False
+) -> TextualSelect:
+    """Let the jobs run ``delays`` seconds later, their attempts given back, and count that in a table of our own.
+
+    ``snoozes`` tells how often that was. It is null where the job has failed in place of that, with its ``messages``
+    after ``failed_delays`` as in `fail`: after ``limits`` snoozes, when the count begins anew, and where the job is not
+    as it was claimed, with its ``keys`` (see `give_back`). ``by_clock`` as in `fail`.
+    """
+    now = ":now" if by_clock else "pg_catalog.now()"
+    is_snoozed = f"r.snoozes <= r.most and {_as_claimed(heeding_retirements)}"
+    return _write(
+        schema,
+        f"""update __schema__._private_jobs j
+  set attempts = case when {is_snoozed} then {ATTEMPT_BACK} else j.attempts end,
+      last_error = case when {is_snoozed} then j.last_error else r.message end,
+      run_at = greatest({now}, j.run_at) + case
+        when {is_snoozed} then r.delay else coalesce(r.failed_delay, pg_catalog.exp(least(j.attempts, 10)))
+      end * interval '1 second',
+      payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
+      {UNLOCK}
+  from (
+    select r.*, 1 + coalesce(
+      (select s.snoozes from __schema__._private_sqla_snoozes s where s.job_id = r.id), 0
+    ) as snoozes
+    from runs r
+  ) r
+  where {_FENCED}""",
+        around_locks=around_locks,
+        returning="j.id, case when j.attempts < r.attempts then r.snoozes end as snoozes",
+        then=_SNOOZES,
+        counts="snoozes",
+        now=by_clock,
+        keys=("key", TEXTS),
+        delays=("delay", ARRAY(Double)),
+        limits=("most", INTEGERS),
+        reasons=("reason", TEXTS),
+        payloads=("payload", TEXTS),
+        messages=("message", TEXTS),
+        failed_delays=("failed_delay", ARRAY(Double)),
+    )
+
+
+def _as_claimed(heeding_retirements: bool) -> str:
+    """Whether the attempt may be given back."""
+    as_claimed = "j.attempts = r.attempts and j.key is not distinct from r.key"
+    return f"{as_claimed} and not {RETIRED}" if heeding_retirements else as_claimed
 
 
 @lru_cache

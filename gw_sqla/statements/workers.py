@@ -63,24 +63,26 @@ def beat(schema: str) -> TextualSelect:
 select
   exists (select from beat) as registered,
   pg_catalog.to_regclass(:rust_table) is not null as beside_rust,
-  array(select j.id from __schema__._private_jobs j where j.id = any (:ids) and j.locked_by = :pool_id) as held_ids""",
+  cast(array(
+    select j.id from __schema__._private_jobs j where j.id = any (:ids) and j.locked_by = :pool_id
+  ) as pg_catalog.text) as held_ids""",
         schema,
         pool_id=TEXT,
         ids=BIGINTS,
         rust_table=TEXT,
-    ).columns(registered=Boolean, beside_rust=Boolean, held_ids=BIGINTS)
+    ).columns(registered=Boolean, beside_rust=Boolean, held_ids=TEXT)
 
 
 @lru_cache
 def held(schema: str) -> TextualSelect:
     """Select those of ``ids`` that the pool has the lock of."""
     return statement(
-        "select array(select j.id from __schema__._private_jobs j "
-        "where j.id = any (:ids) and j.locked_by = :pool_id) as held_ids",
+        "select cast(array(select j.id from __schema__._private_jobs j "
+        "where j.id = any (:ids) and j.locked_by = :pool_id) as pg_catalog.text) as held_ids",
         schema,
         pool_id=TEXT,
         ids=BIGINTS,
-    ).columns(held_ids=BIGINTS)
+    ).columns(held_ids=TEXT)
 
 
 @lru_cache
@@ -122,11 +124,11 @@ def find_dead(schema: str) -> TextualSelect:
     return statement(
         f"""select
   w.pool_id,
-  array(select j.id from __schema__._private_jobs j where j.locked_by = w.pool_id) as job_ids
+  cast(array(select j.id from __schema__._private_jobs j where j.locked_by = w.pool_id) as pg_catalog.text) as job_ids
 from __schema__._private_sqla_workers w
 where {_DEAD}""",
         schema,
-    ).columns(pool_id=TEXT, job_ids=BIGINTS)
+    ).columns(pool_id=TEXT, job_ids=TEXT)
 
 
 @lru_cache
@@ -193,8 +195,10 @@ def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
 ){rust}
 select
   d.what,
-  array(select j.id from jobs j where j.pool_id = d.pool_id order by j.id) as job_ids,
-  array(select j.id from jobs j where j.pool_id = d.pool_id and j.is_final order by j.id) as final_ids
+  cast(array(select j.id from jobs j where j.pool_id = d.pool_id order by j.id) as pg_catalog.text) as job_ids,
+  cast(array(
+    select j.id from jobs j where j.pool_id = d.pool_id and j.is_final order by j.id
+  ) as pg_catalog.text) as final_ids
 from dead d
 where d.pool_id in (select pool_id from gone) or d.pool_id in (select pool_id from jobs)
 order by d.pool_id""",
@@ -202,7 +206,7 @@ order by d.pool_id""",
         pool_ids=TEXTS,
         job_ids=BIGINTS,
         delay=Interval,
-    ).columns(what=TEXT, job_ids=BIGINTS, final_ids=BIGINTS)
+    ).columns(what=TEXT, job_ids=TEXT, final_ids=TEXT)
 
 
 @lru_cache

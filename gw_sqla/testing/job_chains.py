@@ -34,16 +34,16 @@ class JobChains:
         self._running = job_id
         self._runs[job_id] += 1
 
-    def too_many(self, due: JobDetails, limit: int) -> JobTesterError:
-        """Return the error that says why there is no end: ``due`` would be the next."""
-        runs = f"{limit} jobs have run, and job {due.id} of {due.task_identifier!r} is due still"
-        times = self._runs[due.id]
+    def too_many(self, due: int, limit: int) -> JobTesterError:
+        """Return the error that says why there is no end: the job ``due`` would be the next."""
+        runs = f"{limit} jobs have run, and job {due} of {self._tasks[due]!r} is due still"
+        times = self._runs[due]
         if times > 1:
             return JobTesterError(
                 f"{runs}, which has run {times} times: it fails, and its backoff lets it come again at once"
             )
-        line = [str(due.task_identifier)]
-        ancestor = self._added_by[due.id]
+        line = [self._tasks[due]]
+        ancestor = self._added_by[due]
         while ancestor is not None and len(line) < _MOST_NAMED:
             line.append(self._tasks[ancestor])
             ancestor = self._added_by[ancestor]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gw_sqla.errors import JobFailedError, RetryAfter
-from gw_sqla.jobs.outcomes import Completed, Failed
+from gw_sqla.errors import JobFailedError
+from gw_sqla.jobs.outcomes import Completed, Failed, Snoozed
 from gw_sqla.jobs.stored_job import JobDetails
 
 __all__ = ["JobReport", "error_of"]
@@ -21,7 +21,7 @@ class JobReport:
     or in a queue that a worker holds.
     """
 
-    outcomes: Sequence[Completed | Failed]
+    outcomes: Sequence[Completed | Failed | Snoozed]
     left: Sequence[JobDetails] = ()
 
     @property
@@ -36,13 +36,13 @@ class JobReport:
 
     @property
     def retried(self) -> list[Failed]:
-        """Those that have failed and will be tried again, after their backoff."""
-        return [outcome for outcome in self._failures if not outcome.is_final and not _is_snooze(outcome)]
+        """Those that have failed and will be tried again, after their backoff, or when a RetryAfter says."""
+        return [outcome for outcome in self._failures if not outcome.is_final]
 
     @property
-    def snoozed(self) -> list[Failed]:
-        """Those whose handlers were told when to come again, by RetryAfter."""
-        return [outcome for outcome in self._failures if not outcome.is_final and _is_snooze(outcome)]
+    def snoozed(self) -> list[Snoozed]:
+        """Those whose handlers asked to run later, by a Snooze."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Snoozed)]
 
     @property
     def exceptions(self) -> list[BaseException]:
@@ -56,10 +56,6 @@ class JobReport:
     def __str__(self) -> str:
         kinds = ("completed", "failed", "retried", "snoozed")
         return ", ".join(f"{kind} {len(getattr(self, kind))}" for kind in kinds)
-
-
-def _is_snooze(outcome: Failed) -> bool:
-    return isinstance(outcome.exception, RetryAfter)
 
 
 def error_of(outcome: Failed) -> BaseException:

@@ -23,13 +23,14 @@ import anyio
 from sqlalchemy.orm import Session
 
 from gw_sqla.execution.executor import Executor
+from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.execution.resources import Resources
 from gw_sqla.hooks import Observer, Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.job_spec import JobSpec
-from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Returned, Snoozed
 from gw_sqla.jobs.payload import to_json
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.stored_job import JobDetails
@@ -111,7 +112,7 @@ class JobRuns:
         each_once: bool,
     ) -> JobReport:
         """Run the test's jobs of these tasks that are due by a time, one after another, until none is left."""
-        done: list[Completed | Failed] = []
+        done: list[Completed | Failed | Snoozed] = []
         begun: set[int] = set()
         only: set[int] | None = None
         chains = JobChains()
@@ -127,12 +128,13 @@ class JobRuns:
                     for job in jobs
                     if _is_due(job, until()) and job.id not in left_out and (only is None or job.id in only)
                 ]
-                wanted = [job for job in due if job.task_identifier in tasks and not self._is_forbidden(job)]
-                if wanted and len(done) == limit:
-                    raise chains.too_many(wanted[0], limit)
+                wanted = [job for job in due if job.task_identifier in tasks]
                 run = await self._claimed(work, wanted) if wanted else None
                 if run is None:
                     return JobReport(done, due)
+                if len(done) == limit:
+                    await work.give_back(run)
+                    raise chains.too_many(run.job.id, limit)
                 begun.add(run.job.id)
                 outcome = await self._run_claimed(work, run)
                 chains.ran(run.job.id)
@@ -142,8 +144,6 @@ class JobRuns:
 
     async def _claimed(self, work: _Work, wanted: Sequence[JobDetails]) -> Run | None:
         identifiers = sorted({str(job.task_identifier) for job in wanted})
-        for identifier in identifiers:
-            await work.resources.make(self._tasks[identifier].arguments)
         ids = [job.id for job in wanted]
         flags = self._settings.forbidden_flags
         runs = await work.claims.claim(identifiers, 1, flags, START, among=ids)
@@ -152,25 +152,23 @@ class JobRuns:
             runs = await work.claims.claim(identifiers, 1, flags, START, among=ids)
         return runs[0] if runs else None
 
-    async def _run_claimed(self, work: _Work, run: Run) -> Completed | Failed:
+    async def _run_claimed(self, work: _Work, run: Run) -> Completed | Failed | Snoozed:
+        try:
+            await work.resources.make(self._tasks[run.job.task_identifier].arguments)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await work.give_back(run)
+            raise
         await self._lent.begin_job()
         async with self._undone_if_left():
             outcome = await work.execute(run)
         if not await self._lent.end_job():
             outcome = _aborted(outcome)
         run.end(outcome)
-        if isinstance(outcome, Failed):
-            unwritten = await work.outcomes.fail([run])
-        elif isinstance(outcome, CompletedByHandler):
-            unwritten = None
-        else:
-            unwritten = await work.outcomes.complete([run])
-        assert isinstance(outcome, (Completed, Failed))
-        if unwritten is not None and unwritten.lost:
-            self._observers.lost([outcome])
-        else:
-            self._observers.written([outcome])
-        return outcome
+        is_lost = await work.write(run)
+        assert isinstance(run.outcome, (Completed, Failed, Snoozed))
+        (self._observers.lost if is_lost else self._observers.written)([run.outcome])
+        return run.outcome
 
     async def _run_of(self, work: _Work, task: Task[Any], spec: JobSpec, attempt: int) -> Run:
         if task.transactional or task.takes(Source.CONTEXT):
@@ -209,9 +207,11 @@ class JobRuns:
             clock=until,
             max_payload_size=settings.max_payload_size,
             leaves_oversized=settings.oversized_jobs == "leave",
+            accepted_flags=settings.accepted_flags,
+            flag_allowlist=settings.flag_allowlist,
         )
         outcomes = OutcomeStore(self._lent, settings.schema, self._pool_id, claims, clock=self._clock.now)
-        tasks = {name: _in_this_process(task) for name, task in self._tasks.items()}
+        tasks = {name: _in_this_process(task) for name, task in self._tasks.items() if not is_forwarded(task)}
         executor = Executor(tasks, workplace, ProcessPool(), self._observers, 1)
         async with Resources(self._given) as resources:
             workplace.resources = resources.made
@@ -227,9 +227,6 @@ class JobRuns:
                 await self._lent.undo_job()
             raise
 
-    def _is_forbidden(self, job: JobDetails) -> bool:
-        return any(flag in (job.flags or ()) for flag in self._settings.forbidden_flags)
-
 
 class _Work:
     """The parts of a worker, for one call of the tester."""
@@ -244,6 +241,24 @@ class _Work:
         """Run the handler."""
         run.begin()
         return await self._executor.run(run)
+
+    async def write(self, run: Run) -> bool:
+        """Write what became of it; return whether its lock was lost: the handler has removed the job, perhaps."""
+        match run.outcome:
+            case CompletedByHandler():
+                return False
+            case Failed():
+                unwritten = await self.outcomes.fail([run])
+            case Snoozed():
+                unwritten = await self.outcomes.snooze([run])
+            case _:
+                unwritten = await self.outcomes.complete([run])
+        return bool(unwritten.lost)
+
+    async def give_back(self, run: Run) -> None:
+        """Return a job that was not begun."""
+        run.end(Returned(run.job))
+        await self.outcomes.give_back([run])
 
 
 def _in_this_process(task: Task[Any]) -> Task[Any]:

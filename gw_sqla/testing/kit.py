@@ -18,6 +18,7 @@ from gw_sqla.calls import reading
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.due_minutes import agenda
 from gw_sqla.errors import JobTesterError, SchemaMissingError
+from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.hooks import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
@@ -102,6 +103,8 @@ class Kit:
         if not isinstance(attempt, int) or not 1 <= attempt <= most:
             raise JobTesterError(f"attempt: must be 1 to {most}, the job's max_attempts, is {attempt!r}")
         self._check_processes([known])
+        if is_forwarded(known):
+            raise JobTesterError(f"task {known.identifier!r} is forwarded to a sink: it has no handler to run")
         await self._lent.use(self._begin)
         return await self._runs.run(known, spec, attempt, errors)
 
@@ -119,7 +122,7 @@ class Kit:
         if self._refuses_processes:
             jobs = await self._lent.use(self._jobs)
             self._check_processes(filter(None, [self._tasks.get(str(job.task_identifier)) for job in jobs]))
-        names = [known.identifier for known in tasks]
+        names = [known.identifier for known in tasks if not is_forwarded(known)]
         each_once = due == "all"
         fixed = due if isinstance(due, datetime) else ANY_TIME
         until = self.clock.now if due == "now" else lambda: fixed

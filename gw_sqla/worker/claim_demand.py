@@ -11,9 +11,9 @@ from operator import attrgetter
 
 import anyio
 
-from gw_sqla.jobs.outcomes import Outcome
+from gw_sqla.jobs.outcomes import Outcome, Returned
 
-__all__ = ["Demand"]
+__all__ = ["Demand", "Demands"]
 
 _queue_id = attrgetter("job.queue_id")
 
@@ -23,17 +23,18 @@ class Demand:
 
     def __init__(self) -> None:
         self.may_have_more = True
+        self._is_woken = False
         self._wake = anyio.Event()
 
     def jobs_may_be_due(self) -> None:
         """Claim soon: something says that there are jobs."""
         self.may_have_more = True
-        self._wake.set()
+        self._wake_up()
 
     def slot_freed(self) -> bool:
         """Claim soon if jobs are known to wait for a slot; return whether somebody is woken by this."""
-        if self.may_have_more and not self._wake.is_set():
-            self._wake.set()
+        if self.may_have_more and not self._is_woken:
+            self._wake_up()
             return True
         return False
 
@@ -41,10 +42,35 @@ class Demand:
         """Claim soon if a queue was released, or if unwritten outcomes held claims up."""
         if self.may_have_more or any(map(_queue_id, outcomes)):
             self.may_have_more = True
-            self._wake.set()
+            self._wake_up()
+
+    def _wake_up(self) -> None:
+        self._is_woken = True  # said here as well: slots ask after each job
+        self._wake.set()
 
     async def wait(self) -> None:
         """Wait for one of the calls above to wake the claimer, from now on."""
-        if self._wake.is_set():
+        if self._is_woken:
+            self._is_woken = False
             self._wake = anyio.Event()
         await self._wake.wait()
+
+
+class Demands:
+    """Several demands: each is told."""
+
+    def __init__(self, demands: Sequence[Demand]) -> None:
+        self._demands = demands
+
+    def jobs_may_be_due(self) -> None:
+        """Claim soon, all of you."""
+        for demand in self._demands:
+            demand.jobs_may_be_due()
+
+    def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell each: the next job of a released queue may be anyone's. What was given back is not announced."""
+        if Returned in map(type, outcomes):
+            self.jobs_may_be_due()
+            return
+        for demand in self._demands:
+            demand.outcomes_written(outcomes)

@@ -15,6 +15,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
+import anyio
 import asyncpg
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -40,7 +41,7 @@ _URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id"
 class ClaimStore:
     """The claims of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels.
 
-    One task at a time calls them, but `cut_off`.
+    Who calls them, but `cut_off`, holds the ``turn``, until the pool knows the runs that a claim has brought.
     """
 
     def __init__(
@@ -52,17 +53,30 @@ class ClaimStore:
         clock: Callable[[], datetime] | None = None,
         max_payload_size: int | None = None,
         leaves_oversized: bool = False,
+        accepted_flags: Sequence[str] = (),
+        flag_allowlist: Sequence[str] | None = None,
     ) -> None:
         """``connection``: of its own, in autocommit; ``clock`` tells which jobs are due, in place of the database's.
 
         A payload of more than ``max_payload_size`` bytes is not fetched: its job comes with an empty text, or stays.
+        ``accepted_flags`` and ``flag_allowlist`` as in `gw_sqla.RunnerSettings`.
         """
         self._connection = connection
+        self.turn = anyio.Lock(fast_acquire=True)
         self._clock = clock
         self._refused = RefusedClaims()
         self._max_payload_size = max_payload_size
         is_sized = max_payload_size is not None
-        self._variant = Variant(by_clock=clock is not None, sized=is_sized, leaving=is_sized and leaves_oversized)
+        self._routing: dict[str, Any] = {"accepted_flags": list(accepted_flags)} if accepted_flags else {}
+        if flag_allowlist is not None:
+            self._routing["flag_allowlist"] = list(flag_allowlist)
+        self._variant = Variant(
+            accepting_flags=bool(accepted_flags),
+            allowlisting=flag_allowlist is not None,
+            by_clock=clock is not None,
+            sized=is_sized,
+            leaving=is_sized and leaves_oversized,
+        )
         self._claim_is_unanswered = False
         self._schema = schema
         self._pool_id = pool_id
@@ -102,6 +116,8 @@ class ClaimStore:
         parameters |= Bounds.of(count, self._max_payload_size)._asdict()
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
+        if self._routing:
+            parameters |= self._routing
         if self._clock is not None:
             parameters["now"] = self._clock()
         if self._max_payload_size is not None:

@@ -1,6 +1,8 @@
 """Claimer: asks the database for as many jobs as there is room for, when there may be some.
 
-One claim is under way at a time. When it is back and prefetch leaves room for more, the next is sent (on asyncio)
+A pool has one for its slots, and one for each sink that jobs are forwarded to (`gw_sqla.worker.forwarder`). They share
+a connection and take turns (`ClaimStore.turn`): what a claim has locked would else be an orphan to the others, until it
+is answered. When it is back and prefetch leaves room for more, the next is sent (on asyncio)
 before the slots, which the jobs have woken, have their first turn
 (`gw_sqla.database.event_loops.call_asyncio_shielded`): the server looks for jobs while the handlers run. Two claims at
 once, over two connections, were slower: each pays for stepping over the rows that the other has just locked.
@@ -9,9 +11,9 @@ once, over two connections, were slower: each pays for stepping over the rows th
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -26,9 +28,8 @@ from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.orphaned_locks import OrphanedLocks
-from gw_sqla.worker.slots import Slots
 
-__all__ = ["Claimer"]
+__all__ = ["Claimer", "Taker"]
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +38,24 @@ T = TypeVar("T")
 _END_SECONDS = 5
 
 
+class Taker(Protocol):
+    """Who takes what is claimed: the slots, or a forwarder."""
+
+    def wanted(self) -> int:
+        """How many jobs to claim now."""
+
+    def give(self, runs: Collection[Run], /) -> None:
+        """Take what was claimed, the most urgent first."""
+
+
 class Claimer:
-    """Claims jobs for the slots of one worker pool."""
+    """Claims jobs for one taker of a worker pool. ``outage``: that of all the pool's claims."""
 
     def __init__(
         self,
         store: ClaimStore,
         demand: Demand,
-        slots: Slots,
+        taker: Taker,
         finisher: Finisher,
         known: KnownRuns,
         orphaned_locks: OrphanedLocks,
@@ -53,10 +64,11 @@ class Claimer:
         forbidden_flags: Sequence[str],
         poll_interval: timedelta,
         lease: Lease,
+        outage: Outage,
     ) -> None:
         self._store = store
         self._demand = demand
-        self._slots = slots
+        self._taker = taker
         self._finisher = finisher
         self._known = known
         self._orphaned_locks = orphaned_locks
@@ -67,16 +79,17 @@ class Claimer:
         self._cursor = ClaimCursor()
         self._answered = anyio.Event()
         self._answered.set()
-        self._outage = Outage("claiming jobs")
+        self._outage = outage
 
     async def run(self) -> None:
-        """Claim until cancelled. A claim in flight is finished and its jobs are given to the slots."""
+        """Claim until cancelled. A claim in flight is finished and its jobs are given to the taker."""
         while True:
             if self._demand.may_have_more and self._wanted() > 0:
                 await self._claim()
                 continue
             if self._orphaned_locks.may_exist:
-                await self._run_or_back_off(self._orphaned_locks.release)
+                async with self._store.turn:
+                    await self._run_or_back_off(self._orphaned_locks.release)
                 if self._demand.may_have_more and self._wanted() > 0:  # since then
                     continue
             with anyio.move_on_after(min(self._poll_seconds, self._orphaned_locks.seconds_to_next)) as poll:
@@ -99,32 +112,35 @@ class Claimer:
                 with anyio.CancelScope(shield=True):
                     await self._store.cut_off()
 
-    async def drain(self) -> None:
-        """Claim until nothing is ready and nothing is running or unwritten."""
+    async def drain(self) -> bool:
+        """Claim until nothing is ready and nothing is running or unwritten; tell whether there was anything."""
+        found = False
         while True:
             idle = not self._known
             runs = await self._claim() if self._wanted() > 0 else None
+            found |= bool(runs)
             if self._demand.may_have_more and self._wanted() > 0:
                 continue
             if idle and runs is not None and not runs and not self._known:
-                return  # nothing of ours could have changed while the claim looked
-            if not runs and self._known:
+                return found  # nothing of ours could have changed while the claim looked
+            if not runs and (self._known or self._wanted() == 0):
                 self._demand.may_have_more = True  # whatever ends next is a reason to look again
                 await self._demand.wait()
 
     def _wanted(self) -> int:
-        return 0 if self._finisher.is_behind else self._slots.wanted()
+        return 0 if self._finisher.is_behind else self._taker.wanted()
 
     async def _claim(self) -> list[Run] | None:
         """Claim once; None after a fault, when the backoff is over."""
         await anyio.lowlevel.checkpoint_if_cancelled()
-        if not self._lease.is_held:
-            await self._lease.wait_until_held()
-        wanted = self._wanted()
-        if wanted == 0:  # the room was taken while it waited
-            return None
-        self._demand.may_have_more = False
-        runs = await self._run_or_back_off(self._claim_for_slots, wanted)
+        async with self._store.turn:
+            if not self._lease.is_held:
+                await self._lease.wait_until_held()
+            wanted = self._wanted()
+            if wanted == 0:  # the room was taken while it waited
+                return None
+            self._demand.may_have_more = False
+            runs = await self._run_or_back_off(self._claim_for_taker, wanted)
         if runs is None:
             self._cursor.forget()
             self._demand.may_have_more = True
@@ -143,8 +159,8 @@ class Claimer:
         self._outage.over()
         return result
 
-    async def _claim_for_slots(self, wanted: int) -> list[Run]:
-        """Ask for jobs and give them to the slots.
+    async def _claim_for_taker(self, wanted: int) -> list[Run]:
+        """Ask for jobs and give them to the taker.
 
         Shielded; the line bounds its time. asyncio's own cancellation, which no shield stops, may lose the
         answer, as a fault may: what was locked is released before the next claim, or at the end.
@@ -162,7 +178,7 @@ class Claimer:
                 raise
             finally:
                 self._answered.set()
-            self._slots.give(runs)
+            self._taker.give(runs)
             return runs
         raise AssertionError("nothing cancels this scope")
 

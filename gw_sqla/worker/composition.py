@@ -1,6 +1,7 @@
 """What a worker pool is made of, and who knows whom.
 
     listener, cron, recovery -> demand -> claimer -> slots (local queue) -> finisher -> outcome store
+    (and for each sink of forwarded tasks: demand -> claimer -> forwarder -> finisher)
                                              |         |                       |
                                              +---- known runs, lease ----------+
                                              |         |
@@ -22,9 +23,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.database.outage import Outage
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.execution.executor import Executor
+from gw_sqla.execution.forwarded_tasks import is_forwarded, most_sent, sinks_of
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.hooks import Observers
@@ -32,11 +35,13 @@ from gw_sqla.jobs.task import Task
 from gw_sqla.repository import JobRepository
 from gw_sqla.schema.supported_revisions import LEDGER_ID
 from gw_sqla.settings import RunnerSettings
-from gw_sqla.worker.claim_demand import Demand
+from gw_sqla.worker.claim_demand import Demand, Demands
 from gw_sqla.worker.claim_store import ClaimStore
-from gw_sqla.worker.claimer import Claimer
+from gw_sqla.worker.claimer import Claimer, Taker
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
+from gw_sqla.worker.forwarder import Forwarder
+from gw_sqla.worker.forwarders import Forwarders
 from gw_sqla.worker.heartbeat import Heartbeat
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
@@ -66,7 +71,8 @@ class Parts:
     processes: ProcessPool
     finisher: Finisher
     slots: Slots
-    claimer: Claimer
+    forwarders: Forwarders
+    claimers: Sequence[Claimer]
     orphaned_locks: OrphanedLocks
     heartbeat: Heartbeat
     sweeps: Sweeps
@@ -99,15 +105,18 @@ def compose(
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     workplace = Workplace(sessions, repository, pool_id, stop.requested)
     processes = ProcessPool()
-    executor = Executor(tasks, workplace, processes, observers, settings.concurrency)
-    lease, demand = Lease(), Demand()
-    known = KnownRuns()
+    own_tasks = {identifier: task for identifier, task in tasks.items() if not is_forwarded(task)}
+    forwarded = sinks_of(tasks)
+    executor = Executor(own_tasks, workplace, processes, observers, settings.concurrency)
+    lease, known, slots_demand = Lease(), KnownRuns(), Demand()
+    forwarded_demands = [Demand() for _ in forwarded]
+    demand = Demands([slots_demand, *forwarded_demands]) if forwarded else slots_demand
     orphaned_locks = OrphanedLocks(claim_store, known, wake_claimer=demand.jobs_may_be_due)
     finisher = Finisher(
         outcome_store,
         known,
         observers,
-        most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch)),
+        most_unwritten=max(100, 4 * (settings.concurrency + settings.prefetch + sum(map(most_sent, forwarded)))),
         on_written=demand.outcomes_written,
         on_lost=orphaned_locks.release_soon,
     )
@@ -119,21 +128,29 @@ def compose(
         superseded=finisher.superseded,
         known=known,
         lease=lease,
-        on_free=demand.slot_freed,
+        on_free=slots_demand.slot_freed,
         stop=stop,
     )
-    claimer = Claimer(
-        claim_store,
-        demand,
-        slots,
-        finisher,
-        known,
-        orphaned_locks,
-        task_identifiers=list(tasks),
-        forbidden_flags=settings.forbidden_flags,
-        poll_interval=settings.poll_interval,
-        lease=lease,
-    )
+    forwarders = [
+        Forwarder(
+            of_sink,
+            finish=finisher.add,
+            superseded=finisher.superseded,
+            lose=slots.lose,
+            known=known,
+            lease=lease,
+            on_free=own_demand.slot_freed,
+            on_reached=own_demand.jobs_may_be_due,
+            observers=observers,
+            stop=stop,
+        )
+        for of_sink, own_demand in zip(forwarded, forwarded_demands, strict=True)
+    ]
+    takers: list[tuple[Demand, Taker, Mapping[str, Task[Any]]]] = [
+        (slots_demand, slots, own_tasks),
+        *zip(forwarded_demands, forwarders, forwarded, strict=True),
+    ]
+    claimers = _claimers(takers, claim_store, finisher, known, orphaned_locks, lease, settings)
     heartbeat = Heartbeat(
         registration,
         lease,
@@ -150,7 +167,8 @@ def compose(
         processes=processes,
         finisher=finisher,
         slots=slots,
-        claimer=claimer,
+        forwarders=Forwarders(forwarders),
+        claimers=claimers,
         orphaned_locks=orphaned_locks,
         heartbeat=heartbeat,
         sweeps=sweeps,
@@ -158,6 +176,36 @@ def compose(
         listener=_listener(engine, settings, demand, stop),
         cron=_cron(engine, settings, cron_items),
     )
+
+
+def _claimers(
+    takers: Sequence[tuple[Demand, Taker, Mapping[str, Task[Any]]]],
+    claim_store: ClaimStore,
+    finisher: Finisher,
+    known: KnownRuns,
+    orphaned_locks: OrphanedLocks,
+    lease: Lease,
+    settings: RunnerSettings,
+) -> list[Claimer]:
+    """Make a claimer for each of those who take jobs of some tasks."""
+    outage = Outage("claiming jobs")
+    return [
+        Claimer(
+            claim_store,
+            demand,
+            taker,
+            finisher,
+            known,
+            orphaned_locks,
+            task_identifiers=list(of_taker),
+            forbidden_flags=settings.forbidden_flags,
+            poll_interval=settings.poll_interval,
+            lease=lease,
+            outage=outage,
+        )
+        for demand, taker, of_taker in takers
+        if of_taker
+    ]
 
 
 def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
@@ -169,6 +217,8 @@ def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) ->
         clock=clock,
         max_payload_size=settings.max_payload_size,
         leaves_oversized=settings.oversized_jobs == "leave",
+        accepted_flags=settings.accepted_flags,
+        flag_allowlist=settings.flag_allowlist,
     )
 
 
@@ -186,7 +236,7 @@ def _registration(
     )
 
 
-def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand) -> Recovery:
+def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand | Demands) -> Recovery:
     return Recovery(
         sweeps,
         interval=settings.sweep_interval,
@@ -196,7 +246,7 @@ def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand) -> Recov
 
 
 def _listener(
-    engine: AsyncEngine, settings: RunnerSettings, demand: Demand, stop: StopRequest
+    engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands, stop: StopRequest
 ) -> Listener | SchemaWatch:
     watch = SchemaWatch(engine, settings.schema, stop, pooled=settings.transaction_pooler)
     if settings.transaction_pooler:

@@ -16,7 +16,7 @@ from operator import attrgetter
 import anyio
 
 from gw_sqla.hooks import Observers
-from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Snoozed
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.outcome_store import OutcomeStore
@@ -60,6 +60,7 @@ class Finisher:
         self._scope = anyio.CancelScope(shield=True)
         self.completed = 0
         self.failed = 0
+        self.snoozed = 0
         self.failed_tasks: Counter[str] = Counter()
 
     @property
@@ -133,6 +134,7 @@ class Finisher:
         outcomes = list(map(_outcome, settled.written))
         kinds = Counter(map(type, outcomes))
         self.completed += kinds[Completed] + kinds[CompletedByHandler]
+        self.snoozed += kinds[Snoozed]
         if kinds[Failed]:
             self.failed += kinds[Failed]
             self.failed_tasks.update(outcome.job.task_identifier for outcome in outcomes if isinstance(outcome, Failed))

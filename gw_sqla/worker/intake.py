@@ -20,8 +20,9 @@ async def take_in(parts: Parts, stop: StopRequest, task_status: TaskStatus[None]
     async with anyio.create_task_group() as intake:
         intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
         intake.start_soon(parts.listener.run, name="gw_sqla listener")
-        intake.start_soon(parts.claimer.run, name="gw_sqla claimer")
-        intake.start_soon(parts.claimer.cut_off_late_claim, name="gw_sqla end of claims")
+        for claimer in parts.claimers:
+            intake.start_soon(claimer.run, name="gw_sqla claimer")
+            intake.start_soon(claimer.cut_off_late_claim, name="gw_sqla end of claims")
         intake.start_soon(parts.recovery.run, name="gw_sqla recovery")
         if parts.cron is not None:
             intake.start_soon(parts.cron.run, name="gw_sqla cron")
@@ -35,14 +36,25 @@ async def take_in_once(parts: Parts, stop: StopRequest) -> None:
     async with anyio.create_task_group() as intake:
         intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
         intake.start_soon(_cancel_when_asked, stop, intake, name="gw_sqla stop")
-        intake.start_soon(parts.claimer.cut_off_late_claim, name="gw_sqla end of claims")
+        for claimer in parts.claimers:
+            intake.start_soon(claimer.cut_off_late_claim, name="gw_sqla end of claims")
         await parts.recovery.sweep()
         intake.start_soon(parts.recovery.run, name="gw_sqla recovery")
-        await parts.claimer.drain()
+        await _drain(parts)
         intake.cancel_scope.cancel()
     if not stop.requested.is_set():
         await parts.recovery.say_what_is_left()
     stop.request()
+
+
+async def _drain(parts: Parts) -> None:
+    """Claim until nobody finds anything: the jobs of one may add jobs of another."""
+    is_more = True
+    while is_more:
+        is_more = False
+        for claimer in parts.claimers:
+            is_more |= await claimer.drain()
+        is_more &= len(parts.claimers) > 1
 
 
 async def _cancel_when_asked(stop: StopRequest, intake: TaskGroup) -> None:

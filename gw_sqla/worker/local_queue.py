@@ -29,63 +29,63 @@ _LARGE = 2**16
 """Characters of a payload from which on it is counted, each as a byte."""
 
 
-class LocalQueue:
-    """``concurrency`` is the number of slots. ``is_stalled``: it has given jobs back, and no slot ended one since."""
+class LocalQueue(deque[tuple[float, Run]]):
+    """The runs that wait, each with the time of its claim; to ask whether there are any costs no call.
+
+    ``concurrency`` is the number of slots. ``is_stalled``: it has given jobs back, and no slot ended one since.
+    """
 
     def __init__(self, concurrency: int, prefetch: int, prefetch_ttl: timedelta) -> None:
+        super().__init__()
         self.prefetch = prefetch
         self.is_stalled = False
         self._concurrency = concurrency
         self._batch = max(1, prefetch // 4)
         self._most_for_a_batch = prefetch + concurrency - self._batch
         self._ttl = prefetch_ttl.total_seconds()
-        self._waiting: deque[tuple[float, Run]] = deque()  # with the time of the claim
         self._large: dict[Run, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     @property
     def seconds_to_live(self) -> float:
         """For how long the oldest job may wait still."""
-        return self._ttl + (self._waiting[0][0] - monotonic() if self._waiting else 0)
+        return self._ttl + (self[0][0] - monotonic() if self else 0)
 
     def wanted(self, running: int) -> int:
         """How many jobs to claim while so many run: none, or at least a batch."""
         if self._large and sum(self._large.values()) >= MOST_BYTES:
             return 0
-        room = self._concurrency - running - len(self._waiting)
+        room = self._concurrency - running - len(self)
         room = max(0, room) if self.is_stalled else room + self.prefetch
         return room if room >= self._batch or (room > 0 and self.is_stalled) else 0
 
     def has_room_for_a_batch(self) -> bool:
         """Whether a claim may be due, whatever runs."""
-        return len(self._waiting) <= self._most_for_a_batch
+        return len(self) <= self._most_for_a_batch
 
     def put(self, runs: Collection[Run]) -> None:
         """Queue runs, in this order."""
-        self._waiting.extend(zip(repeat(monotonic()), runs, strict=False))
-        if max(map(len, map(_payload_text, runs)), default=0) > _LARGE:
+        self.extend(zip(repeat(monotonic()), runs, strict=False))
+        if self.prefetch and max(map(len, map(_payload_text, runs)), default=0) > _LARGE:
             self._large |= {run: size for run in runs if (size := len(run.job.payload_text)) > _LARGE}
 
     def take(self) -> Run:
         """Return the next run; there must be one."""
-        run = self._waiting.popleft()[1]
+        run = self.popleft()[1]
         if self._large:
             self._large.pop(run, None)
         return run
 
     def take_all(self) -> list[Run]:
         """Empty the queue."""
-        runs = [run for _, run in self._waiting]
-        self._waiting.clear()
+        runs = [run for _, run in self]
+        self.clear()
         self._large.clear()
         return runs
 
     def take_stale(self) -> list[Run]:
         """Take out the runs that have waited for longer than their time to live."""
         before = monotonic() - self._ttl
-        stale = [self.take() for since, _ in list(self._waiting) if since <= before]
+        stale = [self.take() for since, _ in list(self) if since <= before]
         if stale:
             log.warning("%d prefetched jobs go back: no slot was free for them in %g s", len(stale), self._ttl)
             self.is_stalled = True
@@ -93,5 +93,7 @@ class LocalQueue:
 
     def drop(self, runs: Collection[Run]) -> None:
         """Take these runs out."""
-        self._waiting = deque(entry for entry in self._waiting if entry[1] not in runs)
+        left = [entry for entry in self if entry[1] not in runs]
+        self.clear()
+        self.extend(left)
         self._large = {run: size for run, size in self._large.items() if run not in runs}

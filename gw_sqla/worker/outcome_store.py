@@ -8,16 +8,19 @@ is for `gw_sqla.worker.outcome_writer`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from operator import attrgetter, itemgetter
+from dataclasses import replace
+from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import asyncpg
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import SESSION_SETTINGS, Statements
+from gw_sqla.execution.failure_log import log_failure, log_snooze
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Failed
+from gw_sqla.jobs.outcomes import Failed, Snoozed
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import outcomes
 from gw_sqla.worker.claim_store import ClaimStore
@@ -32,9 +35,9 @@ OUTCOME_SETTINGS = f"{SESSION_SETTINGS};\nset lock_timeout = '{_LOCK_TIMEOUT_MS}
 """Of the connection that outcomes are written over."""
 
 _job = attrgetter("job")
-_id = itemgetter(ClaimedJob._fields.index("id"))
-_KIND = itemgetter(*map(ClaimedJob._fields.index, ("attempts", "key", "queue_id")))
-_LOCKED = itemgetter(ClaimedJob._fields.index("locked_us"))
+_ID, _ATTEMPTS, _KEY, _QUEUE, _LOCKED = map(
+    ClaimedJob._fields.index, ("id", "attempts", "key", "queue_id", "locked_us")
+)
 
 
 class Unwritten(NamedTuple):
@@ -75,47 +78,27 @@ class OutcomeStore:
 
     async def complete(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Delete the jobs of completed runs."""
-        jobs = list(map(_job, runs))
-        kinds = set(map(_KIND, jobs))
-        attempt, key, queue_id = next(iter(kinds), (0, None, None))
-        are_alike = len(kinds) == 1 and key is None and queue_id is None
-        if around_locks or not are_alike or self._claims.claim_is_unanswered:
+        alike = None if around_locks or self._claims.claim_is_unanswered else _alike(runs)
+        if alike is None:
             return await self._write(outcomes.complete(self._schema, around_locks=around_locks), runs, {})
-        parameters = {
-            "ids": list(map(_id, jobs)),
-            "attempt": attempt,
-            "locked_at": max(jobs, key=_LOCKED).locked_at,
-            "pool_id": self._pool_id,
-        }
+        parameters = alike | {"pool_id": self._pool_id}
         [row] = await self._connection.fetch(outcomes.complete_alike(self._schema), parameters)
         if row[0] is None:
             return NOTHING_UNWRITTEN
-        written = set(row[0])
+        written = set(ids_of(row[0]))
         return Unwritten(lost=[run for run in runs if run.job.id not in written], busy=())
 
     async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
-        """Write the failures of runs.
-
-        A database whose encoding is not UTF-8 cannot hold every message: it is given escapes for what is not ASCII,
-        as a write that can never succeed would hold up all others.
-        """
+        """Write the failures of runs."""
         failures = [run.outcome for run in runs if isinstance(run.outcome, Failed)]
         parameters: dict[str, Any] = {
             "messages": [failed.message for failed in failures],
-            "delays": [
-                None if failed.retry_after is None else failed.retry_after.total_seconds() for failed in failures
-            ],
+            "delays": [_seconds(failed.retry_after) for failed in failures],
             "final": [failed.permanently for failed in failures],
             "payloads": [failed.payload_text for failed in failures],
         }
-        if self._clock is not None:
-            parameters["now"] = self._clock()
         statement = outcomes.fail(self._schema, around_locks=around_locks, by_clock=self._clock is not None)
-        try:
-            return await self._write(statement, runs, parameters)
-        except asyncpg.UntranslatableCharacterError:
-            messages = [message.encode("ascii", "backslashreplace").decode() for message in parameters["messages"]]
-            return await self._write(statement, runs, parameters | {"messages": messages})
+        return _unwritten(runs, await self._write_texts(statement, runs, parameters | self._now(), ("messages",)))
 
     async def give_back(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Return the jobs of runs that were not begun."""
@@ -126,8 +109,54 @@ class OutcomeStore:
         )
         return await self._write(statement, runs, {"keys": [run.job.key for run in runs]})
 
+    async def snooze(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
+        """Write that runs were snoozed; tell their outcomes how often, or that it was once too often."""
+        found = [run.outcome for run in runs if isinstance(run.outcome, Snoozed)]
+        parameters: dict[str, Any] = {
+            "keys": [run.job.key for run in runs],
+            "delays": [snoozed.delay.total_seconds() for snoozed in found],
+            "limits": [snoozed.limit for snoozed in found],
+            "reasons": [snoozed.message for snoozed in found],
+            "payloads": [snoozed.payload_text for snoozed in found],
+            "messages": [snoozed.otherwise.message for snoozed in found],
+            "failed_delays": [_seconds(snoozed.otherwise.retry_after) for snoozed in found],
+        }
+        heeding = await has_retirements(self._connection, self._schema)
+        statement = outcomes.snooze(
+            self._schema,
+            heeding_retirements=heeding,
+            around_locks=around_locks,
+            by_clock=self._clock is not None,
+        )
+        rows = await self._write_texts(statement, runs, parameters | self._now(), ("reasons", "messages"))
+        counts = {job_id: snoozes for job_id, is_busy, snoozes in rows if not is_busy}
+        for run, snoozed in zip(runs, found, strict=True):
+            if snoozed.job.id in counts:
+                run.outcome = _counted(snoozed, counts[snoozed.job.id])
+        return _unwritten(runs, rows)
+
+    async def _write_texts(
+        self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any], texts: Sequence[str]
+    ) -> Sequence[Any]:
+        """Write what has texts for people.
+
+        A database whose encoding is not UTF-8 cannot hold every one: it is given escapes for what is not ASCII,
+        as a write that can never succeed would hold up all others.
+        """
+        named = self._named(runs)
+        try:
+            return await self._connection.fetch(statement, parameters | named)
+        except asyncpg.UntranslatableCharacterError:
+            escaped = {
+                name: [text.encode("ascii", "backslashreplace").decode() for text in parameters[name]] for name in texts
+            }
+            return await self._connection.fetch(statement, parameters | escaped | named)
+
     async def _write(self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any]) -> Unwritten:
         return _unwritten(runs, await self._connection.fetch(statement, parameters | self._named(runs)))
+
+    def _now(self) -> dict[str, datetime]:
+        return {} if self._clock is None else {"now": self._clock()}
 
     def _named(self, runs: Sequence[Run]) -> dict[str, Any]:
         return {
@@ -138,6 +167,36 @@ class OutcomeStore:
             "queue_ids": [run.job.queue_id for run in runs],
             "pool_id": self._pool_id,
         }
+
+
+def _seconds(wait: timedelta | None) -> float | None:
+    return None if wait is None else wait.total_seconds()
+
+
+def _counted(snoozed: Snoozed, snoozes: int | None) -> Snoozed | Failed:
+    """Return what became of a job that was to be snoozed, and log it."""
+    if snoozes is None:
+        log_failure(snoozed.otherwise)
+        return snoozed.otherwise
+    counted = replace(snoozed, snoozes=snoozes)
+    log_snooze(counted)
+    return counted
+
+
+def _alike(runs: Sequence[Run]) -> dict[str, Any] | None:
+    """Return the parameters of `outcomes.complete_alike`; None where the jobs differ in more than their ids.
+
+    By columns: to look at the fields of each job takes three times as long.
+    """
+    columns = list(zip(*map(_job, runs), strict=True))
+    if not columns:
+        return None
+    attempts, keys, queue_ids = columns[_ATTEMPTS], columns[_KEY], columns[_QUEUE]
+    if {attempts.count(attempts[0]), keys.count(None), queue_ids.count(None)} != {len(runs)}:
+        return None
+    locked = columns[_LOCKED]
+    youngest = runs[locked.index(max(locked))].job
+    return {"ids": list(columns[_ID]), "attempt": attempts[0], "locked_at": youngest.locked_at}
 
 
 def _unwritten(runs: Sequence[Run], rows: Sequence[Any]) -> Unwritten:

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, is_not
 
 import asyncpg
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage, is_answer, is_refusal, waited_for_lock
-from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Returned
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Returned, Snoozed
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.outcome_store import OutcomeStore, Unwritten
 from gw_sqla.worker.put_aside import PutAside, Verdict
@@ -33,6 +34,9 @@ from gw_sqla.worker.put_aside import PutAside, Verdict
 __all__ = ["OutcomeWriter", "Settled"]
 
 _outcome = attrgetter("outcome")
+_is_begun = partial(is_not, Returned)
+"""Each write unlocks queues: what is given back comes first, so that the next claim of a queue finds the earliest."""
+
 _Write = Callable[..., Awaitable[Unwritten]]
 
 
@@ -61,6 +65,7 @@ class OutcomeWriter:
             Completed: store.complete,
             Failed: store.fail,
             Returned: store.give_back,
+            Snoozed: store.snooze,
         }
         self._aside = PutAside()
         self._alone: dict[Run, None] = {}  # to be written one by one, in this order
@@ -88,7 +93,7 @@ class OutcomeWriter:
     async def _write_kinds(self, runs: Sequence[Run]) -> Settled:
         settled = Settled()
         kinds: list[type] = list(map(type, map(_outcome, runs)))
-        for kind in dict.fromkeys(kinds):
+        for kind in sorted(dict.fromkeys(kinds), key=_is_begun):
             of_kind = [run for run in runs if type(run.outcome) is kind] if kinds.count(kind) != len(runs) else runs
             if kind is CompletedByHandler:
                 settled.written.extend(of_kind)

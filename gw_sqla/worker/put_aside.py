@@ -18,7 +18,7 @@ import asyncpg
 
 from gw_sqla.database.outage import is_refusal, waited_for_lock
 from gw_sqla.error_texts.error_text import error_text
-from gw_sqla.jobs.outcomes import Failed, Returned
+from gw_sqla.jobs.outcomes import Failed, Returned, Snoozed
 from gw_sqla.jobs.run import Run
 
 __all__ = ["UNWRITABLE", "PutAside", "Verdict"]
@@ -134,4 +134,6 @@ class PutAside(dict[Run, _Aside]):
 
 def _is_final(run: Run) -> bool:
     """Whether a job fails for good when its outcome is refused: one that was completed must not run again."""
+    if isinstance(run.outcome, Snoozed):
+        return False
     return not isinstance(run.outcome, Failed) or run.outcome.permanently

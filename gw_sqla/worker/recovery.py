@@ -9,12 +9,14 @@ permanently at last, and its last_error says why, instead of killing workers for
 
 Owners that never registered (Graphile Worker for Node.js and for Rust) get the contract's 4 hours. As
 the peers do, that is looked at every 8 to 10 minutes, the first time within one: it reads all jobs. As often it is said
-which jobs nobody takes because no living worker knows their task: a module that was not imported, most often.
+which jobs nobody takes because no living worker knows their task: a module that was not imported, most often; and what
+snoozed jobs have left behind is taken out (`gw_sqla.statements.snoozes`).
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -54,15 +56,16 @@ class Recovery:
         self._on_unlocked = on_unlocked
         self._outage = Outage("the recovery of dead workers")
         self._next_look = monotonic() + _jitter(0, look_within)
+        self._next_sweep = -math.inf
 
     async def run(self) -> None:
-        """Sweep until cancelled; a sweep that fails is tried again."""
+        """Sweep until cancelled, at once unless that was just done; a sweep that fails is tried again."""
         while True:
-            if await self.sweep():
-                await anyio.sleep(self._interval * _jitter(0.5, 1))
+            await anyio.sleep(max(0.0, self._next_sweep - monotonic()))
+            await self.sweep()
 
-    async def sweep(self) -> bool:
-        """Sweep once; False after a fault of the database, when the backoff is over."""
+    async def sweep(self) -> None:
+        """Sweep once; after a fault of the database the backoff is waited for."""
         try:
             with anyio.fail_after(_ANSWER_WITHIN.total_seconds()):
                 await self._recover_the_dead()
@@ -70,13 +73,14 @@ class Recovery:
                     self._next_look = monotonic() + _jitter(8 * 60, 10 * 60)
                     await self._unlock_stale()
                     await self._say_unknown_tasks(_OVERDUE)
+                    await self._sweeps.forget_snoozes()
         except DATABASE_FAULTS as fault:  # a TimeoutError too
             await self._outage.wait(fault)
-            return False
+            return
         finally:
             await self._sweeps.close()
         self._outage.over()
-        return True
+        self._next_sweep = monotonic() + self._interval * _jitter(0.5, 1)
 
     async def say_what_is_left(self) -> None:
         """Log which jobs are ready of tasks that no living worker knows; a fault of the database costs only that."""

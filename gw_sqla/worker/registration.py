@@ -22,6 +22,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.run import Run
@@ -119,7 +120,7 @@ class Registration:
 
 
 def _not_held(runs: Collection[Run], row: Any) -> list[Run]:
-    held_ids = set(row["held_ids"])
+    held_ids = set(ids_of(row["held_ids"]))
     return [run for run in runs if run.job.id not in held_ids]
 
 

@@ -12,7 +12,7 @@ would make two claims of one: for the first slot that is free, and for all other
 whether the pool has its lease: without it no job begins.
 
 For such handlers one slot is enough, and to wake another costs as much as to run a job; for handlers that wait, all
-slots must begin soon. So jobs wake two idle slots, and a slot that takes one wakes up to two more.
+slots must begin soon. So jobs wake one idle slot, and a slot that takes one wakes another; two, once a handler waits.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _TURN = 0.002
 _LOOK_FOR_LEASE = 0.05
 
 _WAKING = 2
-"""How many slots may be waking up at a time."""
+"""How many slots may be waking up at a time, while a handler waits; one, while none does."""
 
 
 class Slots:
@@ -123,7 +123,8 @@ class Slots:
 
     def _wake(self) -> None:
         """Wake idle slots for the jobs that wait, a few at a time."""
-        while self._waking < min(_WAKING, len(self._queue)) and self._idle:
+        most = min(_WAKING if self._busy else 1, len(self._queue))
+        while self._waking < most and self._idle:
             self._waking += 1
             self._idle.pop().set()
 
@@ -190,12 +191,10 @@ class Slots:
             if self._stop.is_requested:
                 return True
             run = self._queue.take()
-            if self._waking < _WAKING:
+            if not self._waking or (self._busy and self._waking < _WAKING):
                 self._wake()
             if await self._run(slot, run) and await slot.has_traces_still():
                 return False
-            if self._queue.has_room_for_a_batch() and self._on_free() and self._queue.prefetch:
-                self._turn_began = 0.0
 
     async def _wait_for_wake(self) -> None:
         wake = anyio.Event()
@@ -232,16 +231,22 @@ class Slots:
         return True
 
     def _end(self, slot: Slot, run: Run, outcome: Outcome) -> bool:
-        """End a run, and free its slot; return whether the run was lost."""
+        """End a run, and free its slot; return whether the run was lost.
+
+        The claimer is woken before the finisher: others wait for the next jobs, and nobody for what is written.
+        """
         self._queue.is_stalled = False
         run.end(outcome)
-        self._finish(run)
         if run.state is not LOST:
             slot.run = None
             self._busy -= 1
             if self._successors:
                 self._begin_successor(run)
+            if self._queue.has_room_for_a_batch() and self._on_free() and self._queue.prefetch:
+                self._turn_began = 0.0
+            self._finish(run)
             return False
+        self._finish(run)
         if run.thread_ended is None:
             self._free(slot, run)
         else:  # it is known no more, and its thread goes on

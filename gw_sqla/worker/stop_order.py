@@ -1,9 +1,10 @@
 """The order in which a worker pool works and ends.
 
-Three nested scopes: *intake* (listener, claimer, cron, recovery) inside *working* (slots) inside *draining*
+Three nested scopes: *intake* (listener, claimer, cron, recovery) inside *working* (slots, forwarders) inside *draining*
 (finisher, heartbeat). A stop ends intake first; jobs that were claimed and not started are returned with their
 attempt. The slots have the grace period, from the request on; jobs that still
-run then are cancelled and failed, their attempt spent, as when Graphile Worker is stopped by force. Last,
+run then are cancelled and failed, their attempt spent, as when Graphile Worker is stopped by force; what is being
+forwarded is given back. Last,
 the finisher writes what is left, shielded, with a deadline.
 
 Each step is bounded whatever the network does: a claim in flight, the clean-up of a handler's session, the closing
@@ -45,22 +46,26 @@ async def work_until_stopped(
 
     A cancellation cancels the running jobs at once; their outcomes, and the returned jobs, are written all the same.
     """
-    slots, finisher = parts.slots, parts.finisher
+    slots, forwarders, finisher = parts.slots, parts.forwarders, parts.finisher
     async with anyio.create_task_group() as draining:
         draining.start_soon(_drain, finisher, parts.heartbeat, name="gw_sqla finisher")
         try:
             async with anyio.create_task_group() as working:
                 slots.start(working)
+                forwarders.start(working)
                 async with anyio.create_task_group() as watching:
                     watching.start_soon(_give_grace, stop, working, settings, parts, name="gw_sqla grace period")
                     if with_signals:
                         await watching.start(heed_signals, stop, settings.grace_period, name="gw_sqla signals")
                     await take_in()
                     slots.close()
+                    forwarders.close()
                     await slots.ended.wait()
+                    await forwarders.wait_until_ended()
                     watching.cancel_scope.cancel()
         finally:
             slots.close()
+            forwarders.close()
             finisher.close(settings.flush_timeout.total_seconds())
 
 
@@ -75,21 +80,26 @@ async def _drain(finisher: Finisher, heartbeat: Heartbeat) -> None:
 async def _give_grace(stop: StopRequest, working: TaskGroup, settings: RunnerSettings, parts: Parts) -> None:
     """Cancel the running jobs when a stop was asked for and its grace period is over; say what the stop waits for."""
     await stop.requested.wait()
-    if running := parts.slots.running():
+    if running := _running(parts):
         log.info("the worker stops; it waits for %s, up to %s", _names(running), settings.grace_period)
     else:
         log.info("the worker stops")
     with anyio.move_on_after(settings.grace_period.total_seconds()):
         await stop.grace_is_over.wait()
-    if running := parts.slots.running():
+    if running := _running(parts):
         log.warning("running jobs are cancelled now: %s", _names(running))
     working.cancel_scope.cancel()
     with anyio.CancelScope(shield=True):
-        while not parts.slots.ended.is_set():
+        while not (parts.slots.ended.is_set() and parts.forwarders.have_ended):
             with anyio.move_on_after(_SAY_AGAIN_SECONDS) as patience:
                 await parts.slots.ended.wait()
+                await parts.forwarders.wait_until_ended()
             if patience.cancelled_caught:
-                log.warning("the stop waits for handlers that were cancelled: %s", _names(parts.slots.running()))
+                log.warning("the stop waits for handlers that were cancelled: %s", _names(_running(parts)))
+
+
+def _running(parts: Parts) -> list[Run]:
+    return [*parts.slots.running(), *parts.forwarders.running()]
 
 
 def _names(runs: Sequence[Run]) -> str:

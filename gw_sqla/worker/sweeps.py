@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.statements import stale_locks, workers
+from gw_sqla.statements import snoozes, stale_locks, workers
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import RustRefusal, RustWorkers
 
@@ -26,6 +27,8 @@ __all__ = ["Recovered", "Sweeps", "Unlocked"]
 
 _SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'; set jit = off"
 """Without ``jit``: it would be loaded for each connection, which takes a hundred times as long as a sweep."""
+
+_MOST_SNOOZES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Sweeps:
         except RustRefusal as refusal:
             self._rust.say_refusal(refusal)
             rows = await self._recover(dead, delay, beside_rust=False)
-        return [Recovered(row["what"], row["job_ids"], row["final_ids"]) for row in rows]
+        return [Recovered(row["what"], ids_of(row["job_ids"]), ids_of(row["final_ids"])) for row in rows]
 
     async def _recover(self, dead: Sequence[Any], delay: timedelta, *, beside_rust: bool) -> list[Any]:
         return await unlock_around_refusals(
@@ -111,6 +114,15 @@ class Sweeps:
             ((f"{kind} {one}", none | {f"{kind}_ids": [one]}) for one in ids),
         )
 
+    async def forget_snoozes(self) -> int:
+        """Take out the counts of snoozed jobs that are gone; return how many."""
+        forgotten = 0
+        while True:
+            rows = await self._connection.fetch(snoozes.forget_snoozes(self._schema), {"count": _MOST_SNOOZES})
+            forgotten += len(rows)
+            if len(rows) < _MOST_SNOOZES:
+                return forgotten
+
     async def unknown_tasks(self, waited: timedelta) -> dict[str, int]:
         """Return the tasks that no living pool knows and how many of their jobs have been ready for so long."""
         rows = await self._connection.fetch(workers.find_unknown_tasks(self._schema), {"waited": waited})
@@ -121,7 +133,7 @@ def _one_by_one(dead: Sequence[Any], delay: timedelta) -> Iterator[tuple[str, di
     """Name each job of each dead pool, and at last what is left of the pool: its queues, its row."""
     for pool in dead:
         pool_id = pool["pool_id"]
-        for job_id in pool["job_ids"]:
+        for job_id in ids_of(pool["job_ids"]):
             of_one = {"pool_ids": [pool_id], "job_ids": [job_id], "delay": delay}
             yield f"job {job_id} of the dead pool {pool_id}", of_one
         yield f"the rest of the dead pool {pool_id}", {"pool_ids": [pool_id], "job_ids": [], "delay": delay}

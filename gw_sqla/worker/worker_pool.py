@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """How many runs of jobs ended how; a job that failed and was retried counts in both.
+    """How many runs of jobs ended how; a job that failed and was retried counts in both, one that was snoozed too.
 
     ``failed_tasks``: the failed runs of each task; two counts compare without it.
     """
@@ -45,15 +45,18 @@ class RunCounts:
     completed: int
     failed: int
     failed_tasks: Mapping[str, int] = field(default_factory=dict, compare=False)
+    snoozed: int = 0
 
     def __add__(self, other: RunCounts) -> RunCounts:
         """Return the counts of both."""
         tasks = Counter(self.failed_tasks) + Counter(other.failed_tasks)
-        return RunCounts(self.completed + other.completed, self.failed + other.failed, tasks)
+        snoozed = self.snoozed + other.snoozed
+        return RunCounts(self.completed + other.completed, self.failed + other.failed, tasks, snoozed)
 
     def __str__(self) -> str:
         tasks = ", ".join(f"{task}: {count}" for task, count in sorted(self.failed_tasks.items()))
-        return f"completed {self.completed}, failed {self.failed}" + (f" ({tasks})" if tasks else "")
+        counts = f"completed {self.completed}, failed {self.failed}" + (f" ({tasks})" if tasks else "")
+        return counts + (f", snoozed {self.snoozed}" if self.snoozed else "")
 
 
 class WorkerPool:
@@ -81,6 +84,7 @@ class WorkerPool:
         try:
             await parts.claim_store.register_tasks(self._tasks)
             async with (
+                parts.forwarders,
                 parts.processes,
                 open_resources(self._tasks.values()) as parts.workplace.resources,
                 watch_loop(self._settings.blocking_threshold),
@@ -97,7 +101,8 @@ class WorkerPool:
             raise SchemaTooNewError(
                 self._settings.schema, "a breaking migration of the worker schema has begun; upgrade gw_sqla"
             )
-        return RunCounts(parts.finisher.completed, parts.finisher.failed, parts.finisher.failed_tasks)
+        finisher = parts.finisher
+        return RunCounts(finisher.completed, finisher.failed, finisher.failed_tasks, finisher.snoozed)
 
     async def _stay(self, task_status: TaskStatus[None]) -> None:
         slots = self._settings.concurrency

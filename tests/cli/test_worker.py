@@ -140,6 +140,7 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
         *("--heartbeat-interval", "1", "--heartbeat-threshold", "4", "--sweep-interval", "2", "--recovery-delay", "3"),
         *("--prefetch-ttl", "8", "--flush-timeout", "6", "--crontab-catch-up", "5", "--blocking-threshold", "0"),
         *("--transaction-pooler", "--use-local-time", "--forbidden-flag", "a"),
+        *("--accepted-flag", "b", "--flag-allowlist", "b", "--flag-allowlist", "c"),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "completed 1, failed 2\n", "")
     settings = RunnerSettings(
@@ -159,6 +160,8 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
         transaction_pooler=True,
         use_local_time=True,
         forbidden_flags=("a",),
+        accepted_flags=("b",),
+        flag_allowlist=("b", "c"),
     )
     assert seen == [(5, tasks, settings)]
 
@@ -183,6 +186,22 @@ def test_forbidden_flags_are_repeated_options(clean_database: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "completed 1, failed 0\n", "")
     left = fetch(clean_database, "select array(select jsonb_object_keys(flags)) as flags from graphile_worker.jobs")
     assert sorted(row["flags"] for row in left) == [["a"], ["b"]]
+
+
+def test_flags_route_jobs(clean_database: str) -> None:
+    for flags in (["a"], ["a", "b"], ["b"], []):
+        fetch(clean_database, "select graphile_worker.add_job('greet', '{\"name\": \"x\"}', flags => $1)", flags)
+
+    def completed(*options: str) -> str:
+        done = run("worker", "--app", APP, "--once", *options, "--log-level", "error", "--database-url", clean_database)
+        return done.stdout or done.stderr
+
+    assert completed("--accepted-flag", "a", "--flag-allowlist", "a") == "completed 1, failed 0\n"
+    assert "each of them is forbidden, or not in flag_allowlist" in completed("--accepted-flag", "a", "--no-flags")
+    assert "--no-flags: is an empty allowlist" in completed("--flag-allowlist", "a", "--no-flags")
+    assert completed("--no-flags") == "completed 1, failed 0\n"
+    assert completed("--accepted-flag", "a") == "completed 1, failed 0\n"
+    assert completed("--flag-allowlist", "b") == "completed 1, failed 0\n"
 
 
 def test_migrate_makes_the_schema_first(database: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gw_sqla import FailPermanently, RetryAfter, TaskRegistry
+from gw_sqla import FailPermanently, RetryAfter, Snooze, TaskRegistry
 
 tasks = TaskRegistry()
 
@@ -96,6 +96,19 @@ def come_again() -> None:
 @tasks.task("come_again_in_part", run_in="process", batch=True, backoff=lambda _: timedelta(0))
 def come_again_in_part(payload: list[int]) -> list[Exception | None]:
     return [RetryAfter(timedelta(minutes=10)), None]
+
+
+@tasks.task("snooze", run_in="process", backoff=later)
+def snooze(payload: str) -> Snooze:
+    found = Snooze(timedelta(minutes=10), "not there yet", limit=1)
+    if payload == "raise":
+        raise found
+    return found
+
+
+@tasks.task("snooze_in_part", run_in="process", batch=True, backoff=later)
+def snooze_in_part(payload: list[int]) -> list[Exception | None]:
+    return [Snooze(timedelta(minutes=item)) if item else None for item in payload]
 
 
 @tasks.task("recurse", run_in="process", backoff=later)

@@ -13,7 +13,7 @@ from gw_sqla.models import WorkerBase
 
 pytestmark = pytest.mark.anyio
 
-NOT_MAPPED = {"migrations", "_private_sqla_alembic_version", "_private_sqla_workers"}
+NOT_MAPPED = {"migrations", "_private_sqla_alembic_version", "_private_sqla_snoozes", "_private_sqla_workers"}
 VIEW = "jobs"
 
 

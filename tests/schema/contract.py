@@ -177,8 +177,10 @@ _VERSION = "_private_sqla_alembic_version"
 
 _WORKERS = "_private_sqla_workers"
 
+_SNOOZES = "_private_sqla_snoozes"
+
 OURS = Catalog(
-    relations={_VERSION: "r", _WORKERS: "r"},
+    relations={_VERSION: "r", _WORKERS: "r", _SNOOZES: "r"},
     columns={
         _VERSION: [Column("version_num", "character varying(32)", True)],
         _WORKERS: [
@@ -188,14 +190,23 @@ OURS = Catalog(
             Column("heartbeat_threshold", "interval", True),
             Column("metadata", "jsonb", True, "'{}'::jsonb"),
         ],
+        _SNOOZES: [
+            Column("job_id", BIGINT, True),
+            Column("snoozes", INT, True),
+            Column("first_at", TIME, True, "now()"),
+            Column("last_at", TIME, True, "now()"),
+            Column("reason", TEXT),
+        ],
     },
     constraints={
         _VERSION: {f"{_VERSION}_pkc": "PRIMARY KEY (version_num)"},
         _WORKERS: {f"{_WORKERS}_pkey": "PRIMARY KEY (pool_id)"},
+        _SNOOZES: {f"{_SNOOZES}_pkey": "PRIMARY KEY (job_id)"},
     },
     indexes={
         f"{_VERSION}_pkc": f"CREATE UNIQUE INDEX {_VERSION}_pkc ON {{s}}.{_VERSION} USING btree (version_num)",
         f"{_WORKERS}_pkey": f"CREATE UNIQUE INDEX {_WORKERS}_pkey ON {{s}}.{_WORKERS} USING btree (pool_id)",
+        f"{_SNOOZES}_pkey": f"CREATE UNIQUE INDEX {_SNOOZES}_pkey ON {{s}}.{_SNOOZES} USING btree (job_id)",
         "sqla_jobs_queue_index": (
             "CREATE INDEX sqla_jobs_queue_index ON {s}._private_jobs USING btree (job_queue_id, priority, run_at) "
             "WHERE (is_available AND (job_queue_id IS NOT NULL))"
@@ -212,6 +223,6 @@ OURS = Catalog(
             "boolean",
         ),
     },
-    row_security={_VERSION, _WORKERS},
+    row_security={_VERSION, _WORKERS, _SNOOZES},
 )
 """What gw_sqla adds to the contract."""

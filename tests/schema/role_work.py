@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, async_sessionmaker
+from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, Snoozed, async_sessionmaker
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.run import Run
@@ -56,6 +56,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
     async with sessions.begin() as session:
         job = await repo.add_job(session, "read", {"a": 1}, queue_name="read")
         await session.execute(text("insert into graphile_worker._private_known_crontabs values ('c', now())"))
+        await session.execute(text("insert into graphile_worker._private_sqla_snoozes values (1, 1)"))
     await register(sessions, "pool-read", silent_for=timedelta(0))
     async with async_sessionmaker(engine)() as session:
         found = await repo.get_job(session, job.id)
@@ -64,7 +65,8 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         assert await repo.list_jobs(session)
         assert await repo.count_jobs_by_state(session)
         assert await session.scalar(text("select count(*) from graphile_worker.jobs"))
-        assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers"))
+        for table in ("workers", "snoozes"):
+            assert await session.scalar(text(f"select count(*) from graphile_worker._private_sqla_{table}"))
     known = KnownCrontabs(engine, "graphile_worker")
     try:
         assert await known.all()
@@ -137,30 +139,42 @@ async def recover(sweeps: Sweeps, sessions: Sessions) -> None:
     unlocked = await sweeps.unlock_stale()
     assert (unlocked.jobs, unlocked.queues) == (1, 1)
     assert await sweeps.unknown_tasks(timedelta(0)) == {"own": 1}
+    async with sessions.begin() as session:
+        await session.execute(text("insert into graphile_worker._private_sqla_snoozes values (0, 1)"))
+    assert await sweeps.forget_snoozes() == 1
 
 
 async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, sessions: Sessions) -> None:
-    """Complete, fail, return, lose a job each; complete another in a transaction of its handler's."""
+    """Complete, fail, return, snooze, lose a job each; complete another in a transaction of its handler's."""
     await claims.register_tasks(["own", "new"])
     await add(engine, sessions)
     async with sessions.begin() as session:
         await session.execute(text("delete from graphile_worker._private_jobs"))
         await session.execute(text("update graphile_worker._private_job_queues set locked_by = null, locked_at = null"))
     async with async_sessionmaker(engine).begin() as session:
-        for queue in ("a", "b", "c", "d", "e"):
+        for queue in ("a", "b", "c", "d", "e", "f"):
             await repo.add_job(session, "own", queue_name=queue)
-    runs = await claims.claim(["own"], 5, [], FIRST)
-    assert len(runs) == 5
-    completed, failed, returned, by_handler, left = runs
+    runs = await claims.claim(["own"], 6, [], FIRST)
+    assert len(runs) == 6
+    completed, failed, returned, snoozed, by_handler, left = runs
     failed.outcome = Failed(job=failed.job, message="no")
     for written in (await store.complete([completed]), await store.fail([failed]), await store.give_back([returned])):
         assert not written.lost
+    await snooze(store, snoozed)
     assert await complete(engine, by_handler)
     assert await claims.release_orphaned([], [])
     async with sessions() as session:
         assert (
             await session.scalar(text(f"select locked_by from graphile_worker.jobs where id = {left.job.id}")) is None
         )
+
+
+async def snooze(store: OutcomeStore, run: Run) -> None:
+    failed = Failed(job=run.job, message="no")
+    run.outcome = Snoozed(job=run.job, delay=timedelta(0), message="later", limit=1, otherwise=failed)
+    assert not (await store.snooze([run])).lost
+    assert isinstance(run.outcome, Snoozed)
+    assert run.outcome.snoozes == 1
 
 
 async def complete(engine: AsyncEngine, run: Run) -> bool:

@@ -43,6 +43,7 @@ WORKERS_GRANTS = f"""
     grant select, update on graphile_worker._private_job_queues to ROLE;
     grant select, insert on graphile_worker._private_tasks to ROLE;
     grant select, insert, update, delete on graphile_worker._private_sqla_workers to ROLE;
+    grant select, insert, update, delete on graphile_worker._private_sqla_snoozes to ROLE;
 """
 
 
@@ -67,7 +68,7 @@ async def test_passes(migrated_engine: AsyncEngine, caplog: pytest.LogCaptureFix
         ("truncate graphile_worker.migrations", SchemaMissingError, "there is no Graphile Worker schema"),
         (f"drop table graphile_worker.{VERSION_TABLE}", SchemaBehindError, "run: python -m gw_sqla migrate$"),
         (f"truncate graphile_worker.{VERSION_TABLE}", SchemaBehindError, "run: python -m gw_sqla migrate$"),
-        (f"update graphile_worker.{VERSION_TABLE} set version_num = '0001'", SchemaBehindError, "needs 19 and 0007"),
+        (f"update graphile_worker.{VERSION_TABLE} set version_num = '0001'", SchemaBehindError, "needs 19 and 0008"),
         (
             "delete from graphile_worker.migrations where id = 19",
             SchemaBehindError,
@@ -141,7 +142,8 @@ async def test_role_with_just_the_rights(
     migrated_engine: AsyncEngine, migrated_database: str, role: Role, way: str
 ) -> None:
     """No CREATE, nothing beyond what a worker does; the three ways around row level security."""
-    tables = ["_private_jobs", "_private_job_queues", "_private_tasks", "_private_sqla_workers", VERSION_TABLE]
+    ours = ["_private_sqla_workers", "_private_sqla_snoozes", VERSION_TABLE]
+    tables = ["_private_jobs", "_private_job_queues", "_private_tasks", *ours]
     ways = {
         "bypassrls": "alter role ROLE bypassrls;",
         "policy": ";".join(f"create policy mine on graphile_worker.{table} to ROLE using (true)" for table in tables),

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import Executable
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import orphaned_locks, outcomes
@@ -36,6 +37,8 @@ class Pool:
         *,
         tasks: Sequence[str] = ("a",),
         forbidden: Sequence[str] = (),
+        accepted: Sequence[str] = (),
+        allowlist: Sequence[str] | None = None,
         after: tuple[int, datetime, int] = START,
     ) -> list[ClaimedJob]:
         parameters = {"task_identifiers": tasks, "count": count, "pool_id": self.pool_id}
@@ -43,7 +46,14 @@ class Pool:
         parameters |= Bounds.of(count, None)._asdict()
         if forbidden:
             parameters["forbidden_flags"] = forbidden
-        rows = await self.connection.execute(claim(self.schema, Variant(forbidding_flags=bool(forbidden))), parameters)
+        if accepted:
+            parameters["accepted_flags"] = accepted
+        if allowlist is not None:
+            parameters["flag_allowlist"] = allowlist
+        variant = Variant(
+            forbidding_flags=bool(forbidden), accepting_flags=bool(accepted), allowlisting=allowlist is not None
+        )
+        rows = await self.connection.execute(claim(self.schema, variant), parameters)
         jobs = [ClaimedJob(**row._mapping) for row in rows]
         self.runs |= {job.id: Run(job) for job in jobs}
         return jobs
@@ -61,7 +71,7 @@ class Pool:
             "pool_id": self.pool_id,
         }
         found = (await self.connection.execute(outcomes.complete_alike(self.schema), parameters)).scalar_one()
-        return set(ids if found is None else found)
+        return set(ids if found is None else ids_of(found))
 
     async def complete_by_handler(self, job_id: int) -> set[int]:
         job = self._named([job_id])[0].job
@@ -121,6 +131,26 @@ class Pool:
             delays=delays or [None] * len(ids),
             final=final or [False] * len(ids),
             payloads=payloads or [None] * len(ids),
+        )
+
+    async def snooze(
+        self,
+        *ids: int,
+        around_locks: bool = False,
+        heeding_retirements: bool = False,
+        limits: Sequence[int] | None = None,
+        delays: Sequence[float] | None = None,
+    ) -> set[int]:
+        return await self._finish(
+            outcomes.snooze(self.schema, heeding_retirements=heeding_retirements, around_locks=around_locks),
+            ids,
+            keys=[run.job.key for run in self._named(ids)],
+            delays=delays or [60.0] * len(ids),
+            limits=limits or [1000] * len(ids),
+            reasons=["not yet"] * len(ids),
+            payloads=[None] * len(ids),
+            messages=["too often"] * len(ids),
+            failed_delays=[None] * len(ids),
         )
 
     async def commit(self) -> None:

@@ -10,7 +10,7 @@ from tests.statements.pool import Pool
 
 pytestmark = pytest.mark.anyio
 
-WRITES = ["complete", "complete_alike", "complete_by_handler", "fail", "give_back"]
+WRITES = ["complete", "complete_alike", "complete_by_handler", "fail", "give_back", "snooze"]
 UNLOCK = "update graphile_worker._private_jobs set locked_at = null, locked_by = null, attempts = 0"
 
 
@@ -23,7 +23,7 @@ async def locked_by(db: asyncpg.Connection) -> object:
 async def test_an_older_run_writes_nothing(
     pool: Pool, add: Add, db: asyncpg.Connection, how: str, around_locks: bool
 ) -> None:
-    options = {"around_locks": True} if around_locks and how in {"complete", "fail", "give_back"} else {}
+    options = {"around_locks": True} if around_locks and how in {"complete", "fail", "give_back", "snooze"} else {}
     job_id = await add()
     await pool.claim()
     await pool.commit()
@@ -51,7 +51,7 @@ async def test_a_lock_that_was_aged_by_hand_is_the_runs_still(
     assert await getattr(pool, how)(job_id) == {job_id}
 
 
-@pytest.mark.parametrize("how", ["complete", "complete_by_handler", "fail", "give_back"])
+@pytest.mark.parametrize("how", ["complete", "complete_by_handler", "fail", "give_back", "snooze"])
 async def test_the_queue_that_was_claimed_is_unlocked(pool: Pool, add: Add, db: asyncpg.Connection, how: str) -> None:
     """Not the one that the job is in by now, which the pool has locked for another job."""
     moved, other = await add(queue_name="q"), await add(queue_name="r")

@@ -12,11 +12,11 @@ from tests.statements.pool import Pool
 
 pytestmark = pytest.mark.anyio
 
-WRITES = ["complete", "complete_alike", "fail", "give_back", "release"]
+WRITES = ["complete", "complete_alike", "fail", "give_back", "snooze", "release"]
 
 
 async def write(pool: Pool, how: str, *ids: int) -> set[int]:
-    """Do one of the four writes to these jobs."""
+    """Do one of the writes to these jobs."""
     written: set[int] = await getattr(pool, how)(*(() if how == "release" else ids))
     return written
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from gw_sqla import ClaimedJob, Completed, Failed, Observer, Outcome, Returned
+from gw_sqla import ClaimedJob, Completed, Failed, Observer, Outcome, Returned, Snoozed
 
 
 class Recorder(Observer):
@@ -17,6 +17,7 @@ class Recorder(Observer):
         self.completed: list[Completed] = []
         self.failed: list[Failed] = []
         self.returned: list[Returned] = []
+        self.snoozed: list[Snoozed] = []
         self.lost: list[Outcome] = []
         self._changed = anyio.Event()
 
@@ -34,6 +35,10 @@ class Recorder(Observer):
 
     def job_returned(self, outcome: Returned) -> None:
         self.returned.append(outcome)
+        self._changed.set()
+
+    def job_snoozed(self, outcome: Snoozed) -> None:
+        self.snoozed.append(outcome)
         self._changed.set()
 
     def lock_lost(self, outcome: Outcome) -> None:

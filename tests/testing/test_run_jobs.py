@@ -24,8 +24,11 @@ from gw_sqla import (
     JobState,
     JobTesterError,
     Observer,
+    ResourceError,
     RetryAfter,
     RunnerSettings,
+    Snooze,
+    Snoozed,
     TaskRegistry,
 )
 from gw_sqla.testing import JobTester, rolled_back_session
@@ -154,8 +157,7 @@ async def test_kinds_of_failures(
     session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository
 ) -> None:
     errors: dict[str, BaseException] = {
-        "retried": ValueError("again"),
-        "snoozed": RetryAfter(timedelta(minutes=10)),
+        "retried": RetryAfter(timedelta(minutes=10)),
         "failed": FailPermanently("never"),
     }
 
@@ -170,6 +172,24 @@ async def test_kinds_of_failures(
         assert failed.exception is error, kind
     assert report.exceptions == list(errors.values())
     assert report.left == []
+
+
+async def test_snoozes(session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository) -> None:
+    """No error, and no attempt; from the kit's time on."""
+
+    @tasks.task("waits")
+    async def waits() -> Snooze:
+        return Snooze(timedelta(minutes=10), "the export is not ready")
+
+    await repo.add_job(session, waits)
+    for snoozes in (1, 2):
+        await jobs.travel(hours=1)
+        [snoozed] = (await jobs.run_jobs()).snoozed
+        assert (snoozed.snoozes, snoozed.message) == (snoozes, "Snooze: the export is not ready")
+        [job] = await jobs.added()
+        assert job.attempts == 0
+        assert abs(job.run_at - jobs.now - timedelta(minutes=10)) < timedelta(minutes=1)
+    assert isinstance(await jobs.run(waits), Snoozed)
 
 
 async def test_time_travel(session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository) -> None:
@@ -323,6 +343,46 @@ async def test_resources(session: AsyncSession, tasks: TaskRegistry, repo: JobRe
     assert events[4:] == ["mailer is made", "sent by other"]
     with pytest.raises(JobTesterError, match="no task asks for <class 'int'>: they ask for Mailer, Unused, str"):
         JobTester(session, tasks, resources={int: 1})
+
+
+async def test_a_resource_that_cannot_be_made(
+    session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository
+) -> None:
+    """As a runner, which would not have claimed the job."""
+
+    @tasks.resource
+    def mailer() -> Mailer:
+        raise ConnectionError("no server")
+
+    @tasks.task("mail")
+    async def mail(payload: str, mailer: Mailer) -> None: ...
+
+    await repo.add_job(session, mail, "a")
+    with pytest.raises(ResourceError, match="no server"):
+        await jobs.run_jobs()
+    [job] = await jobs.added()
+    assert (job.attempts, job.state) == (0, JobState.READY)
+    with pytest.raises(ResourceError, match="no server"):
+        await jobs.run(mail, "a")
+
+
+async def test_forwarded_tasks_are_left(
+    session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository
+) -> None:
+    class Nowhere:
+        async def open(self) -> None:
+            raise AssertionError("nothing is sent")
+
+        async def close(self) -> None: ...
+
+        async def send(self, messages: object) -> None: ...
+
+    tasks.forward("elsewhere", Nowhere())
+    await repo.add_job(session, "elsewhere", {})
+    report = await jobs.run_jobs()
+    assert ([job.task_identifier for job in report.left], report.outcomes) == (["elsewhere"], [])
+    with pytest.raises(JobTesterError, match="forwarded to a sink"):
+        await jobs.run("elsewhere", {})
 
 
 async def test_jobs_that_add_each_other(

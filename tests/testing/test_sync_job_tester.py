@@ -16,7 +16,7 @@ from gw_sqla import (
     AsyncSession,
     JobContext,
     JobTesterError,
-    RetryAfter,
+    Snooze,
     SyncJobRepository,
     TaskRegistry,
 )
@@ -106,13 +106,13 @@ def test_a_scoped_session(sync_session: Session, tasks: TaskRegistry) -> None:
     """As Flask-SQLAlchemy has."""
 
     @tasks.task("snoozes")
-    def snoozes() -> None:
-        raise RetryAfter(timedelta(hours=1))
+    def snoozes() -> Snooze:
+        return Snooze(timedelta(hours=1))
 
     scoped = scoped_session(sessionmaker(sync_session.connection(), join_transaction_mode="create_savepoint"))
     SyncJobRepository().add_job(scoped, snoozes)
     scoped.commit()
-    assert len(SyncJobTester(scoped, tasks).run_jobs(errors="record").snoozed) == 1
+    assert len(SyncJobTester(scoped, tasks).run_jobs().snoozed) == 1
     scoped.remove()
 
 

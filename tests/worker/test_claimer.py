@@ -151,6 +151,31 @@ async def test_forbidden_flags_and_unknown_tasks_are_left_to_others(
     }
 
 
+async def test_jobs_are_routed_by_their_flags(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, repo: JobRepository, add_job: AddJob
+) -> None:
+    """And what a job adds, in a queue whose first job is another worker's."""
+    ran: list[int] = []
+
+    @tasks.task("mine")
+    async def mine(payload: int, ctx: JobContext) -> None:
+        ran.append(payload)
+        if payload == 1:
+            await ctx.add_job(mine, 2, queue_name="q", flags=["gpu", "fast"])
+
+    await add_job(mine, 1, queue_name="r", flags=["gpu"])
+    for payload, flags in ((3, None), (4, ["fast"]), (5, ["gpu", "windows"]), (6, ["gpu", "old"])):
+        await add_job(mine, payload, queue_name="q", flags=flags)
+    settings = RunnerSettings(accepted_flags=["gpu"], flag_allowlist=["gpu", "fast", "old"], forbidden_flags=["old"])
+    assert await Runner(engine, tasks, settings).run_once() == RunCounts(completed=2, failed=0)
+    assert ran == [1, 2]
+    async with sessions() as session:
+        left = await repo.list_jobs(session)
+    assert {(job.payload, job.attempts, job.state) for job in left} == {
+        (payload, 0, JobState.READY) for payload in (3, 4, 5, 6)
+    }
+
+
 async def test_run_once_runs_what_jobs_add_and_what_queues_hold(
     engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob
 ) -> None:

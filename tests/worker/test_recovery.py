@@ -147,6 +147,33 @@ async def test_a_pool_that_beats_while_it_is_swept_is_spared(
     assert await locks(sessions) == (1, 0)
 
 
+async def test_counts_of_snoozed_jobs_that_are_gone_are_taken_out(
+    engine: AsyncEngine, sessions: Sessions, add_job: AddJob
+) -> None:
+    """By the first look of a worker; what another is deleting is left to it."""
+    waiting = await add_job("note")
+    async with sessions.begin() as session:
+        await session.execute(
+            text("insert into graphile_worker._private_sqla_snoozes values (:id, 1), (0, 1), (-1, 1)"),
+            {"id": waiting.id},
+        )
+    ids = text("select array_agg(job_id order by job_id) from graphile_worker._private_sqla_snoozes")
+    sweeper = a_sweeper(engine)
+    recovery = Recovery(
+        sweeper, interval=timedelta(minutes=1), delay=timedelta(0), on_unlocked=lambda: None, look_within=0
+    )
+    async with sessions() as another:
+        await another.execute(text("delete from graphile_worker._private_sqla_snoozes where job_id = -1"))
+        await recovery.sweep()
+        async with sessions() as session:
+            assert await session.scalar(ids) == [-1, waiting.id]
+        await another.rollback()
+    assert await sweeper.forget_snoozes() == 1
+    await sweeper.close()
+    async with sessions() as session:
+        assert await session.scalar(ids) == [waiting.id]
+
+
 @pytest.mark.parametrize("held_for", [timedelta(hours=3, minutes=59), timedelta(hours=4, minutes=1)])
 @pytest.mark.parametrize("is_registered", [False, True])
 async def test_owners_that_never_registered_have_four_hours(

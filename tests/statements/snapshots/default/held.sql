@@ -1,3 +1,3 @@
 -- $1 ids
 -- $2 pool_id
-select array(select j.id from "graphile_worker"._private_jobs j where j.id = any ($1::BIGINT[]) and j.locked_by = $2::pg_catalog.text) as held_ids
+select cast(array(select j.id from "graphile_worker"._private_jobs j where j.id = any ($1::BIGINT[]) and j.locked_by = $2::pg_catalog.text) as pg_catalog.text) as held_ids

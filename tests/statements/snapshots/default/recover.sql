@@ -49,8 +49,10 @@ with dead as (
 )
 select
   d.what,
-  array(select j.id from jobs j where j.pool_id = d.pool_id order by j.id) as job_ids,
-  array(select j.id from jobs j where j.pool_id = d.pool_id and j.is_final order by j.id) as final_ids
+  cast(array(select j.id from jobs j where j.pool_id = d.pool_id order by j.id) as pg_catalog.text) as job_ids,
+  cast(array(
+    select j.id from jobs j where j.pool_id = d.pool_id and j.is_final order by j.id
+  ) as pg_catalog.text) as final_ids
 from dead d
 where d.pool_id in (select pool_id from gone) or d.pool_id in (select pool_id from jobs)
 order by d.pool_id

@@ -10,4 +10,6 @@ with beat as (
 select
   exists (select from beat) as registered,
   pg_catalog.to_regclass($2::pg_catalog.text) is not null as beside_rust,
-  array(select j.id from "we""ird: 50% Schema"._private_jobs j where j.id = any ($3::BIGINT[]) and j.locked_by = $1::pg_catalog.text) as held_ids
+  cast(array(
+    select j.id from "we""ird: 50% Schema"._private_jobs j where j.id = any ($3::BIGINT[]) and j.locked_by = $1::pg_catalog.text
+  ) as pg_catalog.text) as held_ids

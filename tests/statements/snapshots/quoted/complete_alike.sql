@@ -8,5 +8,6 @@ with written as (
   returning j.id
 )
 select case
-  when (select pg_catalog.count(*) from written) < pg_catalog.cardinality($1::BIGINT[]) then array(select id from written)
+  when (select pg_catalog.count(*) from written) < pg_catalog.cardinality($1::BIGINT[])
+  then cast(array(select id from written) as pg_catalog.text)
 end as written_ids

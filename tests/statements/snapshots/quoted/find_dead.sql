@@ -1,5 +1,5 @@
 select
   w.pool_id,
-  array(select j.id from "we""ird: 50% Schema"._private_jobs j where j.locked_by = w.pool_id) as job_ids
+  cast(array(select j.id from "we""ird: 50% Schema"._private_jobs j where j.locked_by = w.pool_id) as pg_catalog.text) as job_ids
 from "we""ird: 50% Schema"._private_sqla_workers w
 where w.last_heartbeat_at + w.heartbeat_threshold < pg_catalog.now()

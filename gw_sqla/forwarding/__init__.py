@@ -1,0 +1,35 @@
+"""Sinks: where `gw_sqla.TaskRegistry.forward` sends the jobs of a task. docs/forwarding.md tells the whole of it.
+
+A name's module is imported when the name is used first: each needs its own extra.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gw_sqla.execution.sink import Message, Sink, standard_headers
+    from gw_sqla.forwarding.http import HttpSink
+
+__all__ = ["HttpSink", "Message", "Sink", "standard_headers"]
+
+_HOMES = {
+    "HttpSink": "gw_sqla.forwarding.http",
+    "Message": "gw_sqla.execution.sink",
+    "Sink": "gw_sqla.execution.sink",
+    "standard_headers": "gw_sqla.execution.sink",
+}
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'gw_sqla.forwarding' has no attribute {name!r}")
+        globals()[name] = value = getattr(import_module(_HOMES[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
