@@ -99,12 +99,15 @@ class Statements(Protocol):
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return its rows."""
+        ...
 
     async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """The same for a caller in a shielded scope."""
+        ...
 
     async def lost_have_ended(self) -> bool:
         """Tell whether what was lost of it can lock nothing any more."""
+        ...
 
     async def cut_off(self) -> None:
         """End the statement that is under way."""

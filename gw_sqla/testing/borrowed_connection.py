@@ -41,6 +41,7 @@ class CallDriver(Protocol):
 
     async def __call__(self, work: Callable[[], R], /) -> R:
         """Call it and return its result."""
+        ...
 
 
 class BorrowedConnection:

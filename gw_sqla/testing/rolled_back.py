@@ -26,9 +26,8 @@ async def rolled_back_session(engine: AsyncEngine, **options: Any) -> AsyncItera
     """
     connection = await call_asyncio(_begun, engine)
     try:
-        async with AsyncSession(
-            connection, join_transaction_mode="create_savepoint", **{"expire_on_commit": False} | options
-        ) as session:
+        options.setdefault("expire_on_commit", False)
+        async with AsyncSession(connection, join_transaction_mode="create_savepoint", **options) as session:
             yield session
     finally:
         with anyio.CancelScope(shield=True):

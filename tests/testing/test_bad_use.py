@@ -95,8 +95,9 @@ async def test_no_session(tasks: TaskRegistry) -> None:
     ],
 )
 async def test_options(session: AsyncSession, tasks: TaskRegistry, options: dict[str, Any], message: str) -> None:
+    everything: dict[str, Any] = {"tasks": tasks} | options
     with pytest.raises(JobTesterError, match=message):
-        JobTester(session, **{"tasks": tasks} | options)
+        JobTester(session, **everything)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,13 @@ async def test_options_of_run_jobs(jobs: JobTester, options: dict[str, Any], mes
 
 
 async def test_options_of_travel(jobs: JobTester) -> None:
-    for options in ({}, {"hours": 1, "to": datetime.now(UTC)}, {"by": 5}, {"by": timedelta(1), "hours": 1}):
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"hours": 1, "to": datetime.now(UTC)},
+        {"by": 5},
+        {"by": timedelta(1), "hours": 1},
+    ]
+    for options in wrong:
         with pytest.raises(JobTesterError, match="travel: "):
             await jobs.travel(**options)
 

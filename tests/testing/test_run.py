@@ -83,6 +83,6 @@ async def test_tasks_of_processes_run_here_or_are_refused(session: AsyncSession,
     refusing = JobTester(session, tasks, process_tasks="refuse")
     with pytest.raises(JobTesterError, match="task 'fails' runs in a process, which this tester was told to refuse"):
         await refusing.run(task, "long")
-    await repo.add_job(session, task, "long")
+    await repo.add_job(session, "fails", "long")
     with pytest.raises(JobTesterError, match="told to refuse"):
         await refusing.run_jobs()

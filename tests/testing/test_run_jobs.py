@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from gw_sqla import (
     Snoozed,
     TaskRegistry,
 )
+from gw_sqla.forwarding import Message
 from gw_sqla.testing import JobTester, rolled_back_session
 from tests.testing.conftest import notes
 
@@ -375,7 +377,8 @@ async def test_forwarded_tasks_are_left(
 
         async def close(self) -> None: ...
 
-        async def send(self, messages: object) -> None: ...
+        async def send(self, messages: Sequence[Message]) -> Sequence[Exception | None]:
+            return []
 
     tasks.forward("elsewhere", Nowhere())
     await repo.add_job(session, "elsewhere", {})
