@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.adding import add_jobs
 from benchmarks.claims import routing
 from benchmarks.database import Database, measured_database
+from benchmarks.kit import testing_kit
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
 from benchmarks.running import latency, memory
@@ -49,6 +50,7 @@ MEASURES = {
         memory,
         empty_queue,
         routing,
+        testing_kit,
         python_peers,
     )
 }

@@ -58,7 +58,7 @@ def list_jobs(
 
 def jobs_of_transaction(session: Session, schema: str) -> list[JobDetails]:
     """Read the jobs that the session's transaction has added or changed, in the order of their ids."""
-    return [_details(row) for row in ask(session, schema, job_queries.jobs_of_transaction())]
+    return [_details(row) for row in ask(session, schema, job_queries.jobs_of_transaction(schema))]
 
 
 def count_jobs_by_state(session: Session, schema: str) -> dict[JobState, int]:

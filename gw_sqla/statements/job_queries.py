@@ -5,12 +5,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal_column, select
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.models import Job, JobQueue, Task
-from gw_sqla.statements.quoting import FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXT, TEXTS, TIMESTAMP, as_text, statement
+from gw_sqla.statements.quoting import (
+    FIRST_DAY,
+    JOB_COLUMNS,
+    JOB_SELECTED,
+    LAST_DAY,
+    TEXT,
+    TEXTS,
+    TIMESTAMP,
+    as_text,
+    statement,
+)
 from gw_sqla.types import JobState
 
 __all__ = ["count_by_state", "get_job", "jobs_of_transaction", "list_jobs", "lock_queues", "register_tasks"]
@@ -69,10 +79,27 @@ def list_jobs(
     return query.order_by(Job.id).limit(limit)
 
 
-def jobs_of_transaction() -> Select[*tuple[Any, ...]]:
-    """Select the jobs that this transaction has added or changed: theirs is the time at which it began."""
-    began = func.pg_catalog.now(type_=TIMESTAMP)
-    return _details().where(or_(Job.created_at == began, Job.updated_at == began)).order_by(Job.id)
+@lru_cache
+def jobs_of_transaction(schema: str) -> TextualSelect:
+    """Select the jobs that this transaction has added or changed: theirs is the time at which it began.
+
+    As text, as it is for tests, each of which may have an engine of its own, that would compile a Select anew.
+    """
+    return statement(
+        f"""select
+  {JOB_SELECTED},
+  (select q.queue_name from __schema__._private_job_queues q where q.id = j.job_queue_id) as queue_name,
+  case
+    when j.locked_at is not null then '{JobState.LOCKED}'
+    when j.attempts >= j.max_attempts then '{JobState.FAILED}'
+    when j.run_at > pg_catalog.now() then '{JobState.SCHEDULED}'
+    else '{JobState.READY}'
+  end as state
+from __schema__._private_jobs j
+where pg_catalog.now() in (j.created_at, j.updated_at)
+order by j.id""",
+        schema,
+    ).columns(**JOB_COLUMNS, queue_name=TEXT, state=TEXT)
 
 
 @lru_cache

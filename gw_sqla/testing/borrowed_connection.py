@@ -25,6 +25,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
+from gw_sqla.database.worker_connection import for_driver
 from gw_sqla.errors import JobTesterError
 
 __all__ = ["BorrowedConnection", "CallDriver"]
@@ -73,8 +74,7 @@ class BorrowedConnection:
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return its rows."""
-        assert isinstance(statement, Executable)
-        return await self._call(lambda: self._connection.execute(statement, parameters).all())
+        return await self._call(lambda: self._fetch(statement, parameters))
 
     async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """The same."""
@@ -117,6 +117,13 @@ class BorrowedConnection:
                 "(ctx.session(), or an AsyncSession parameter)"
             ) from error
         await self._run(_RELEASE)
+
+    def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        if self._connection.dialect.driver == "asyncpg":  # as a worker: a new connection looks no array types up
+            sql, arguments = for_driver(statement, parameters)
+            return self._connection.exec_driver_sql(sql, tuple(arguments)).all()
+        assert isinstance(statement, Executable)
+        return self._connection.execute(statement, parameters).all()
 
     async def _run(self, command: Executable) -> None:
         await self._call(lambda: self._connection.execute(command))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from gw_sqla.calls import reading
@@ -25,7 +25,6 @@ from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.jobs.task import Resource, Task, identifier_of
 from gw_sqla.settings import RunnerSettings
-from gw_sqla.statements.quoting import TIMESTAMP
 from gw_sqla.testing.assertions import Expectation
 from gw_sqla.testing.borrowed_connection import BorrowedConnection, CallDriver
 from gw_sqla.testing.job_report import JobReport
@@ -37,7 +36,6 @@ __all__ = ["Kit", "ProcessTasks"]
 
 ProcessTasks: TypeAlias = Literal["here", "refuse"]
 
-_NOW = select(func.pg_catalog.now(type_=TIMESTAMP))
 _MOST_CRON_JOBS = 100_000
 
 
@@ -105,7 +103,6 @@ class Kit:
         self._check_processes([known])
         if is_forwarded(known):
             raise JobTesterError(f"task {known.identifier!r} is forwarded to a sink: it has no handler to run")
-        await self._lent.use(self._begin)
         return await self._runs.run(known, spec, attempt, errors)
 
     async def run_jobs(
@@ -118,7 +115,6 @@ class Kit:
             check_time("due", due)
         if not isinstance(limit, int) or limit < 1:
             raise JobTesterError(f"limit: must be a number of jobs, at least 1, is {limit!r}")
-        await self._lent.use(self._begin)
         if self._refuses_processes:
             jobs = await self._lent.use(self._jobs)
             self._check_processes(filter(None, [self._tasks.get(str(job.task_identifier)) for job in jobs]))
@@ -143,22 +139,22 @@ class Kit:
                 raise JobTesterError(f"these are more than {_MOST_CRON_JOBS} jobs: ask for a shorter time")
         return found
 
-    def _begin(self, session: Session) -> None:
-        """Look, once, what time it is in the database."""
-        if self.clock.database_now is None:
-            self.clock.database_now = session.scalar(_NOW)
-
     def _jobs(self, session: Session) -> list[JobDetails]:
-        """Return the jobs of the test; raises SchemaMissingError, which says how tests make one."""
-        self._begin(session)
+        """Return the jobs of the test; raises SchemaMissingError, which says how tests make one.
+
+        One of their times is that at which the transaction began: the database's now.
+        """
         try:
-            return reading.jobs_of_transaction(session, self.schema)
+            jobs = reading.jobs_of_transaction(session, self.schema)
         except SchemaMissingError as error:
             raise SchemaMissingError(
                 self.schema,
                 f"{error}; in tests: make it once, before them, by 'await gw_sqla.migrate(engine)' in a fixture of the "
                 "session, or let the fixture gw_sqla_database make a database that has it",
             ) from error
+        for job in jobs[:1]:
+            self.clock.database_now = max(job.created_at, job.updated_at)
+        return jobs
 
     def _seen(self, job: JobDetails) -> JobDetails:
         """Return the job with its state at the kit's time."""

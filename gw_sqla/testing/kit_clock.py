@@ -25,7 +25,7 @@ def check_time(argument: str, value: object) -> datetime:
 
 
 class KitClock:
-    """``start``: it stands still there; None: it goes. ``database_now`` is set when the test's connection is used."""
+    """``start``: it stands still there; None: it goes. ``database_now`` is set when there is a job."""
 
     def __init__(self, start: datetime | None) -> None:
         self._start = None if start is None else check_time("now", start).astimezone(UTC)

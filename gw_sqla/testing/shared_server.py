@@ -53,7 +53,8 @@ def join_server(folder: Path, schema: str) -> Iterator[URL]:
             _start(place, schema)
             line = _connected(place)
     if line is None:
-        raise ConfigurationError("the embedded PostgreSQL of this test run ended while it was started")
+        log = _log(place).read_text("utf-8", "replace").strip().rpartition("\n")[2]
+        raise ConfigurationError(f"the embedded PostgreSQL of this test run ended while it was started: {log}")
     connection, answer = line
     with connection:
         if "error" in answer:
@@ -80,13 +81,18 @@ def _connected(place: Path) -> tuple[socket.socket, dict[str, str]] | None:
 def _start(place: Path, schema: str) -> None:
     """Start the keeper; return when it takes connections."""
     command = [sys.executable, "-m", "gw_sqla.testing.shared_server", str(place), schema]
-    keeper = subprocess.Popen(  # noqa: S603 - our own program
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    with _log(place).open("wb") as log:
+        keeper = subprocess.Popen(  # noqa: S603 - our own program
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+        )
     assert keeper.stdout is not None
     keeper.stdout.readline()
     keeper.stdout.close()
     keeper.returncode = 0  # it is nobody's child to wait for: it outlives this process
+
+
+def _log(place: Path) -> Path:
+    return place.with_suffix(".log")
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "list_jobs filtered": lambda _: job_queries.list_jobs(
         task_identifier="t", queue_name="q", state=JobState.READY, job_key="k", after=7, limit=100
     ),
-    "jobs_of_transaction": lambda _: job_queries.jobs_of_transaction(),
+    "jobs_of_transaction": job_queries.jobs_of_transaction,
     "lock_queues": job_queries.lock_queues,
     "count_by_state": lambda _: job_queries.count_by_state(),
     "register_tasks": job_queries.register_tasks,

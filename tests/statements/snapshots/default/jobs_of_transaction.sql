@@ -1,3 +1,28 @@
-SELECT graphile_worker._private_jobs.id AS id, graphile_worker._private_jobs.task_id AS task_id, graphile_worker._private_jobs.job_queue_id AS job_queue_id, CAST(graphile_worker._private_jobs.payload AS pg_catalog.text) AS payload_text, graphile_worker._private_jobs.priority AS priority, least(greatest(graphile_worker._private_jobs.run_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') AS run_at, graphile_worker._private_jobs.attempts AS attempts, graphile_worker._private_jobs.max_attempts AS max_attempts, graphile_worker._private_jobs.last_error AS last_error, graphile_worker._private_jobs.created_at AS created_at, graphile_worker._private_jobs.updated_at AS updated_at, graphile_worker._private_jobs.key AS key, graphile_worker._private_jobs.locked_at AS locked_at, graphile_worker._private_jobs.locked_by AS locked_by, graphile_worker._private_jobs.revision AS revision, graphile_worker._private_jobs.flags AS flags, graphile_worker._private_tasks.identifier AS task_identifier, graphile_worker._private_job_queues.queue_name, CASE WHEN (graphile_worker._private_jobs.locked_at IS NOT NULL) THEN 'locked' WHEN (graphile_worker._private_jobs.attempts >= graphile_worker._private_jobs.max_attempts) THEN 'failed' WHEN (graphile_worker._private_jobs.run_at > pg_catalog.now()) THEN 'scheduled' ELSE 'ready' END AS state
-FROM graphile_worker._private_jobs LEFT OUTER JOIN graphile_worker._private_tasks ON graphile_worker._private_tasks.id = graphile_worker._private_jobs.task_id LEFT OUTER JOIN graphile_worker._private_job_queues ON graphile_worker._private_job_queues.id = graphile_worker._private_jobs.job_queue_id
-WHERE graphile_worker._private_jobs.created_at = pg_catalog.now() OR graphile_worker._private_jobs.updated_at = pg_catalog.now() ORDER BY graphile_worker._private_jobs.id
+select
+  j.id,
+  j.task_id,
+  j.job_queue_id,
+  cast(j.payload as pg_catalog.text) as payload_text,
+  j.priority,
+  least(greatest(j.run_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') as run_at,
+  j.attempts,
+  j.max_attempts,
+  j.last_error,
+  j.created_at,
+  j.updated_at,
+  j.key,
+  j.locked_at,
+  j.locked_by,
+  j.revision,
+  j.flags,
+  (select t.identifier from "graphile_worker"._private_tasks t where t.id = j.task_id) as task_identifier,
+  (select q.queue_name from "graphile_worker"._private_job_queues q where q.id = j.job_queue_id) as queue_name,
+  case
+    when j.locked_at is not null then 'locked'
+    when j.attempts >= j.max_attempts then 'failed'
+    when j.run_at > pg_catalog.now() then 'scheduled'
+    else 'ready'
+  end as state
+from "graphile_worker"._private_jobs j
+where pg_catalog.now() in (j.created_at, j.updated_at)
+order by j.id
