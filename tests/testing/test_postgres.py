@@ -68,11 +68,15 @@ def test_processes_share_a_server(tmp_path: Path) -> None:
         assert str(again.query["host"]) != folder
 
 
-def test_an_error_of_the_keeper_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "with,comma").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "with,comma"))
-    with (
-        pytest.raises(ConfigurationError, match="an embedded PostgreSQL needs a"),
-        join_server(tmp_path, "graphile_worker"),
-    ):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("with,comma", "an embedded PostgreSQL needs a"),
+        ("long" * 30, "ended while it was started: OSError"),
+    ],
+)
+def test_an_error_of_the_keeper_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / name))
+    with pytest.raises(ConfigurationError, match=told), join_server(tmp_path, "graphile_worker"):
         pass
