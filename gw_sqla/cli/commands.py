@@ -27,6 +27,7 @@ _COMMANDS = (
     "tasks",
     "queues",
     "workers",
+    "audit",
     "stats",
     "top",
     "add",

@@ -18,14 +18,13 @@ from textual.binding import BindingType
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
-from gw_sqla.admin import Admin, Choice, FailureGroup, Failures, JobFilter, ListedJob
+from gw_sqla.admin import Admin, Choice, FailureGroup, Failures, JobFilter, ListedJob, Retry
 from gw_sqla.cli.bulk import Tally, act_on_all, jobs_were
 from gw_sqla.cli.error_report import describe, one_line
 from gw_sqla.cli.listing import printable, utc_text
 from gw_sqla.cli.snapshot import Rates, Snapshot, look, rates
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import GwSqlaError
-from gw_sqla.repository import JobRepository
 from gw_sqla.types import JobState
 
 __all__ = ["LiveView"]
@@ -152,10 +151,9 @@ class LiveView(App[None]):
         self.push_screen(Question(f"Retry {given} ({group.jobs:,} jobs)?"), answered)
 
     async def _retry(self, given: JobFilter) -> None:
-        jobs = JobRepository(self._admin.schema)
         tally = Tally("retried")
         try:
-            await act_on_all(self._sessions, self._admin, given, jobs.retry_jobs, tally)
+            await act_on_all(self._sessions, self._admin, Retry(), given, tally)
         except _FAULTS as error:
             self._tell(f"{tally.known}; {one_line(describe(error)[0])}")
             return

@@ -25,6 +25,7 @@ COMMANDS = [
     "tasks",
     "queues",
     "workers",
+    "audit",
     "stats",
     "add",
     "schema",
@@ -64,7 +65,7 @@ ONE_SHOT = [*JOB, "payload_file", "jobs_file", "from_line", "check"]
 WHOSE_RIGHTS = ["as_", "role", "apply"]
 """Likewise."""
 
-LOOKS = ["limit", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
+LOOKS = ["limit", "before", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
 """What one wants to see, now."""
 
 NO_VARIABLE = ("yes", "folder", *LOOKS, *ONE_SHOT, *WHOSE_RIGHTS)
