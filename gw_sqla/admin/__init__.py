@@ -10,8 +10,10 @@ from gw_sqla.admin.actions import Action, Complete, EditPayload, Fail, Remove, R
 from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
+from gw_sqla.admin.cleaning import Cleaned, cleanup
 from gw_sqla.admin.failures import FailureGroup, Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.pausing import Pausing, SyncPausing
 from gw_sqla.admin.reasons import (
     AttemptsUsedUp,
     DueLater,
@@ -30,6 +32,7 @@ from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.filters.fields import Choice, PayloadTest
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.filters.ranges import NumberRange, TimeRange
+from gw_sqla.jobs.pause import Pause, PauseSeen
 from gw_sqla.jobs.stored_job import ListedJob
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "AttemptsUsedUp",
     "AuditLine",
     "Choice",
+    "Cleaned",
     "Complete",
     "Count",
     "DueLater",
@@ -57,6 +61,9 @@ __all__ = [
     "ListedJob",
     "LockOwner",
     "NumberRange",
+    "Pause",
+    "PauseSeen",
+    "Pausing",
     "PayloadTest",
     "Preview",
     "QueueInfo",
@@ -70,6 +77,7 @@ __all__ = [
     "ScanLimits",
     "ScanStop",
     "SyncAdmin",
+    "SyncPausing",
     "TaskInfo",
     "TaskUnknown",
     "TimeRange",
@@ -77,4 +85,5 @@ __all__ = [
     "Waiting",
     "WhyLeftOut",
     "Worker",
+    "cleanup",
 ]

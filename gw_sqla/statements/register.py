@@ -16,7 +16,7 @@ __all__ = ["find_parts", "known_workers", "lock_owners"]
 def find_parts(schema: str) -> TextualSelect:
     """Tell whether our register of workers is there, and our indexes for reading (one for failed jobs, one for turns).
 
-    They are not where a peer made the schema and gw_sqla has never run a worker, nor before revision 0009.
+    They are not where a peer made the schema and gw_sqla has never run a worker, nor before revision 0011.
     """
     parts = {
         "register": "_private_sqla_workers",

@@ -264,6 +264,8 @@ def test_a_role_that_may_read_and_not_write(reader: str, failed: list[int]) -> N
     line = error_line(run_here("jobs", "retry", "--all", "--database-url", reader), 1)
     assert line.startswith(f"Error: role '{ROLE}' lacks rights in schema 'graphile_worker' (")
     assert f"python -m gw_sqla grants {ROLE} --as admin --apply" in line
+    assert run_here("pauses", "--database-url", reader).stderr == "nothing is paused\n"
+    assert "--as admin --apply" in error_line(run_here("pause", "--everything", "--database-url", reader), 1)
 
 
 def test_no_rights_at_all_and_no_schema(server: Server, clean_database: str) -> None:

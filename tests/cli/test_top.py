@@ -95,7 +95,18 @@ async def test_failures_are_retried_when_it_is_confirmed(
     assert told(view, "head").startswith("locked 1   failed 0   ready 3")
     assert rows(view, "failures") == []
     await pilot.press("r")
-    assert told(view) == "no failures to retry"
+    assert told(view) == "there are no failures"
+
+
+async def test_a_task_is_paused_and_resumed(failed: list[int], view: LiveView, pilot: Pilot[None]) -> None:
+    await pilot.press("p", "y")
+    await view.workers.wait_for_complete()
+    assert told(view, "head").endswith("paused: task 'charge': from top")
+    await pilot.press("p")
+    assert "Resume 'charge'?" in str(view.screen.query_one("#question", Static).render())
+    await pilot.press("y")
+    await view.workers.wait_for_complete()
+    assert "paused" not in told(view, "head")
 
 
 async def test_it_freezes(view: LiveView, pilot: Pilot[None]) -> None:

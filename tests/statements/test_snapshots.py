@@ -14,6 +14,7 @@ from gw_sqla.models import Job
 from gw_sqla.statements import (
     audit,
     claim,
+    cleanup,
     crontab,
     health,
     job_actions,
@@ -24,6 +25,7 @@ from gw_sqla.statements import (
     job_reports,
     orphaned_locks,
     outcomes,
+    pauses,
     read_settings,
     register,
     rust_tables,
@@ -85,6 +87,9 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "give_back around_locks": lambda schema: outcomes.give_back(schema, heeding_retirements=True, around_locks=True),
     "snooze": lambda schema: outcomes.snooze(schema, heeding_retirements=False),
     "snooze around_locks": lambda schema: outcomes.snooze(schema, heeding_retirements=True, around_locks=True),
+    "claim pausing_queues": lambda schema: claim.claim(schema, claim.Variant(pausing_queues=True)),
+    **{name: getattr(pauses, name) for name in pauses.__all__ if name[0].islower()},
+    **{name: getattr(cleanup, name) for name in cleanup.__all__},
     "forget_snoozes": snoozes.forget_snoozes,
     "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
     "release_jobs heeding_retirements": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=True),
@@ -132,6 +137,7 @@ def test_snapshot(name: str, kind: str) -> None:
 def test_every_builder_has_a_snapshot() -> None:
     modules = (
         claim,
+        cleanup,
         audit,
         crontab,
         health,
@@ -143,6 +149,7 @@ def test_every_builder_has_a_snapshot() -> None:
         job_reports,
         orphaned_locks,
         outcomes,
+        pauses,
         read_settings,
         register,
         rust_tables,
