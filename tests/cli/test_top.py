@@ -7,11 +7,12 @@ import pty
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla.admin import Admin
+from gw_sqla.admin import Admin, ScanLimits
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.repository import JobRepository
 from tests.cli.command import ROOT, environment, error_line, fetch, run_here
@@ -53,7 +54,7 @@ def failed(clean_database: str) -> list[int]:
 @pytest.fixture
 async def view(engine: AsyncEngine) -> LiveView:
     """It looks when it begins, and once an hour."""
-    return LiveView(async_sessionmaker(engine), Admin(), 3600)
+    return LiveView(async_sessionmaker(engine), Admin(limits=ScanLimits(timeout=timedelta(seconds=30))), 3600)
 
 
 @pytest.fixture
