@@ -30,11 +30,12 @@ from gw_sqla.admin import (
 )
 from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.statements.outcomes import complete_by_handler
 from gw_sqla.worker.claim_store import ClaimStore
-from gw_sqla.worker.outcome_store import OutcomeStore
+from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from gw_sqla.worker.registration import Registration
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Sweeps
@@ -210,8 +211,8 @@ async def _act(own: Sessions, sessions: Sessions) -> None:
 
 async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     """A worker's statements: jobs run to each end, cron, heartbeats, recovery; its handlers add jobs."""
-    claims = ClaimStore(engine, "graphile_worker", "pool-own")
-    store = OutcomeStore(engine, "graphile_worker", "pool-own", claims)
+    claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-own")
+    store = OutcomeStore(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-own", claims)
     rust = RustWorkers("graphile_worker")
     pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
     sweeps = Sweeps(engine, "graphile_worker", rust)
