@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -89,7 +90,7 @@ def _of_waiting(
 
 def _flags(job: JobDetails) -> frozenset[str]:
     """Return the flags as a claim sees them, whatever JSON there is."""
-    flags: object = job.flags
+    flags: Any = job.flags
     if isinstance(flags, str):
         return frozenset({flags})
     return frozenset(flag for flag in flags if isinstance(flag, str)) if isinstance(flags, dict | list) else frozenset()
