@@ -1,3 +1,1 @@
-drop table __schema__._private_sqla_audit;
-drop index __schema__.sqla_jobs_turn_index;
-drop index __schema__.sqla_jobs_failed_index;
+drop table __schema__._private_sqla_pauses;

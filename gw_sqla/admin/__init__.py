@@ -10,14 +10,17 @@ from gw_sqla.admin.actions import Action, Complete, EditPayload, Fail, Remove, R
 from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
+from gw_sqla.admin.cleaning import Cleaned, cleanup
 from gw_sqla.admin.failures import FailureGroup, Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.pausing import Pausing, SyncPausing
 from gw_sqla.admin.reasons import (
     AttemptsUsedUp,
     DueLater,
     Explanation,
     FlagsRefused,
     JobGone,
+    Paused,
     QueueLocked,
     Reason,
     Running,
@@ -30,6 +33,7 @@ from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.filters.fields import Choice, PayloadTest
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.filters.ranges import NumberRange, TimeRange
+from gw_sqla.jobs.pause import Pause, PauseSeen
 from gw_sqla.jobs.stored_job import ListedJob
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "AttemptsUsedUp",
     "AuditLine",
     "Choice",
+    "Cleaned",
     "Complete",
     "Count",
     "DueLater",
@@ -57,6 +62,10 @@ __all__ = [
     "ListedJob",
     "LockOwner",
     "NumberRange",
+    "Pause",
+    "PauseSeen",
+    "Paused",
+    "Pausing",
     "PayloadTest",
     "Preview",
     "QueueInfo",
@@ -70,6 +79,7 @@ __all__ = [
     "ScanLimits",
     "ScanStop",
     "SyncAdmin",
+    "SyncPausing",
     "TaskInfo",
     "TaskUnknown",
     "TimeRange",
@@ -77,4 +87,5 @@ __all__ = [
     "Waiting",
     "WhyLeftOut",
     "Worker",
+    "cleanup",
 ]

@@ -3,7 +3,7 @@
     adder      adds jobs, itself or as the owner of a ``security definer`` function
     reader     reads jobs, payloads included, cron items and workers
     worker     runs jobs, and adds them: by cron and by its handlers
-    admin      reads, and completes, fails, reschedules, edits, copies, removes and unlocks jobs, and says who did it
+    admin      reads; completes, fails, reschedules, edits, copies, removes and unlocks jobs; pauses, resumes, cleans up
     migrator   owns what is in the schema (`gw_sqla.schema.grants`): no list of privileges would do, for only owners
                may index a table or replace a function, and a later migration may do either
 
@@ -56,6 +56,7 @@ _READ_IF_THERE = {
     "_private_sqla_workers": ("SELECT",),
     "_private_sqla_snoozes": ("SELECT",),
     "_private_sqla_audit": ("SELECT",),
+    "_private_sqla_pauses": ("SELECT",),
 }
 
 ON_START: Mapping[str, tuple[str, ...]] = {
@@ -66,8 +67,14 @@ ON_START: Mapping[str, tuple[str, ...]] = {
     "_private_tasks": ("SELECT", "INSERT"),
     "_private_sqla_workers": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "_private_sqla_snoozes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "_private_sqla_pauses": ("SELECT",),
 }
 """Without these no worker starts. Adding jobs and cron take more; they say so when they run."""
+
+_CLEANUP: Mapping[str, tuple[str, ...]] = {
+    "_private_sqla_upkeep": ("SELECT", "INSERT", "UPDATE"),
+    "_private_sqla_removed": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+}
 
 RIGHTS: Mapping[RoleKind, Rights] = {
     "adder": Rights(
@@ -84,8 +91,10 @@ RIGHTS: Mapping[RoleKind, Rights] = {
         {
             **ON_START,
             "_private_jobs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-            "_private_job_queues": ("SELECT", "INSERT", "UPDATE"),
+            "_private_job_queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_tasks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
             "_private_known_crontabs": ("SELECT", "INSERT", "UPDATE"),
+            **_CLEANUP,
         },
         ("add_job", "add_jobs", "sqla_complete_job"),
         {
@@ -97,8 +106,8 @@ RIGHTS: Mapping[RoleKind, Rights] = {
         {
             **_READ,
             "_private_jobs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-            "_private_job_queues": ("SELECT", "INSERT", "UPDATE"),
-            "_private_tasks": ("SELECT", "INSERT"),
+            "_private_job_queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_tasks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
         },
         (
             "complete_jobs",
@@ -112,6 +121,8 @@ RIGHTS: Mapping[RoleKind, Rights] = {
         {
             **_READ_IF_THERE,
             "_private_sqla_audit": ("SELECT", "INSERT", "DELETE"),
+            "_private_sqla_pauses": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_sqla_removed": _CLEANUP["_private_sqla_removed"],
             "_private_job_retirements": ("SELECT", "INSERT", "DELETE"),
         },
     ),

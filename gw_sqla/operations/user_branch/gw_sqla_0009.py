@@ -1,4 +1,4 @@
-"""What looking at the queue and acting on it needs: gw_sqla's revision 0009, as a branch of your own history."""
+"""The table of what is paused: gw_sqla's revision 0009, as a branch of your own history."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the indexes and the table."""
+    """Create the table."""
     op.invoke(UpgradeJobSchemaOp("0009", start="0008", schema=branch_schema()))
 
 
 def downgrade() -> None:
-    """Drop the indexes and the table."""
+    """Drop the table."""
     op.invoke(UpgradeJobSchemaOp("0009", start="0008", schema=branch_schema()).reverse())
