@@ -19,6 +19,7 @@ from benchmarks.adding import add_jobs
 from benchmarks.claims import pauses, routing
 from benchmarks.database import Database, measured_database
 from benchmarks.forwarding import forwarding
+from benchmarks.kit import testing_kit
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
 from benchmarks.running import latency, memory
@@ -51,6 +52,7 @@ MEASURES = {
         empty_queue,
         routing,
         pauses,
+        testing_kit,
         python_peers,
         forwarding,
     )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         InvalidPayloadError,
         JobFailedError,
         JobNotAddedError,
+        JobTesterError,
         LockLostError,
         LoopError,
         ReadTimeoutError,
@@ -93,6 +94,7 @@ __all__ = [
     "JobRow",
     "JobSpec",
     "JobState",
+    "JobTesterError",
     "LockLostError",
     "LoopError",
     "ModelJobs",
@@ -142,8 +144,8 @@ _HOMES = {
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
             "GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError "
-            "LockLostError LoopError ReadTimeoutError ResourceError RetryAfter SchemaBehindError SchemaError "
-            "SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError "
+            "JobTesterError LockLostError LoopError ReadTimeoutError ResourceError RetryAfter SchemaBehindError "
+            "SchemaError SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError "
             "SessionError SinkUnavailableError Snooze TaskDefinitionError"
         ),
         "execution.executable_tasks": "load_executable_tasks",

@@ -9,6 +9,7 @@
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
     ├── ExecutableFailedError     a program that is a task ended with an error, or could not be started
     ├── JobFailedError            a job that failed without an exception of its handler's
+    ├── JobTesterError            a use of the test kit that would test nothing, or never end
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
     ├── ReadTimeoutError          reading for people that took longer than it may
@@ -49,6 +50,7 @@ __all__ = [
     "InvalidPayloadError",
     "JobFailedError",
     "JobNotAddedError",
+    "JobTesterError",
     "LockLostError",
     "LoopError",
     "ReadTimeoutError",
@@ -153,6 +155,10 @@ class JobFailedError(GwSqlaError):
 
 class JobNotAddedError(GwSqlaError):
     """A `gw_sqla.PendingJob` was asked for its job, but its transaction has not committed, or was rolled back."""
+
+
+class JobTesterError(GwSqlaError):
+    """A use of the test kit (`gw_sqla.testing`) that would test nothing, change what stays, or never end."""
 
 
 class LockLostError(GwSqlaError):

@@ -11,12 +11,13 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.add_lines import add_lines, progress
+from gw_sqla.cli.add_lines import add_lines
 from gw_sqla.cli.adding import adding, database_time
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.job_input import at_time, checking_tasks, make_spec, parse_json, parse_time
 from gw_sqla.cli.job_lines import JobLines, open_lines
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.terminal import progress
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.errors import ConfigurationError, InvalidJobError, InvalidPayloadError
 from gw_sqla.execution.task_registry import TaskRegistry

@@ -3,7 +3,7 @@
     adder      adds jobs, itself or as the owner of a ``security definer`` function
     reader     reads jobs, payloads included, cron items and workers
     worker     runs jobs, and adds them: by cron and by its handlers
-    admin      reads; completes, fails, reschedules, edits, copies, removes and unlocks jobs; pauses, resumes, cleans up
+    admin      reads, completes, fails, reschedules, edits, copies, removes and unlocks jobs, pauses, cleans up
     migrator   owns what is in the schema (`gw_sqla.schema.grants`): no list of privileges would do, for only owners
                may index a table or replace a function, and a later migration may do either
 
@@ -55,8 +55,8 @@ _READ = {
 _READ_IF_THERE = {
     "_private_sqla_workers": ("SELECT",),
     "_private_sqla_snoozes": ("SELECT",),
-    "_private_sqla_audit": ("SELECT",),
     "_private_sqla_pauses": ("SELECT",),
+    "_private_sqla_audit": ("SELECT",),
 }
 
 ON_START: Mapping[str, tuple[str, ...]] = {

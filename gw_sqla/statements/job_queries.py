@@ -7,14 +7,15 @@ from typing import Any
 
 from sqlalchemy import Integer, Select, func, literal_column, select
 from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.models import Job, JobQueue, Task
 from gw_sqla.statements.job_details import details
 from gw_sqla.statements.job_states import is_in_state, state_of
-from gw_sqla.statements.quoting import TEXTS, as_text, statement
+from gw_sqla.statements.quoting import JOB_COLUMNS, JOB_SELECTED, TEXT, TEXTS, as_text, statement
 from gw_sqla.types import JobState
 
-__all__ = ["count_by_state", "get_job", "list_jobs", "register_tasks"]
+__all__ = ["count_by_state", "get_job", "jobs_of_transaction", "list_jobs", "lock_queues", "register_tasks"]
 
 
 def get_job(job_id: int) -> Select[*tuple[Any, ...]]:
@@ -44,6 +45,40 @@ def list_jobs(
     if after is not None:
         query = query.where(Job.id > after)
     return query.order_by(Job.id).limit(limit)
+
+
+@lru_cache
+def jobs_of_transaction(schema: str) -> TextualSelect:
+    """Select the jobs that this transaction has added or changed: theirs is the time at which it began.
+
+    As text, as it is for tests, each of which may have an engine of its own, that would compile a Select anew.
+    """
+    return statement(
+        f"""select
+  {JOB_SELECTED},
+  (select q.queue_name from __schema__._private_job_queues q where q.id = j.job_queue_id) as queue_name,
+  case
+    when j.locked_at is not null then '{JobState.LOCKED}'
+    when j.attempts >= j.max_attempts then '{JobState.FAILED}'
+    when j.run_at > pg_catalog.now() then '{JobState.SCHEDULED}'
+    else '{JobState.READY}'
+  end as state
+from __schema__._private_jobs j
+where pg_catalog.now() in (j.created_at, j.updated_at)
+order by j.id""",
+        schema,
+    ).columns(**JOB_COLUMNS, queue_name=TEXT, state=TEXT)
+
+
+@lru_cache
+def lock_queues(schema: str) -> TextualSelect:
+    """Lock the queues ``names``, waiting for those who have them."""
+    return statement(
+        """select q.id from __schema__._private_job_queues q
+where q.queue_name = any (:names) order by q.id for no key update""",
+        schema,
+        names=TEXTS,
+    ).columns(id=Integer)
 
 
 def count_by_state() -> Select[*tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from sqlalchemy import Boolean, Integer
 from sqlalchemy.sql.selectable import TextualSelect
 from sqlalchemy.sql.type_api import TypeEngine
 
-from gw_sqla.statements.quoting import BIGINTS, FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXT, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import BIGINTS, JOB_COLUMNS, JOB_SELECTED, TEXT, TEXTS, TIMESTAMP, statement
 
 __all__ = [
     "add_job",
@@ -30,18 +30,9 @@ __all__ = [
     "reschedule_jobs",
 ]
 
-_EXPRESSIONS = {
-    "payload_text": "cast(j.payload as pg_catalog.text) as payload_text",
-    "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
-    "task_identifier": (
-        "(select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier"
-    ),
-}
-_COLUMNS = ",\n  ".join(_EXPRESSIONS.get(name, f"j.{name}") for name in JOB_COLUMNS)
-
 
 def _columns(only_ids: bool) -> str:
-    return "j.id" if only_ids else _COLUMNS
+    return "j.id" if only_ids else JOB_SELECTED
 
 
 def _types(only_ids: bool) -> dict[str, TypeEngine[Any]]:
@@ -52,8 +43,8 @@ def _types(only_ids: bool) -> dict[str, TypeEngine[Any]]:
 def add_job(schema: str) -> TextualSelect:
     """``add_job``: one job; parameters as the function's, payload as JSON text."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.add_job(:identifier, cast(:payload as pg_catalog.json), :queue_name, "
-        ":run_at, :max_attempts, :job_key, :priority, :flags, :job_key_mode) j",
+        f"select\n  {JOB_SELECTED}\nfrom __schema__.add_job(:identifier, cast(:payload as pg_catalog.json), "
+        ":queue_name, :run_at, :max_attempts, :job_key, :priority, :flags, :job_key_mode) j",
         schema,
         identifier=TEXT,
         payload=TEXT,
@@ -77,7 +68,7 @@ _ADD_JOBS = (
 def add_jobs(schema: str) -> TextualSelect:
     """``add_jobs``: ``specs`` is a JSON array of objects with the fields of job_spec."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom {_ADD_JOBS}", schema, specs=TEXT, job_key_preserve_run_at=Boolean
+        f"select\n  {JOB_SELECTED}\nfrom {_ADD_JOBS}", schema, specs=TEXT, job_key_preserve_run_at=Boolean
     ).columns(**JOB_COLUMNS)
 
 
@@ -97,7 +88,7 @@ def add_jobs_counting(schema: str) -> TextualSelect:
 def add_jobs_deduplicating(schema: str) -> TextualSelect:
     """``add_job`` in the mode unsafe_dedupe, which ``add_jobs`` does not have, for each of ``specs`` in turn."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom {_SPECS}\ncross join lateral __schema__.add_job(s.identifier, s.payload, "
+        f"select\n  {JOB_SELECTED}\nfrom {_SPECS}\ncross join lateral __schema__.add_job(s.identifier, s.payload, "
         "s.queue_name, s.run_at, s.max_attempts, s.job_key, s.priority, s.flags, 'unsafe_dedupe') j",
         schema,
         specs=TEXT,
@@ -108,7 +99,7 @@ def add_jobs_deduplicating(schema: str) -> TextualSelect:
 def remove_job(schema: str) -> TextualSelect:
     """``remove_job``: no row where no job has the key."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.remove_job(:job_key) j where j.id is not null", schema, job_key=TEXT
+        f"select\n  {JOB_SELECTED}\nfrom __schema__.remove_job(:job_key) j where j.id is not null", schema, job_key=TEXT
     ).columns(**JOB_COLUMNS)
 
 

@@ -17,11 +17,10 @@ from typing import Any
 
 import anyio
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.outage import is_answer
-from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.database.worker_connection import Statements
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.pause import Pause, as_pause
 from gw_sqla.jobs.run import Run
@@ -48,23 +47,22 @@ class ClaimStore:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        connection: Statements,
         schema: str,
         pool_id: str,
         *,
-        pooled: bool = False,
         clock: Callable[[], datetime] | None = None,
         max_payload_size: int | None = None,
         leaves_oversized: bool = False,
         accepted_flags: Sequence[str] = (),
         flag_allowlist: Sequence[str] | None = None,
     ) -> None:
-        """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's.
+        """``connection``: of its own, in autocommit; ``clock`` tells which jobs are due, in place of the database's.
 
         A payload of more than ``max_payload_size`` bytes is not fetched: its job comes with an empty text, or stays.
         ``accepted_flags`` and ``flag_allowlist`` as in `gw_sqla.RunnerSettings`.
         """
-        self._connection = WorkerConnection(engine, pooled=pooled, ends_backends=True)
+        self._connection = connection
         self.turn = anyio.Lock(fast_acquire=True)
         self._clock = clock
         self._refused = RefusedClaims()
@@ -114,10 +112,11 @@ class ClaimStore:
         forbidden_flags: Sequence[str],
         after: tuple[int, datetime, int],
         paused_queues: Sequence[str] = (),
+        among: Sequence[int] | None = None,
     ) -> list[Run]:
         """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded.
 
-        Those without a queue are looked for ``after`` a priority, run_at and id.
+        Those without a queue are looked for ``after`` a priority, run_at and id. ``among``: only jobs of these ids.
         """
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
@@ -133,7 +132,8 @@ class ClaimStore:
         if self._max_payload_size is not None:
             parameters["max_size"] = self._max_payload_size
         try:
-            jobs = list(map(_as_job, await self._fetch_claim(parameters)))
+            rows = await (self._fetch_claim(parameters) if among is None else self._claim_among(parameters, among))
+            jobs = list(map(_as_job, rows))
             jobs.sort(key=_URGENCY)
             return list(map(Run, jobs))
         except BaseException:
@@ -181,7 +181,7 @@ class ClaimStore:
                 break
         return rows
 
-    async def _claim_among(self, parameters: dict[str, Any], ids: list[int]) -> list[Any]:
+    async def _claim_among(self, parameters: dict[str, Any], ids: Sequence[int]) -> list[Any]:
         variant = self._variant_now(parameters)._replace(among=True)
         return list(await self._connection.fetch(claim(self._schema, variant), parameters | {"among_ids": ids}))
 

@@ -26,6 +26,8 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.outage import Outage
+from gw_sqla.database.session import async_sessionmaker
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.forwarded_tasks import is_forwarded, most_sent, sinks_of
 from gw_sqla.execution.job_context import Workplace
@@ -49,7 +51,7 @@ from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.orphaned_locks import OrphanedLocks
-from gw_sqla.worker.outcome_store import OutcomeStore
+from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from gw_sqla.worker.pauses import Pauses
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
@@ -95,12 +97,18 @@ def compose(
 ) -> Parts:
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
     claim_store = _claim_store(engine, settings, pool_id)
-    outcome_store = OutcomeStore(engine, settings.schema, pool_id, claim_store, pooled=settings.transaction_pooler)
+    outcome_store = OutcomeStore(
+        WorkerConnection(engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
+        settings.schema,
+        pool_id,
+        claim_store,
+    )
     rust = RustWorkers(settings.schema)
     registration = _registration(engine, tasks, settings, pool_id, rust)
     sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
-    workplace = Workplace(engine, repository, pool_id, stop.requested)
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    workplace = Workplace(sessions, repository, pool_id, stop.requested)
     processes = ProcessPool()
     own_tasks = {identifier: task for identifier, task in tasks.items() if not is_forwarded(task)}
     forwarded = sinks_of(tasks)
@@ -212,10 +220,9 @@ def _claimers(
 def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
     clock = _local_time if settings.use_local_time else None
     return ClaimStore(
-        engine,
+        WorkerConnection(engine, pooled=settings.transaction_pooler, ends_backends=True),
         settings.schema,
         pool_id,
-        pooled=settings.transaction_pooler,
         clock=clock,
         max_payload_size=settings.max_payload_size,
         leaves_oversized=settings.oversized_jobs == "leave",

@@ -14,7 +14,25 @@ from gw_sqla.cli.commands import group
 from gw_sqla.cli.error_report import describe
 from tests.cli.command import ROOT, environment, error_line, run, run_here
 
-COMMANDS = ["worker", "migrate", "downgrade", "grants", "doctor", "add", "schema", "crontab", "quickstart"]
+COMMANDS = [
+    "worker",
+    "migrate",
+    "downgrade",
+    "grants",
+    "doctor",
+    "jobs",
+    "failures",
+    "tasks",
+    "queues",
+    "workers",
+    "stats",
+    "add",
+    "schema",
+    "crontab",
+    "postgres",
+    "quickstart",
+    "completion",
+]
 
 
 def test_help_names_the_commands_and_the_exit_codes() -> None:
@@ -46,7 +64,10 @@ ONE_SHOT = [*JOB, "payload_file", "jobs_file", "from_line", "check"]
 WHOSE_RIGHTS = ["as_", "role", "apply"]
 """Likewise."""
 
-NO_VARIABLE = ("yes", *ONE_SHOT, *WHOSE_RIGHTS)
+LOOKS = ["limit", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
+"""What one wants to see, now."""
+
+NO_VARIABLE = ("yes", "folder", *LOOKS, *ONE_SHOT, *WHOSE_RIGHTS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -179,11 +179,11 @@ _WORKERS = "_private_sqla_workers"
 
 _SNOOZES = "_private_sqla_snoozes"
 
-_AUDIT = "_private_sqla_audit"
-
 _PAUSES = "_private_sqla_pauses"
 
 _UPKEEP, _REMOVED = "_private_sqla_upkeep", "_private_sqla_removed"
+
+_AUDIT = "_private_sqla_audit"
 
 OURS = Catalog(
     relations={
@@ -212,16 +212,6 @@ OURS = Catalog(
             Column("last_at", TIME, True, "now()"),
             Column("reason", TEXT),
         ],
-        _AUDIT: [
-            Column("id", BIGINT, True, identity="a"),
-            Column("at", TIME, True, "now()"),
-            Column("actor", TEXT, True),
-            Column("action", TEXT, True),
-            Column("detail", TEXT),
-            Column("subject", TEXT, True),
-            Column("jobs", INT, True),
-            Column("left_out", INT, True),
-        ],
         _PAUSES: [
             Column("kind", TEXT, True),
             Column("name", TEXT, True, "''::text"),
@@ -237,12 +227,21 @@ OURS = Catalog(
             Column("name", TEXT, True),
             Column("removed_at", TIME, True, "now()"),
         ],
+        _AUDIT: [
+            Column("id", BIGINT, True, identity="a"),
+            Column("at", TIME, True, "now()"),
+            Column("actor", TEXT, True),
+            Column("action", TEXT, True),
+            Column("detail", TEXT),
+            Column("subject", TEXT, True),
+            Column("jobs", INT, True),
+            Column("left_out", INT, True),
+        ],
     },
     constraints={
         _VERSION: {f"{_VERSION}_pkc": "PRIMARY KEY (version_num)"},
         _WORKERS: {f"{_WORKERS}_pkey": "PRIMARY KEY (pool_id)"},
         _SNOOZES: {f"{_SNOOZES}_pkey": "PRIMARY KEY (job_id)"},
-        _AUDIT: {f"{_AUDIT}_pkey": "PRIMARY KEY (id)"},
         _UPKEEP: {f"{_UPKEEP}_pkey": "PRIMARY KEY (work)"},
         _REMOVED: {
             f"{_REMOVED}_pkey": "PRIMARY KEY (kind, id)",
@@ -252,6 +251,7 @@ OURS = Catalog(
             f"{_PAUSES}_pkey": "PRIMARY KEY (kind, name)",
             f"{_PAUSES}_kind_check": ("CHECK ((kind = ANY (ARRAY['everything'::text, 'task'::text, 'queue'::text])))"),
         },
+        _AUDIT: {f"{_AUDIT}_pkey": "PRIMARY KEY (id)"},
     },
     indexes={
         f"{_VERSION}_pkc": f"CREATE UNIQUE INDEX {_VERSION}_pkc ON {{s}}.{_VERSION} USING btree (version_num)",

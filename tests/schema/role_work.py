@@ -30,11 +30,12 @@ from gw_sqla.admin import (
 )
 from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.statements.outcomes import complete_by_handler
 from gw_sqla.worker.claim_store import ClaimStore
-from gw_sqla.worker.outcome_store import OutcomeStore
+from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from gw_sqla.worker.registration import Registration
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Sweeps
@@ -93,27 +94,6 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         await known.disconnect()
 
 
-async def _look_at(session: AsyncSession, job_id: int) -> None:
-    """All of Admin's reading."""
-    admin = Admin(limits=ScanLimits(timeout=timedelta(seconds=30)))
-    text_of_all = (
-        "state:ready,failed -task:z queue:* -key:* priority:<5 attempts:<9 -flag:d created:>-1d run-at:<1h -error:e "
-        f"payload.a:1 id:>={job_id}"
-    )
-    assert [job.id for job in (await admin.list_jobs(session, text_of_all)).jobs] == [job_id]
-    page = await admin.list_jobs(session, "state:waiting", order=JobOrder.TURN, limit=1)
-    assert page.jobs
-    await admin.list_jobs(session, "state:failed")
-    assert (await admin.count_jobs(session, "state:waiting")).number
-    assert not (await admin.list_failures(session)).groups
-    assert (await admin.explain_job(session, job_id)).reasons
-    assert await admin.list_queues(session)
-    assert await admin.list_tasks(session)
-    assert await admin.list_workers(session)
-    assert await admin.list_audit(session)
-    await admin.list_lock_owners(session)
-
-
 async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
     """Cleanup, and what comes back after it."""
     async with sessions.begin() as session:
@@ -151,6 +131,27 @@ async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
         found = await repo.get_job(session, job)
         assert found is not None
         assert (found.task_identifier, found.queue_name) == ("gone", "gone")
+
+
+async def _look_at(session: AsyncSession, job_id: int) -> None:
+    """All of Admin's reading."""
+    admin = Admin(limits=ScanLimits(timeout=timedelta(seconds=30)))
+    text_of_all = (
+        "state:ready,failed -task:z queue:* -key:* priority:<5 attempts:<9 -flag:d created:>-1d run-at:<1h -error:e "
+        f"payload.a:1 id:>={job_id}"
+    )
+    assert [job.id for job in (await admin.list_jobs(session, text_of_all)).jobs] == [job_id]
+    page = await admin.list_jobs(session, "state:waiting", order=JobOrder.TURN, limit=1)
+    assert page.jobs
+    await admin.list_jobs(session, "state:failed")
+    assert (await admin.count_jobs(session, "state:waiting")).number
+    assert not (await admin.list_failures(session)).groups
+    assert (await admin.explain_job(session, job_id)).reasons
+    assert await admin.list_queues(session)
+    assert await admin.list_tasks(session)
+    assert await admin.list_workers(session)
+    assert await admin.list_audit(session)
+    await admin.list_lock_owners(session)
 
 
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
@@ -210,8 +211,8 @@ async def _act(own: Sessions, sessions: Sessions) -> None:
 
 async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     """A worker's statements: jobs run to each end, cron, heartbeats, recovery; its handlers add jobs."""
-    claims = ClaimStore(engine, "graphile_worker", "pool-own")
-    store = OutcomeStore(engine, "graphile_worker", "pool-own", claims)
+    claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-own")
+    store = OutcomeStore(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-own", claims)
     rust = RustWorkers("graphile_worker")
     pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
     sweeps = Sweeps(engine, "graphile_worker", rust)

@@ -41,6 +41,7 @@ HOLDERS = frozenset(
         "schema/role_check.py",
         "schema/state.py",
         "statements/quoting.py",
+        "testing/borrowed_connection.py",  # savepoints
     }
 )
 """The modules of gw_sqla that make or run SQL which is text."""

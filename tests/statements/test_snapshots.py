@@ -16,6 +16,7 @@ from gw_sqla.statements import (
     claim,
     cleanup,
     crontab,
+    health,
     job_actions,
     job_conditions,
     job_details,
@@ -68,6 +69,8 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "list_jobs filtered": lambda _: job_queries.list_jobs(
         task_identifier="t", queue_name="q", state=JobState.READY, job_key="k", after=7, limit=100
     ),
+    "jobs_of_transaction": job_queries.jobs_of_transaction,
+    "lock_queues": job_queries.lock_queues,
     "count_by_state": lambda _: job_queries.count_by_state(),
     "register_tasks": job_queries.register_tasks,
     **{name: getattr(workers, name) for name in workers.__all__ if name != "deregister"},
@@ -82,9 +85,11 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     **{name: getattr(orphaned_locks, name) for name in orphaned_locks.__all__ if name != "release_jobs"},
     "complete around_locks": lambda schema: outcomes.complete(schema, around_locks=True),
     "fail around_locks": lambda schema: outcomes.fail(schema, around_locks=True),
+    "fail by_clock": lambda schema: outcomes.fail(schema, by_clock=True),
     "give_back": lambda schema: outcomes.give_back(schema, heeding_retirements=False),
     "give_back around_locks": lambda schema: outcomes.give_back(schema, heeding_retirements=True, around_locks=True),
     "snooze": lambda schema: outcomes.snooze(schema, heeding_retirements=False),
+    "snooze by_clock": lambda schema: outcomes.snooze(schema, heeding_retirements=False, by_clock=True),
     "snooze around_locks": lambda schema: outcomes.snooze(schema, heeding_retirements=True, around_locks=True),
     "claim pausing_queues": lambda schema: claim.claim(schema, claim.Variant(pausing_queues=True)),
     **{name: getattr(pauses, name) for name in pauses.__all__ if name[0].islower()},
@@ -122,6 +127,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "find_table": lambda schema: rust_tables.find_table(schema, "_private_workers"),
     **{name: getattr(schema_functions, name) for name in schema_functions.__all__},
     **{name: getattr(crontab, name) for name in crontab.__all__},
+    **{name: getattr(health, name) for name in health.__all__},
 }
 
 
@@ -135,9 +141,10 @@ def test_snapshot(name: str, kind: str) -> None:
 def test_every_builder_has_a_snapshot() -> None:
     modules = (
         claim,
-        audit,
         cleanup,
+        audit,
         crontab,
+        health,
         job_actions,
         job_conditions,
         job_details,

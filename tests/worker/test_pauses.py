@@ -20,6 +20,7 @@ from gw_sqla import (
     async_sessionmaker,
 )
 from gw_sqla.admin import Pause, Pausing
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.pause import PauseSeen
 from gw_sqla.worker.claim_store import ClaimStore
@@ -183,15 +184,16 @@ async def test_without_pauses_the_claim_is_the_same_as_ever(
 ) -> None:
     """And what is paused is looked at once in an interval, not for each claim."""
     statements: list[str] = []
-    store = ClaimStore(engine, "graphile_worker", "pool-1")
-    fetch = store._connection._fetch
+    connection = WorkerConnection(engine, ends_backends=True)
+    store = ClaimStore(connection, "graphile_worker", "pool-1")
+    fetch = connection._fetch
 
     async def noted(statement: Any, parameters: dict[str, Any]) -> Any:
         statements.append("pauses" if "_private_sqla_pauses" in str(statement) else "claim")
         assert "paused_queues" not in str(statement)
         return await fetch(statement, parameters)
 
-    store._connection._fetch = noted  # type: ignore[method-assign]
+    connection._fetch = noted  # type: ignore[method-assign]
     pauses = Pauses(store, Observers([]), interval=3600)
     start = (-(2**31), datetime(1970, 1, 1, tzinfo=UTC), 0)
     for _ in range(3):
