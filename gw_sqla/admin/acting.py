@@ -24,7 +24,7 @@ from sqlalchemy.sql.base import Executable
 from gw_sqla.admin.acted import Acted, LeftOut, WhyLeftOut
 from gw_sqla.admin.actions import Action, Complete, EditPayload, Fail, Remove, Reschedule, Retry, RunCopy, check_action
 from gw_sqla.admin.audit import check_audit, write_action
-from gw_sqla.admin.chosen import ChosenJobs, Jobs, chosen_ids, jobs_to_take
+from gw_sqla.admin.chosen import FittingJobs, Jobs, ListedJobs, chosen_ids, jobs_to_take
 from gw_sqla.admin.values import ScanLimits
 from gw_sqla.calls.asking import ask, require_transaction
 from gw_sqla.calls.savepoint import savepoint
@@ -107,7 +107,7 @@ class _Tally:
         self.examples += part.left_out[: _MOST_EXAMPLES - len(self.examples)]
         self.copies += part.copies[: _MOST_COPIES - len(self.copies)]
 
-    def told(self, source: ChosenJobs) -> Acted:
+    def told(self, source: ListedJobs | FittingJobs) -> Acted:
         cursor = source.cursor if source.has_more else None
         return Acted(self.done, dict(self.left_out), tuple(self.examples), tuple(self.copies), cursor)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
@@ -20,31 +20,12 @@ from gw_sqla.statements import job_actions, job_pages
 from gw_sqla.statements.job_conditions import conditions
 from gw_sqla.statements.job_pages import Place, Range
 
-__all__ = ["ChosenJobs", "Jobs", "chosen_ids", "jobs_to_take"]
+__all__ = ["FittingJobs", "Jobs", "ListedJobs", "chosen_ids", "jobs_to_take"]
 
 Jobs: TypeAlias = JobFilter | str | Iterable[int] | int
 """A filter, its text, or ids of jobs."""
 
 _CURSOR = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?", re.ASCII)
-
-
-class ChosenJobs(Protocol):
-    """Gives ids of jobs, ascending."""
-
-    @property
-    def has_more(self) -> bool:
-        """Whether there may be others."""
-
-    @property
-    def conditions(self) -> Sequence[ColumnElement[bool]]:
-        """What a job must still fit when it is its turn."""
-
-    @property
-    def cursor(self) -> str:
-        """Where it goes on."""
-
-    def take(self, size: int) -> list[int]:
-        """Return the next ids, ``size`` at most; none where it had to stop looking, or at the end."""
 
 
 def chosen_ids(jobs: Jobs) -> JobFilter | list[int]:
@@ -61,12 +42,16 @@ def chosen_ids(jobs: Jobs) -> JobFilter | list[int]:
 
 def jobs_to_take(
     session: Session, schema: str, chosen: JobFilter | list[int], cursor: str | None, limits: ScanLimits
-) -> ChosenJobs:
-    """Return what gives their ids, from the cursor on."""
+) -> ListedJobs | FittingJobs:
+    """Return what gives their ids, from the cursor on.
+
+    Both kinds have: ``take``, the next ids, ascending (none where it had to stop looking, or at the end); ``has_more``;
+    ``cursor``, where it goes on; ``conditions``, what a job must still fit when it is its turn.
+    """
     after, newest = _read(cursor)
     if isinstance(chosen, JobFilter):
-        return _Fitting(session, schema, chosen, limits, after, newest)
-    return _Listed(chosen, after)
+        return FittingJobs(session, schema, chosen, limits, after, newest)
+    return ListedJobs(chosen, after)
 
 
 def _read(cursor: str | None) -> tuple[int | None, int | None]:
@@ -79,7 +64,7 @@ def _read(cursor: str | None) -> tuple[int | None, int | None]:
     return numbers[0], numbers[1] if len(numbers) > 1 else None
 
 
-class _Listed:
+class ListedJobs:
     """Ids that were given."""
 
     def __init__(self, ids: list[int], after: int | None) -> None:
@@ -101,7 +86,7 @@ class _Listed:
         return taken
 
 
-class _Fitting:
+class FittingJobs:
     """Those that fit a filter, up to the newest there was when it began."""
 
     def __init__(

@@ -128,7 +128,7 @@ def _is_any(word: Word) -> bool:
 
 
 def _one(word: Word) -> Part:
-    if len(word.parts) > 1:
+    if len(word.parts) != 1:
         raise InvalidFilterError(word.text, "takes one value; quote it if it has a comma")
     return word.parts[0]
 

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
@@ -99,7 +100,7 @@ async def test_a_statement_that_somebody_cancels(door: Door, look: Look) -> None
             group.start_soon(cancel)
             with pytest.raises(DBAPIError) as caught:
                 await transaction.ask("list_jobs")
-        assert getattr(caught.value.orig, "sqlstate", None) == "57014"
+            assert getattr(caught.value.orig, "sqlstate", None) == "57014"
         assert await transaction.value("select 1") == 1
 
 
@@ -120,7 +121,7 @@ async def test_nothing_of_the_callers_is_flushed(kind: str, clean_database: str,
         return
     flushed: list[object] = []
     with Session(sync_engine) as session:
-        sa.event.listen(session, "before_flush", lambda *_: flushed.append(1))
+        event.listen(session, "before_flush", lambda *_: flushed.append(1))
         SyncAdmin().list_jobs(session)
     assert flushed == []
 

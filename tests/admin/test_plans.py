@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from gw_sqla.admin import JobOrder, ScanLimits, SyncAdmin
@@ -72,7 +73,7 @@ def explained(engine: sa.Engine, method: str, *arguments: Any, **options: Any) -
             plans.append((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
 
     with Session(engine) as session:
-        sa.event.listen(session.connection(), "before_cursor_execute", explain)
+        event.listen(session.connection(), "before_cursor_execute", explain)
         getattr(SyncAdmin(), method)(session, *arguments, limits=LIMITS, **options)
     assert plans
     return plans
