@@ -18,14 +18,13 @@ from textual.binding import BindingType
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
-from gw_sqla.admin import Admin, Choice, FailureGroup, Failures, JobFilter, ListedJob
+from gw_sqla.admin import Admin, Choice, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Retry
 from gw_sqla.cli.bulk import Tally, act_on_all, jobs_were
 from gw_sqla.cli.error_report import describe, one_line
 from gw_sqla.cli.listing import printable, utc_text
 from gw_sqla.cli.snapshot import Rates, Snapshot, look, rates
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.errors import GwSqlaError
-from gw_sqla.repository import JobRepository
+from gw_sqla.errors import GwSqlaError, SchemaMissingError
 from gw_sqla.types import JobState
 
 __all__ = ["LiveView"]
@@ -48,6 +47,7 @@ class _Seen:
     snapshot: Snapshot
     running: Sequence[ListedJob]
     failures: Failures
+    pauses: Sequence[Pause]
 
 
 class Question(ModalScreen[bool]):
@@ -79,6 +79,7 @@ class LiveView(App[None]):
     CSS = "#head, #told { height: auto; } DataTable { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         ("r", "retry", "Retry these failures"),
+        ("p", "pause", "Pause or resume their task"),
         ("f", "freeze", "Freeze"),
         ("q", "quit", "Quit"),
     ]
@@ -90,6 +91,7 @@ class LiveView(App[None]):
         self._every = every
         self._before: Snapshot | None = None
         self._groups: dict[str, FailureGroup] = {}
+        self._pauses: Sequence[Pause] = ()
         self._is_frozen = False
 
     def compose(self) -> ComposeResult:
@@ -120,11 +122,18 @@ class LiveView(App[None]):
                     await look(session, self._admin, _MOST_COUNTED),
                     (await self._admin.list_jobs(session, _RUNNING, descending=True, limit=_MOST_SHOWN)).jobs,
                     await self._admin.list_failures(session, most=_MOST_SHOWN),
+                    await self._list_pauses(session),
                 )
         except _FAULTS as error:
             self._tell(f"{one_line(describe(error)[0])}; trying again")
             return
         self._show(seen)
+
+    async def _list_pauses(self, session: AsyncSession) -> Sequence[Pause]:
+        try:
+            return await Pausing(self._admin.schema).list_pauses(session)
+        except SchemaMissingError:  # an older schema has no table of them; the transaction ends with this
+            return ()
 
     def action_freeze(self) -> None:
         """Look no more, until it is asked for again."""
@@ -134,14 +143,7 @@ class LiveView(App[None]):
 
     def action_retry(self) -> None:
         """Ask, and let the failures of the chosen group run again."""
-        table = self._table("failures")
-        if not table.row_count:
-            self._tell("no failures to retry")
-            return
-        key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
-        group = self._groups.get(str(key))
-        if group is None or group.task_identifier is None:
-            self._tell("their task is gone: nobody could run them")
+        if (group := self._chosen()) is None:
             return
         given = _alike(group)
 
@@ -151,11 +153,49 @@ class LiveView(App[None]):
 
         self.push_screen(Question(f"Retry {given} ({group.jobs:,} jobs)?"), answered)
 
+    def _chosen(self) -> FailureGroup | None:
+        """Return the group of failures on which the cursor is; say so where there is none that could be acted on."""
+        table = self._table("failures")
+        if not table.row_count:
+            self._tell("there are no failures")
+            return None
+        key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+        group = self._groups.get(str(key))
+        if group is None or group.task_identifier is None:
+            self._tell("their task is gone: nobody could run them")
+            return None
+        return group
+
+    def action_pause(self) -> None:
+        """Ask, and pause the task of the chosen failures; or resume it."""
+        if (group := self._chosen()) is None or (task := group.task_identifier) is None:
+            return
+        is_paused = any((pause.kind, pause.name) == ("task", task) for pause in self._pauses)
+
+        def answered(is_yes: bool | None) -> None:
+            if is_yes:
+                self.run_worker(self._pause(task, is_paused=is_paused), group="act")
+
+        question = f"Resume {task!r}?" if is_paused else f"Pause {task!r}, for workers of gw_sqla, until it is resumed?"
+        self.push_screen(Question(printable(question)), answered)
+
+    async def _pause(self, task: str, *, is_paused: bool) -> None:
+        pausing = Pausing(self._admin.schema)
+        try:
+            async with self._sessions.begin() as session:
+                if is_paused:
+                    await pausing.resume(session, task=task)
+                else:
+                    await pausing.pause(session, task=task, reason="from top")
+        except _FAULTS as error:
+            self._tell(one_line(describe(error)[0]))
+            return
+        await self.look()
+
     async def _retry(self, given: JobFilter) -> None:
-        jobs = JobRepository(self._admin.schema)
         tally = Tally("retried")
         try:
-            await act_on_all(self._sessions, self._admin, given, jobs.retry_jobs, tally)
+            await act_on_all(self._sessions, self._admin, Retry(), given, tally)
         except _FAULTS as error:
             self._tell(f"{tally.known}; {one_line(describe(error)[0])}")
             return
@@ -164,8 +204,8 @@ class LiveView(App[None]):
 
     def _show(self, seen: _Seen) -> None:
         now = rates(self._before, seen.snapshot) if self._before else None
-        self._before = seen.snapshot
-        self.query_one("#head", Static).update(_head(seen.snapshot, now))
+        self._before, self._pauses = seen.snapshot, seen.pauses
+        self.query_one("#head", Static).update(_head(seen.snapshot, now, seen.pauses))
         if not self._is_frozen:
             self._tell("")
         self._fill(
@@ -224,7 +264,7 @@ def _alike(group: FailureGroup) -> JobFilter:
     )
 
 
-def _head(seen: Snapshot, now: Rates | None) -> Text:
+def _head(seen: Snapshot, now: Rates | None, pauses: Sequence[Pause]) -> Text:
     parts = [
         Text(f"{state} {count}", style=_COLORS.get(state, "") if count.number else "dim")
         for state, count in seen.states.items()
@@ -232,6 +272,7 @@ def _head(seen: Snapshot, now: Rates | None) -> Text:
     parts.append(Text(f"workers {len(seen.alive)}, slots {seen.slots}"))
     if now is not None:
         parts.append(Text(f"a second: {now.added:,.1f} added, {now.gone:,.1f} gone"))
+    parts += [Text(f"paused: {printable(str(pause))}", style="magenta") for pause in pauses]
     return Text("   ").join(parts)
 
 

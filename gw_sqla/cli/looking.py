@@ -12,12 +12,22 @@ from sqlalchemy import URL
 
 from gw_sqla.admin import JobFilter, ScanLimits
 from gw_sqla.cli.engine import connected
+from gw_sqla.cli.options import option
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import SchemaBehindError
 from gw_sqla.schema.check import check_schema
 from gw_sqla.schema.rights import RoleKind
 
-__all__ = ["WORDS", "after_option", "filter_of", "limit_option", "looking", "search_option", "words_argument"]
+__all__ = [
+    "WORDS",
+    "actor_option",
+    "after_option",
+    "filter_of",
+    "limit_option",
+    "looking",
+    "search_option",
+    "words_argument",
+]
 
 _ROWS = 10_000_000
 """The time ends a search of the command line, not the number of rows: somebody waits for it."""
@@ -29,6 +39,9 @@ words_argument = click.argument("words", nargs=-1, type=click.UNPROCESSED, metav
 
 
 limit_option = click.option("--limit", type=click.IntRange(1, 1000), default=100, metavar="N", help="How many at most.")
+actor_option = option(
+    "--actor", metavar="NAME", help="Who does it; leaves a line for gw-sqla audit, which keeps it for 90 days."
+)
 after_option = click.option("--after", metavar="NAME", help="Those behind this name only: the next page.")
 
 

@@ -33,7 +33,8 @@ _LIMITS = ScanLimits(1_000_000, timedelta(seconds=1))
 def command(database_url: URL, schema: str, *, every: float) -> None:
     """Watch states, rates, workers, running jobs and failures.
 
-    Keys: the arrows and Tab move, r retries the failures that are chosen, f freezes the view, q ends. Needs the extra:
+    Keys: the arrows and Tab move, r retries the failures that are chosen, p pauses or resumes their task,
+    f freezes the view, q ends. Needs the extra:
     pip install 'gw-sqla[top]'
     """
     if importlib.util.find_spec("textual") is None:

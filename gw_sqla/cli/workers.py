@@ -11,12 +11,12 @@ import click
 from sqlalchemy import URL
 
 from gw_sqla.admin import Admin, LockOwner, ScanLimits, Worker
+from gw_sqla.admin import Unlocked as UnlockedByHand
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.listing import Column, format_options, json_option, print_json, print_list, printable, utc_text
-from gw_sqla.cli.looking import looking, search_option
+from gw_sqla.cli.looking import actor_option, looking, search_option
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, yes_option
-from gw_sqla.repository import JobRepository
 from gw_sqla.schema.check import check_schema
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Recovered, Sweeps, Unlocked
@@ -107,36 +107,31 @@ async def _look(url: URL, schema: str, limits: ScanLimits) -> list[_Row]:
 @click.argument("pool_ids", nargs=-1, required=True, metavar="POOL_ID...")
 @database_url_option()
 @schema_option
+@actor_option
 @search_option
 @yes_option
 @debug_option
-def unlock(pool_ids: tuple[str, ...], database_url: URL, schema: str, *, limits: ScanLimits, yes: bool) -> None:
+def unlock(
+    pool_ids: tuple[str, ...], database_url: URL, schema: str, *, actor: str | None, limits: ScanLimits, yes: bool
+) -> None:
     """Take all locks from workers that are gone; asks first.
 
     Their jobs are run again; the attempt that was cut off is spent. A worker that lives would go on with them beside
-    the one that has them then: one that sent a heartbeat lately is refused.
+    the one that has them then: those of gw_sqla's that sent a heartbeat lately are left alone, and the exit code is 1.
     """
-    rows = {row.pool_id: row for row in anyio.run(_look, database_url, schema, limits)}
-    alive = [pool_id for pool_id in pool_ids if pool_id in rows and rows[pool_id].state == "alive"]
-    if alive:
-        raise click.ClickException(
-            f"{', '.join(map(printable, alive))}: alive; stop it first, then it unlocks by itself"
-        )
-    held = [owner for pool_id in pool_ids if pool_id in rows and (owner := rows[pool_id].locks)]
-    for pool_id in pool_ids:
-        if pool_id not in {owner.locked_by for owner in held}:
-            click.echo(f"{printable(pool_id)} holds no locks", err=True)
-    if not held:
-        return
-    jobs, queues = sum(owner.jobs for owner in held), sum(owner.queues for owner in held)
-    confirm(f"Unlock {jobs} jobs and {queues} queues?", yes=yes)
-    anyio.run(_unlock, database_url, schema, [owner.locked_by for owner in held])
-    click.echo(f"unlocked {jobs} jobs and {queues} queues")
+    confirm(f"Unlock all that {', '.join(map(printable, pool_ids))} hold?", yes=yes)
+    unlocked = anyio.run(_unlock, database_url, schema, pool_ids, actor, limits)
+    click.echo(f"unlocked {unlocked.jobs} jobs and {unlocked.queues} queues")
+    if unlocked.living:
+        living = ", ".join(printable(worker.pool_id) for worker in unlocked.living)
+        raise click.ClickException(f"{living}: alive, left alone; it unlocks by itself when it is stopped")
 
 
-async def _unlock(url: URL, schema: str, pool_ids: Sequence[str]) -> None:
+async def _unlock(
+    url: URL, schema: str, pool_ids: Sequence[str], actor: str | None, limits: ScanLimits
+) -> UnlockedByHand:
     async with looking(url, schema, as_="admin") as sessions, sessions.begin() as session:
-        await JobRepository(schema).force_unlock_workers(session, pool_ids)
+        return await Admin(schema, limits=limits).unlock_workers(session, pool_ids, actor=actor)
 
 
 @command.command()

@@ -9,10 +9,11 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.health.finding import Finding, Verdict, of_many
 from gw_sqla.health.look import Look
 from gw_sqla.statements import crontab, health
+from gw_sqla.statements.pauses import find_pauses
 from gw_sqla.statements.quoting import literal, quoted
 from gw_sqla.statements.workers import find_unknown_tasks
 
-__all__ = ["crontabs", "locks", "queues", "tasks", "workers"]
+__all__ = ["crontabs", "locks", "pauses", "queues", "tasks", "workers"]
 
 _RECOVERED_BY = 300.0
 """Seconds after which a dead worker's locks are gone where any other lives: it sweeps every 20 s."""
@@ -99,6 +100,21 @@ def tasks(look: Look) -> Iterator[Finding]:
         jobs,
         "start a worker whose application has them, or remove their jobs",
     )
+
+
+def pauses(look: Look) -> Iterator[Finding]:
+    """What somebody has paused, and may have forgotten."""
+    paused = look.rows(find_pauses(look.schema))
+    if not paused:
+        yield Finding("pauses", Verdict.OK, "nothing is paused", 0)
+        return
+    names = [
+        f"{f'{row.kind} {row.name!r}' if row.name else row.kind} since {row.paused_at:%Y-%m-%d %H:%M} UTC"
+        f"{f', by {row.paused_by}' if row.paused_by else ''}{f': {row.reason}' if row.reason else ''}"
+        for row in paused
+    ]
+    repair = "python -m gw_sqla resume --task NAME, --queue NAME or --everything"
+    yield Finding("pauses", Verdict.WARNING, f"{len(paused)} hold: {of_many(names)}", len(paused), repair)
 
 
 def crontabs(look: Look) -> Iterator[Finding]:

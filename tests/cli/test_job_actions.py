@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -29,9 +31,13 @@ def failed(clean_database: str) -> list[int]:
     return ids
 
 
+def jobs_of(url: str) -> list[Any]:
+    jobs: list[Any] = json.loads(run_here("jobs", "list", "--json", "--database-url", url).stdout)["jobs"]
+    return jobs
+
+
 def states(url: str) -> dict[str, str]:
-    done = run_here("jobs", "list", "--json", "--database-url", url)
-    return {str(job["id"]): job["state"] for job in json.loads(done.stdout)["jobs"]}
+    return {str(job["id"]): job["state"] for job in jobs_of(url)}
 
 
 def test_retry_by_ids(clean_database: str, failed: list[int]) -> None:
@@ -44,7 +50,7 @@ def test_retry_by_ids(clean_database: str, failed: list[int]) -> None:
 def test_retry_by_filter_later(clean_database: str, failed: list[int]) -> None:
     other = add(clean_database, "other")
     done = run_here("jobs", "retry", "state:failed", "--run-at", "1h", "--json", "--database-url", clean_database)
-    assert json.loads(done.stdout) == {"retried": 3, "left_out": []}
+    assert json.loads(done.stdout) == {"retried": 3, "left_out": {}, "examples": []}
     assert states(clean_database) == {**{str(job): "scheduled" for job in failed}, str(other): "ready"}
 
 
@@ -53,15 +59,22 @@ def test_jobs_that_a_worker_has_are_left_out(clean_database: str, failed: list[i
     fetch(clean_database, LOCK, running)
     done = run_here("jobs", "complete", "--all", "--yes", "--database-url", clean_database)
     assert (done.returncode, done.stdout) == (0, "3 jobs were completed\n")
-    assert done.stderr == f"1 left out, as workers have them or they are gone: {running}\n"
+    assert done.stderr == f"left out, a worker has it: {running} (pool-a)\n"
     assert states(clean_database) == {str(running): "locked"}
+    done = run_here("jobs", "complete", str(running), "--yes", "--json", "--database-url", clean_database)
+    assert json.loads(done.stdout) == {
+        "completed": 0,
+        "left_out": {"held": 1},
+        "examples": [{"id": running, "why": "held", "locked_by": "pool-a"}],
+    }
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_ids_that_are_gone(clean_database: str, failed: list[int]) -> None:
     """The others are done, and it is an error."""
     done = run_here("jobs", "retry", str(failed[0]), str(failed[-1] + 1), "--database-url", clean_database)
     assert (done.returncode, done.stdout) == (1, "1 job was retried\n")
-    assert done.stderr == "Error: 1 of the jobs that were named are gone, or do not fit the filter\n"
+    assert done.stderr == f"left out, gone: {failed[-1] + 1}\n"
 
 
 @pytest.mark.parametrize("action", ["complete", "remove", "fail"])
@@ -82,10 +95,11 @@ def test_what_destroys_asks(clean_database: str, failed: list[int], action: str)
 def test_dry_runs(clean_database: str, failed: list[int]) -> None:
     command = ("jobs", "remove", "state:failed", "--dry-run", "--database-url", clean_database)
     done = run_here(*command)
-    assert done.stdout.splitlines()[-1] == "3 jobs would be removed, but for those that a worker has; nothing was done"
+    assert done.stdout.splitlines()[-1] == "3 jobs would be removed; nothing was done"
     assert len(done.stdout.splitlines()) == 5
     seen = json.loads(run_here(*command, "--json").stdout)
-    assert (seen["count"], seen["is_exact"], [job["id"] for job in seen["samples"]]) == (3, True, failed)
+    assert (seen["count"], seen["held"], seen["is_exact"]) == (3, 0, True)
+    assert [job["id"] for job in seen["samples"]] == failed
     assert listed(clean_database) == failed
 
 
@@ -108,6 +122,46 @@ def test_rescheduling(clean_database: str) -> None:
     assert "99999 is not in the range -32768<=x<=32767" in line
 
 
+def test_editing(clean_database: str, tmp_path: Path) -> None:
+    """From the command line, from a file; not what a worker has."""
+    job, running = add(clean_database, payload='{"a": 1}'), add(clean_database)
+    fetch(clean_database, LOCK, running)
+    options = (str(job), str(running), "--yes", "--database-url", clean_database)
+    done = run_here("jobs", "edit", "--payload", '{"a": 2}', *options)
+    assert (done.returncode, done.stdout) == (1, "1 job was edited\n")
+    assert done.stderr == f"left out, a worker has it: {running} (pool-a)\n"
+    assert [row["payload"] for row in jobs_of(clean_database)] == [{"a": 2}, {}]
+    (tmp_path / "payload.json").write_text('{"a": 3}')
+    assert run_here("jobs", "edit", "--payload-file", str(tmp_path / "payload.json"), *options).returncode == 1
+    assert jobs_of(clean_database)[0]["payload"] == {"a": 3}
+    assert "give the payload" in error_line(run_here("jobs", "edit", *options), 2)
+    assert "payload: is not JSON" in error_line(run_here("jobs", "edit", "--payload", "{", *options), 2)
+
+
+def test_copying(clean_database: str, failed: list[int]) -> None:
+    done = run_here("jobs", "copy", str(failed[0]), "--database-url", clean_database)
+    copied = max(job["id"] for job in jobs_of(clean_database))
+    assert (done.returncode, done.stdout) == (0, f"1 job was copied\nthe copies: {copied}\n")
+    assert states(clean_database)[str(copied)] == "ready"
+
+
+def test_the_audit(clean_database: str, failed: list[int]) -> None:
+    """A line for who names themselves, on the command line or by the variable."""
+    options = ("--database-url", clean_database)
+    assert run_here("audit", *options).stderr == "nothing was done by anybody who named themselves\n"
+    run("jobs", "retry", str(failed[0]), *options, env={"GW_SQLA_ACTOR": "ada"})
+    run_here("jobs", "fail", "task:charge", "--yes", "--actor", "bob", *options)
+    run_here("jobs", "retry", "task:charge", *options)
+    lines = json.loads(run_here("audit", "--json", *options).stdout)
+    assert [(line["actor"], line["action"], line["subject"], line["jobs"]) for line in lines] == [
+        ("bob", "fail", "task:charge", 3),
+        ("ada", "retry", f"id:{failed[0]}", 1),
+    ]
+    done = run_here("audit", "--limit", "1", *options)
+    assert done.stderr == f"there may be more: --before {lines[0]['id']}\n"
+    assert run_here("audit", "--before", str(lines[0]["id"]), "--csv", *options).stdout.count("ada") == 1
+
+
 @pytest.mark.parametrize("words", [(), ("--all", "state:failed")])
 def test_which_jobs_must_be_said(clean_database: str, words: tuple[str, ...]) -> None:
     line = error_line(run_here("jobs", "retry", *words, "--database-url", clean_database), 2)
@@ -116,7 +170,7 @@ def test_which_jobs_must_be_said(clean_database: str, words: tuple[str, ...]) ->
 
 def test_nothing_fits(clean_database: str) -> None:
     done = run_here("jobs", "remove", "task:none", "--database-url", clean_database)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "no jobs fit: nothing was done\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "Error: no jobs fit: nothing was done\n")
     done = run_here("jobs", "retry", "task:none", "--database-url", clean_database)
     assert (done.returncode, done.stdout, done.stderr) == (0, "no job was retried\n", "")
 
@@ -162,10 +216,12 @@ def test_a_server_that_goes_away_in_the_middle(clean_database: str, monkeypatch:
         asyncio.run(execute(clean_database, "drop function ends() cascade"))
     assert (done.returncode, done.stdout) == (1, "")
     told, error = done.stderr.splitlines()
-    assert told == f"2 jobs were retried; to go on behind them, add to the filter: id:>{ids[1]}"
+    cursor = f"{ids[1]}-{ids[4]}"
+    assert told == f"2 jobs were retried; to go on behind those that were: --cursor {cursor}"
     assert error.startswith("Error: database: ")
     assert list(states(clean_database).values()) == ["ready"] * 2 + ["failed"] * 3
-    done = run_here("jobs", "retry", "state:failed", f"id:>{ids[1]}", "--database-url", clean_database)
+    add(clean_database)
+    done = run_here("jobs", "retry", "--all", "--cursor", cursor, "--database-url", clean_database)
     assert done.stdout == "3 jobs were retried\n"
 
 
@@ -186,9 +242,9 @@ def test_a_commit_whose_answer_is_lost(clean_database: str, monkeypatch: pytest.
     finally:
         asyncio.run(execute(clean_database, "drop function ends() cascade"))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == (
-        f"no job was retried; whether those with ids {ids[0]} to {ids[1]} were is not certain, as their commit failed"
-    )
+    told = "no job was retried; whether 2 more were is not certain, as their commit failed"
+    assert done.stderr.splitlines()[0] == told
+    assert [job["id"] for job in jobs_of(clean_database)] == ids
 
 
 @pytest.fixture
@@ -208,6 +264,8 @@ def test_a_role_that_may_read_and_not_write(reader: str, failed: list[int]) -> N
     line = error_line(run_here("jobs", "retry", "--all", "--database-url", reader), 1)
     assert line.startswith(f"Error: role '{ROLE}' lacks rights in schema 'graphile_worker' (")
     assert f"python -m gw_sqla grants {ROLE} --as admin --apply" in line
+    assert run_here("pauses", "--database-url", reader).stderr == "nothing is paused\n"
+    assert "--as admin --apply" in error_line(run_here("pause", "--everything", "--database-url", reader), 1)
 
 
 def test_no_rights_at_all_and_no_schema(server: Server, clean_database: str) -> None:

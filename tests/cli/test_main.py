@@ -25,6 +25,11 @@ COMMANDS = [
     "tasks",
     "queues",
     "workers",
+    "pause",
+    "resume",
+    "pauses",
+    "cleanup",
+    "audit",
     "stats",
     "add",
     "schema",
@@ -64,10 +69,13 @@ ONE_SHOT = [*JOB, "payload_file", "jobs_file", "from_line", "check"]
 WHOSE_RIGHTS = ["as_", "role", "apply"]
 """Likewise."""
 
-LOOKS = ["limit", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
+LOOKS = ["limit", "before", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
 """What one wants to see, now."""
 
-NO_VARIABLE = ("yes", "folder", *LOOKS, *ONE_SHOT, *WHOSE_RIGHTS)
+MEANT = ["task", "everything", "until", "reason", "failed_after", "tasks", "queues", "keep_tasks"]
+"""What is paused or cleaned up, now."""
+
+NO_VARIABLE = ("yes", "folder", *LOOKS, *MEANT, *ONE_SHOT, *WHOSE_RIGHTS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

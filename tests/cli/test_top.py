@@ -7,11 +7,12 @@ import pty
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from gw_sqla.admin import Admin
+from gw_sqla.admin import Admin, ScanLimits
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.repository import JobRepository
 from tests.cli.command import ROOT, environment, error_line, fetch, run_here
@@ -53,7 +54,7 @@ def failed(clean_database: str) -> list[int]:
 @pytest.fixture
 async def view(engine: AsyncEngine) -> LiveView:
     """It looks when it begins, and once an hour."""
-    return LiveView(async_sessionmaker(engine), Admin(), 3600)
+    return LiveView(async_sessionmaker(engine), Admin(limits=ScanLimits(timeout=timedelta(seconds=30))), 3600)
 
 
 @pytest.fixture
@@ -95,7 +96,18 @@ async def test_failures_are_retried_when_it_is_confirmed(
     assert told(view, "head").startswith("locked 1   failed 0   ready 3")
     assert rows(view, "failures") == []
     await pilot.press("r")
-    assert told(view) == "no failures to retry"
+    assert told(view) == "there are no failures"
+
+
+async def test_a_task_is_paused_and_resumed(failed: list[int], view: LiveView, pilot: Pilot[None]) -> None:
+    await pilot.press("p", "y")
+    await view.workers.wait_for_complete()
+    assert told(view, "head").endswith("paused: task 'charge': from top")
+    await pilot.press("p")
+    assert "Resume 'charge'?" in str(view.screen.query_one("#question", Static).render())
+    await pilot.press("y")
+    await view.workers.wait_for_complete()
+    assert "paused" not in told(view, "head")
 
 
 async def test_it_freezes(view: LiveView, pilot: Pilot[None]) -> None:

@@ -66,7 +66,18 @@ async def test_all_is_well(engine: AsyncEngine, clean_database: str) -> None:
     findings = await examine(engine)
     assert [finding.check for finding in findings] == [
         *("connection", "version", "encoding", "writable", "clock", "notifications", "pooler", "listen"),
-        *("connections", "transactions", "schema", "rights", "workers", "locks", "queues", "tasks", "crontabs"),
+        *(
+            "connections",
+            "transactions",
+            "schema",
+            "rights",
+            "workers",
+            "locks",
+            "queues",
+            "tasks",
+            "pauses",
+            "crontabs",
+        ),
         *("bloat", "autovacuum"),
     ]
     assert {finding.verdict for finding in findings} == {Verdict.OK}, findings
@@ -140,6 +151,16 @@ async def test_a_task_that_nobody_runs(engine: AsyncEngine, clean_database: str)
     finding = await found(engine, "tasks")
     assert (finding.verdict, finding.number) == (Verdict.WRONG, 2)
     assert finding.found.endswith("and no worker of gw_sqla's: nobody (2 jobs)")
+
+
+async def test_pauses(engine: AsyncEngine, clean_database: str) -> None:
+    """Of somebody who may have forgotten them."""
+    table = "graphile_worker._private_sqla_pauses"
+    await run(clean_database, f"insert into {table} (kind, name, reason) values ('task', 'charge', 'provider down')")
+    finding = await found(engine, "pauses")
+    assert (finding.verdict, finding.number) == (Verdict.WARNING, 1)
+    assert finding.found.startswith("1 hold: task 'charge' since 20")
+    assert finding.found.endswith(" UTC: provider down")
 
 
 async def test_cron_items(engine: AsyncEngine, clean_database: str) -> None:
