@@ -26,12 +26,12 @@ from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.pausing import Pausing
 from gw_sqla.admin.reasons import Explanation
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnyAsyncSession, call_in_async
 from gw_sqla.filters.job_filter import JobFilter
-from gw_sqla.jobs.argument_checks import check_schema_name
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["Admin"]
@@ -40,8 +40,10 @@ T = TypeVar("T")
 A = ParamSpec("A")
 
 
-class Admin:
+class Admin(Pausing):
     """Looks at jobs, failures, queues, tasks and workers, and acts on them, through the caller's AsyncSession.
+
+    It pauses and resumes too: `gw_sqla.admin.Pausing`.
 
     Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``); ``limits``, what one call
     may cost (`gw_sqla.admin.ScanLimits`); each call may have its own. Raises ConfigurationError for impossible ones.
@@ -52,8 +54,7 @@ class Admin:
     """
 
     def __init__(self, schema: str = DEFAULT_SCHEMA, *, limits: ScanLimits | None = None) -> None:
-        check_schema_name(schema)
-        self.schema = schema
+        super().__init__(schema)
         self.limits = limits or ScanLimits()
 
     async def list_jobs(

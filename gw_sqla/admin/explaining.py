@@ -22,6 +22,7 @@ from gw_sqla.admin.reasons import (
     Explanation,
     FlagsRefused,
     JobGone,
+    Paused,
     QueueLocked,
     Reason,
     Running,
@@ -32,7 +33,7 @@ from gw_sqla.admin.values import Count, ScanLimits
 from gw_sqla.admin.workers import Worker, find_parts, known_workers
 from gw_sqla.jobs.argument_checks import check_ids
 from gw_sqla.jobs.stored_job import JobDetails
-from gw_sqla.statements import job_queries, job_reports
+from gw_sqla.statements import job_queries, job_reports, pauses
 from gw_sqla.types import JobState
 
 __all__ = ["explain_job"]
@@ -52,7 +53,8 @@ def explain_job(session: Session, schema: str, job_id: int, limits: ScanLimits) 
         columns[-1] = JobState(columns[-1])
         job = JobDetails(*columns)
         [now] = reading.ask(job_reports.now(schema))
-        workers = {worker.pool_id: worker for worker in known_workers(reading, schema, find_parts(reading, schema))}
+        parts = find_parts(reading, schema)
+        workers = {worker.pool_id: worker for worker in known_workers(reading, schema, parts)}
         match job.state:
             case JobState.LOCKED:
                 owner = job.locked_by or ""
@@ -61,8 +63,17 @@ def explain_job(session: Session, schema: str, job_id: int, limits: ScanLimits) 
                 line = job.last_error.partition("\n")[0][: job_reports.LONGEST_LINE] if job.last_error else None
                 reasons = [AttemptsUsedUp(job.attempts, job.max_attempts, line)]
             case _:
-                reasons = list(_of_waiting(reading, schema, job, now.now, workers, limits))
+                paused = list(_pauses(reading, schema, job)) if parts.pauses else []
+                reasons = [*paused, *_of_waiting(reading, schema, job, now.now, workers, limits)]
+                if paused:
+                    reasons = [reason for reason in reasons if not isinstance(reason, Waiting)]
     return Explanation(job, tuple(reasons))
+
+
+def _pauses(reading: BoundedReading, schema: str, job: JobDetails) -> Iterator[Paused]:
+    for row in reading.ask(pauses.find_pauses(schema)):
+        if (row.kind, row.name) in {("everything", ""), ("task", job.task_identifier), ("queue", job.queue_name)}:
+            yield Paused(row.kind, row.name, row.paused_at, row.paused_until, row.reason, row.paused_by)
 
 
 def _of_waiting(

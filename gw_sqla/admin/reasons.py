@@ -16,6 +16,7 @@ __all__ = [
     "Explanation",
     "FlagsRefused",
     "JobGone",
+    "Paused",
     "QueueLocked",
     "Reason",
     "Running",
@@ -73,6 +74,30 @@ class DueLater:
         again = f", after attempt {self.attempts}" if self.attempts else ""
         wait = timedelta(seconds=round(self.due_in.total_seconds()))
         return f"It is due later{again}: at {_time(self.run_at)}, in {wait}."
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Workers of gw_sqla leave it alone: ``kind`` is "everything", "task" or "queue", ``name`` which of these.
+
+    ``until`` is None where somebody must resume it.
+    """
+
+    kind: str
+    name: str
+    since: datetime
+    until: datetime | None
+    reason: str | None
+    paused_by: str | None
+
+    def __str__(self) -> str:
+        what = "Everything" if self.kind == "everything" else f"Its {self.kind} {self.name!r}"
+        end = f"until {_time(self.until)}" if self.until else "until somebody resumes it"
+        who = f", by {self.paused_by}" if self.paused_by else ""
+        why = f" ({self.reason})" if self.reason else ""
+        return (
+            f"{what} is paused since {_time(self.since)}, {end}{who}{why}; workers of Node.js and Rust do not know it."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +163,9 @@ class Waiting:
         return f"It is ready and {turn}; {self.workers} workers with {self.slots} slots know its task."
 
 
-Reason: TypeAlias = JobGone | Running | AttemptsUsedUp | DueLater | QueueLocked | TaskUnknown | FlagsRefused | Waiting
+Reason: TypeAlias = (
+    JobGone | Running | AttemptsUsedUp | DueLater | Paused | QueueLocked | TaskUnknown | FlagsRefused | Waiting
+)
 """Each has ``str``: a sentence."""
 
 

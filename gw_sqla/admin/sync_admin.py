@@ -17,13 +17,13 @@ from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnySyncSession, call_in_sync
 from gw_sqla.calls.texts import with_the_texts_of
 from gw_sqla.filters.job_filter import JobFilter
-from gw_sqla.jobs.argument_checks import check_schema_name
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["SyncAdmin"]
@@ -33,15 +33,14 @@ A = ParamSpec("A")
 
 
 @with_the_texts_of(Admin)
-class SyncAdmin:
+class SyncAdmin(SyncPausing):
     """Looks at jobs, failures, queues, tasks and workers, and acts on them, through the caller's Session.
 
     The same as `gw_sqla.admin.Admin`, method by method.
     """
 
     def __init__(self, schema: str = DEFAULT_SCHEMA, *, limits: ScanLimits | None = None) -> None:
-        check_schema_name(schema)
-        self.schema = schema
+        super().__init__(schema)
         self.limits = limits or ScanLimits()
 
     def list_jobs(

@@ -60,8 +60,9 @@ def jobs_of_transaction(schema: str) -> TextualSelect:
   case
     when j.locked_at is not null then '{JobState.LOCKED}'
     when j.attempts >= j.max_attempts then '{JobState.FAILED}'
-    when j.run_at > pg_catalog.now() then '{JobState.SCHEDULED}'
-    else '{JobState.READY}'
+    when j.run_at <= pg_catalog.now() then '{JobState.READY}'
+    when j.attempts > 0 then '{JobState.RETRYING}'
+    else '{JobState.SCHEDULED}'
   end as state
 from __schema__._private_jobs j
 where pg_catalog.now() in (j.created_at, j.updated_at)

@@ -14,12 +14,13 @@ __all__ = ["find_parts", "known_workers", "lock_owners"]
 
 @lru_cache
 def find_parts(schema: str) -> TextualSelect:
-    """Tell whether our register of workers is there, and our indexes for reading (one for failed jobs, one for turns).
+    """Tell whether our register of workers and the table of pauses are there, and our indexes of failures and turns.
 
     They are not where a peer made the schema and gw_sqla has never run a worker, nor before revision 0011.
     """
     parts = {
         "register": "_private_sqla_workers",
+        "pauses": "_private_sqla_pauses",
         "failed_index": "sqla_jobs_failed_index",
         "turn_index": "sqla_jobs_turn_index",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from gw_sqla.admin import (
     Explanation,
     FlagsRefused,
     JobGone,
+    Paused,
     QueueLocked,
     Running,
     ScanLimits,
@@ -219,3 +220,29 @@ async def test_a_schema_without_a_register(door: Door, look: Look) -> None:
         assert await door.ask("list_workers") == []
     finally:
         await look.execute("alter table {s}.elsewhere rename to _private_sqla_workers")
+
+
+@pytest.mark.parametrize(
+    ("pause", "told"),
+    [
+        ({"everything": True}, "Everything is paused since"),
+        ({"task": "a", "reason": "bad deploy", "paused_by": "ada"}, "Its task 'a' is paused since"),
+        ({"queue_name": "mail"}, "Its queue 'mail' is paused since"),
+        ({"queue_name": "mail", "until": datetime(2100, 1, 1, tzinfo=UTC)}, "until 2100-01-01 00:00:00 UTC;"),
+    ],
+)
+async def test_paused(door: Door, look: Look, pause: Any, told: str) -> None:
+    await worker(look)
+    job_id = await add(look, queue="'mail'")
+    other = await look.value("select id from {s}.add_job('b')")
+    await door.ask("pause", **pause)
+    [reason] = (await explain(door, job_id)).reasons
+    assert isinstance(reason, Paused)
+    assert told in str(reason)
+    if "reason" in pause:
+        assert "until somebody resumes it, by ada (bad deploy); workers of Node.js" in str(reason)
+    found = await explain(door, other)
+    assert any(isinstance(one, Paused) for one in found.reasons) is ("everything" in pause)
+    await door.ask("resume", everything=True)
+    [reason] = (await explain(door, job_id)).reasons
+    assert isinstance(reason, Waiting)
