@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.adding import add_jobs
-from benchmarks.claims import routing
+from benchmarks.claims import pauses, routing
 from benchmarks.database import Database, measured_database
+from benchmarks.forwarding import forwarding
 from benchmarks.kit import testing_kit
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
@@ -50,8 +51,10 @@ MEASURES = {
         memory,
         empty_queue,
         routing,
+        pauses,
         testing_kit,
         python_peers,
+        forwarding,
     )
 }
 
@@ -79,7 +82,7 @@ def main() -> None:
     unknown = sorted(set(arguments.measures) - set(MEASURES))
     if unknown:
         parser.error(f"no measure is called {', '.join(unknown)}")
-    if not os.environ.get("GW_SQLA_PEER"):
+    if not os.environ.get("GW_SQLA_PEER") and arguments.measures != ["forwarding"]:
         parser.error("GW_SQLA_PEER is not set: run nox -s bench")
     with measured_database() as database:
         result: dict[str, Any] = {"machine": machine(database), "runs": arguments.runs, "measures": {}}

@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gw_sqla.execution.sink import Message, Sink, standard_headers
     from gw_sqla.forwarding.http import HttpSink
+    from gw_sqla.forwarding.rabbitmq import RabbitMQSink
+    from gw_sqla.forwarding.redis_streams import RedisStreamSink
+    from gw_sqla.forwarding.refusal import RefusedError
 
-__all__ = ["HttpSink", "Message", "Sink", "standard_headers"]
+__all__ = ["HttpSink", "Message", "RabbitMQSink", "RedisStreamSink", "RefusedError", "Sink", "standard_headers"]
 
 _HOMES = {
     "HttpSink": "gw_sqla.forwarding.http",
     "Message": "gw_sqla.execution.sink",
+    "RabbitMQSink": "gw_sqla.forwarding.rabbitmq",
+    "RedisStreamSink": "gw_sqla.forwarding.redis_streams",
+    "RefusedError": "gw_sqla.forwarding.refusal",
     "Sink": "gw_sqla.execution.sink",
     "standard_headers": "gw_sqla.execution.sink",
 }

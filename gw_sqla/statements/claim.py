@@ -89,7 +89,7 @@ with
       order by j.priority, j.run_at
       limit 1
     ) head
-    where q.is_available = true
+    where q.is_available = true{open}
     order by head.priority, head.run_at
     limit :count
     for no key update of q skip locked
@@ -158,7 +158,7 @@ class Variant(NamedTuple):
 
     ``by_clock``: a job is due by the time ``now``, not by the database's; locks have the database's time all the same.
     ``sized``: a payload of more than ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``:
-    jobs ``refused_ids`` stay; ``among``: all but ``among_ids``.
+    jobs ``refused_ids`` stay; ``pausing_queues``: those of ``paused_queues``; ``among``: all but ``among_ids``.
     """
 
     forbidding_flags: bool = False
@@ -168,6 +168,7 @@ class Variant(NamedTuple):
     sized: bool = False
     leaving: bool = False
     refusing: bool = False
+    pausing_queues: bool = False
     among: bool = False
 
 
@@ -237,8 +238,11 @@ def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any]
         more["max_size"] = Integer
         large = "(size > :large and size <= :max_size)"
         payload = f"case when c.size <= :max_size then {payload} else '' end"
+    if variant.pausing_queues:
+        more["paused_queues"] = TEXTS
+    is_open = " and q.queue_name <> all (:paused_queues)" if variant.pausing_queues else ""
     return statement(
-        text.format(due=due, earliest=EARLIEST, size=size, large=large, payload=payload),
+        text.format(open=is_open, due=due, earliest=EARLIEST, size=size, large=large, payload=payload),
         schema,
         task_identifiers=TEXTS,
         count=Integer,

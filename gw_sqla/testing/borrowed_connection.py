@@ -15,8 +15,8 @@ the sync session that is in each of them, and this one never waits for the event
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -43,6 +43,20 @@ class CallDriver(Protocol):
     async def __call__(self, work: Callable[[], R], /) -> R:
         """Call it and return its result."""
         ...
+
+
+class _Record(tuple[Any, ...]):
+    """A row that is asked by a column's name too, as asyncpg's."""
+
+    names: Sequence[str]
+
+    def __new__(cls, row: Iterable[Any], names: Sequence[str]) -> Self:
+        record = super().__new__(cls, row)
+        record.names = names
+        return record
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(self.names.index(key) if isinstance(key, str) else key)
 
 
 class BorrowedConnection:
@@ -121,9 +135,12 @@ class BorrowedConnection:
     def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         if self._connection.dialect.driver == "asyncpg":  # as a worker: a new connection looks no array types up
             sql, arguments = for_driver(statement, parameters)
-            return self._connection.exec_driver_sql(sql, tuple(arguments)).all()
-        assert isinstance(statement, Executable)
-        return self._connection.execute(statement, parameters).all()
+            result = self._connection.exec_driver_sql(sql, tuple(arguments))
+        else:
+            assert isinstance(statement, Executable)
+            result = self._connection.execute(statement, parameters)
+        names = list(result.keys())
+        return [_Record(row, names) for row in result]
 
     async def _run(self, command: Executable) -> None:
         await self._call(lambda: self._connection.execute(command))

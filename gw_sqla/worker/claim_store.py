@@ -22,8 +22,9 @@ from sqlalchemy.sql.elements import ClauseElement
 from gw_sqla.database.outage import is_answer
 from gw_sqla.database.worker_connection import Statements
 from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.pause import Pause, as_pause
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements import job_queries, orphaned_locks
+from gw_sqla.statements import job_queries, orphaned_locks, pauses
 from gw_sqla.statements.claim import Bounds, Variant, candidates, claim
 from gw_sqla.worker.refused_claims import RefusedClaims
 from gw_sqla.worker.row_refusals import unlock_around_refusals
@@ -99,12 +100,18 @@ class ClaimStore:
         statement = job_queries.register_tasks(self._schema)
         await self._connection.fetch(statement, {"identifiers": sorted(task_identifiers)})
 
+    async def find_pauses(self) -> list[tuple[Pause, float | None]]:
+        """Return what is paused now, and for how many seconds; None where somebody must end it."""
+        rows = await self._connection.fetch(pauses.find_pauses(self._schema), {})
+        return [(as_pause(row), row["seconds_left"]) for row in rows]
+
     async def claim(
         self,
         task_identifiers: Sequence[str],
         count: int,
         forbidden_flags: Sequence[str],
         after: tuple[int, datetime, int],
+        paused_queues: Sequence[str] = (),
         among: Sequence[int] | None = None,
     ) -> list[Run]:
         """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded.
@@ -116,6 +123,8 @@ class ClaimStore:
         parameters |= Bounds.of(count, self._max_payload_size)._asdict()
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
+        if paused_queues:
+            parameters["paused_queues"] = paused_queues
         if self._routing:
             parameters |= self._routing
         if self._clock is not None:
@@ -142,7 +151,9 @@ class ClaimStore:
 
     def _variant_now(self, parameters: dict[str, Any]) -> Variant:
         """Name the refused jobs among the parameters; return the claim that takes what is there."""
-        variant = self._variant._replace(forbidding_flags="forbidden_flags" in parameters)
+        variant = self._variant._replace(
+            forbidding_flags="forbidden_flags" in parameters, pausing_queues="paused_queues" in parameters
+        )
         if refused := self._refused.ids():
             parameters["refused_ids"] = refused
             variant = variant._replace(refusing=True)

@@ -6,6 +6,7 @@
                                              +---- known runs, lease ----------+
                                              |         |
           claim store <- orphaned locks -----+     heartbeat -> registration        recovery -> sweeps
+                 ^---- pauses <- claimer, listener
 
 The finisher says when a lost lock may have left orphaned ones, the claimer releases them.
 Each part is given what it may use, and nothing else; what they say to each other are the calls named here.
@@ -20,6 +21,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
@@ -38,6 +40,7 @@ from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.claim_demand import Demand, Demands
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer, Taker
+from gw_sqla.worker.cleanup import Cleanup
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.forwarder import Forwarder
@@ -49,6 +52,7 @@ from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.orphaned_locks import OrphanedLocks
 from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
+from gw_sqla.worker.pauses import Pauses
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
 from gw_sqla.worker.rust_tables import RustWorkers
@@ -79,6 +83,7 @@ class Parts:
     recovery: Recovery
     listener: Listener | SchemaWatch
     cron: CronScheduler | None
+    cleanup: Cleanup | None
 
 
 def compose(
@@ -131,6 +136,7 @@ def compose(
         on_free=slots_demand.slot_freed,
         stop=stop,
     )
+    pauses = Pauses(claim_store, observers, interval=settings.poll_interval.total_seconds())
     forwarders = [
         Forwarder(
             of_sink,
@@ -150,7 +156,7 @@ def compose(
         (slots_demand, slots, own_tasks),
         *zip(forwarded_demands, forwarders, forwarded, strict=True),
     ]
-    claimers = _claimers(takers, claim_store, finisher, known, orphaned_locks, lease, settings)
+    claimers = _claimers(takers, claim_store, finisher, known, orphaned_locks, pauses, lease, settings)
     heartbeat = Heartbeat(
         registration,
         lease,
@@ -173,8 +179,9 @@ def compose(
         heartbeat=heartbeat,
         sweeps=sweeps,
         recovery=_recovery(sweeps, settings, demand),
-        listener=_listener(engine, settings, demand, stop),
+        listener=_listener(engine, settings, demand, pauses, stop),
         cron=_cron(engine, settings, cron_items),
+        cleanup=_cleanup(engine, settings, demand),
     )
 
 
@@ -184,6 +191,7 @@ def _claimers(
     finisher: Finisher,
     known: KnownRuns,
     orphaned_locks: OrphanedLocks,
+    pauses: Pauses,
     lease: Lease,
     settings: RunnerSettings,
 ) -> list[Claimer]:
@@ -197,6 +205,7 @@ def _claimers(
             finisher,
             known,
             orphaned_locks,
+            pauses,
             task_identifiers=list(of_taker),
             forbidden_flags=settings.forbidden_flags,
             poll_interval=settings.poll_interval,
@@ -246,16 +255,34 @@ def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand | Demands
 
 
 def _listener(
-    engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands, stop: StopRequest
+    engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands, pauses: Pauses, stop: StopRequest
 ) -> Listener | SchemaWatch:
     watch = SchemaWatch(engine, settings.schema, stop, pooled=settings.transaction_pooler)
     if settings.transaction_pooler:
         return watch
+
+    def pauses_changed() -> None:
+        pauses.changed()
+        demand.jobs_may_be_due()
+
     return Listener(
         engine,
         look=watch.look,
         on_jobs=demand.jobs_may_be_due,
+        on_pauses=pauses_changed,
         known_migration=LEDGER_ID,
+    )
+
+
+def _cleanup(engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands) -> Cleanup | None:
+    if settings.cleanup_interval is None:
+        return None
+    return Cleanup(
+        Cleaning(engine, settings.schema, pooled=settings.transaction_pooler),
+        interval=settings.cleanup_interval,
+        failed_after=settings.cleanup_failed_after,
+        keep_tasks=settings.cleanup_keep_tasks,
+        on_restored=demand.jobs_may_be_due,
     )
 
 

@@ -44,7 +44,9 @@ async def make_peers(connection: asyncpg.Connection, *, ledger: int = 19, age: s
     await connection.execute(f"""
         drop table graphile_worker.{VERSION_TABLE};
         drop index graphile_worker.sqla_jobs_queue_index, graphile_worker.sqla_jobs_ready_index;
-        drop table graphile_worker._private_sqla_workers, graphile_worker._private_sqla_snoozes;
+        drop table graphile_worker._private_sqla_workers, graphile_worker._private_sqla_snoozes,
+            graphile_worker._private_sqla_pauses, graphile_worker._private_sqla_upkeep,
+            graphile_worker._private_sqla_removed;
         drop function graphile_worker.sqla_complete_job;
         comment on table graphile_worker.migrations is null;
         delete from graphile_worker.migrations where id > {ledger};

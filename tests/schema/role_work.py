@@ -13,6 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, Snoozed, async_sessionmaker
+from gw_sqla.admin import Pausing, cleanup
+from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.run import Run
@@ -31,6 +33,7 @@ Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[AsyncEngine, Sessions], Awaitable[None]]
 
 repo = JobRepository()
+pausing = Pausing()
 FIRST = (-(2**31), datetime(1, 1, 1, tzinfo=UTC), 0)
 LONG_AGO = timedelta(hours=5)
 
@@ -57,6 +60,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         job = await repo.add_job(session, "read", {"a": 1}, queue_name="read")
         await session.execute(text("insert into graphile_worker._private_known_crontabs values ('c', now())"))
         await session.execute(text("insert into graphile_worker._private_sqla_snoozes values (1, 1)"))
+        await pausing.pause(session, everything=True)
     await register(sessions, "pool-read", silent_for=timedelta(0))
     async with async_sessionmaker(engine)() as session:
         found = await repo.get_job(session, job.id)
@@ -65,7 +69,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         assert await repo.list_jobs(session)
         assert await repo.count_jobs_by_state(session)
         assert await session.scalar(text("select count(*) from graphile_worker.jobs"))
-        for table in ("workers", "snoozes"):
+        for table in ("workers", "snoozes", "pauses"):
             assert await session.scalar(text(f"select count(*) from graphile_worker._private_sqla_{table}"))
     known = KnownCrontabs(engine, "graphile_worker")
     try:
@@ -74,10 +78,54 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         await known.disconnect()
 
 
+async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
+    """Cleanup, and what comes back after it."""
+    async with sessions.begin() as session:
+        await repo.add_job(session, "gone", queue_name="gone")
+        await session.execute(text("delete from graphile_worker._private_jobs"))
+        await session.execute(text("update graphile_worker._private_job_queues set locked_by = null, locked_at = null"))
+        await session.execute(text("delete from graphile_worker._private_sqla_workers"))
+        await session.execute(
+            text("insert into graphile_worker._private_sqla_removed values ('task', 0, 't', 'epoch')")
+        )
+        await session.execute(
+            text(
+                "insert into graphile_worker._private_sqla_removed "
+                "select 'task', id, 'x' from graphile_worker._private_tasks"
+            )
+        )
+    assert (await cleanup(engine, failed_after=timedelta(0))).tasks > 0
+    removed = text("select name from graphile_worker._private_sqla_removed where name in ('gone', 't') order by name")
+    async with sessions.begin() as session:
+        assert list(await session.scalars(removed)) == ["gone", "gone"]
+        job = (await repo.add_job(session, "there", queue_name="there")).id
+        await session.execute(
+            text(
+                "update graphile_worker._private_jobs set (task_id, job_queue_id) = ("
+                "select max(id) filter (where kind = 'task'), max(id) filter (where kind = 'queue') "
+                "from graphile_worker._private_sqla_removed where name = 'gone')"
+            )
+        )
+    cleaning = Cleaning(engine, "graphile_worker")
+    try:
+        assert await cleaning.restore() == 2
+    finally:
+        await cleaning.close()
+    async with sessions.begin() as session:
+        found = await repo.get_job(session, job)
+        assert found is not None
+        assert (found.task_identifier, found.queue_name) == ("gone", "gone")
+
+
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
     """Reading, and each function for administrators."""
     await read(engine, sessions)
     own = async_sessionmaker(engine)
+    async with own.begin() as session:
+        await pausing.pause(session, task="a", until=datetime.now(UTC) - LONG_AGO)
+        await pausing.pause(session, task="b")
+        await pausing.pause(session, task="b", reason="again")
+        assert [pause.kind for pause in await pausing.resume(session, everything=True)] == ["everything", "task"]
     async with sessions.begin() as session:
         done, failing, later = [(await repo.add_job(session, "a")).id for _ in range(3)]
         await repo.add_job(session, "a", job_key="free")
@@ -96,6 +144,7 @@ async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
         locked = "select count(locked_by) from graphile_worker."
         assert await session.scalar(text(f"{locked}_private_jobs")) == 0
         assert await session.scalar(text(f"{locked}_private_job_queues")) == 0
+    await clean(engine, sessions)
 
 
 async def work(engine: AsyncEngine, sessions: Sessions) -> None:
@@ -106,6 +155,7 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
     sweeps = Sweeps(engine, "graphile_worker", rust)
     known = KnownCrontabs(engine, "graphile_worker")
+    cleaning = Cleaning(engine, "graphile_worker")
     try:
         await pool.register()
         await recover(sweeps, sessions)
@@ -120,7 +170,10 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
         await pool.deregister()
         async with sessions() as session:
             assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers")) == 0
+        await clean(engine, sessions)
+        assert [await cleaning.take_turn(timedelta(hours=1)) for _ in range(2)] == [True, False]
     finally:
+        await cleaning.close()
         await claims.close()
         await store.close()
         await pool.close()
@@ -147,6 +200,9 @@ async def recover(sweeps: Sweeps, sessions: Sessions) -> None:
 async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, sessions: Sessions) -> None:
     """Complete, fail, return, snooze, lose a job each; complete another in a transaction of its handler's."""
     await claims.register_tasks(["own", "new"])
+    async with sessions.begin() as session:
+        await pausing.pause(session, queue_name="paused")
+    assert [pause.name for pause, _ in await claims.find_pauses()] == ["paused"]
     await add(engine, sessions)
     async with sessions.begin() as session:
         await session.execute(text("delete from graphile_worker._private_jobs"))

@@ -9,10 +9,12 @@ from sqlalchemy.sql.base import Executable
 
 from gw_sqla.statements import (
     claim,
+    cleanup,
     crontab,
     job_queries,
     orphaned_locks,
     outcomes,
+    pauses,
     rust_tables,
     schema_functions,
     snoozes,
@@ -59,6 +61,9 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "snooze": lambda schema: outcomes.snooze(schema, heeding_retirements=False),
     "snooze by_clock": lambda schema: outcomes.snooze(schema, heeding_retirements=False, by_clock=True),
     "snooze around_locks": lambda schema: outcomes.snooze(schema, heeding_retirements=True, around_locks=True),
+    "claim pausing_queues": lambda schema: claim.claim(schema, claim.Variant(pausing_queues=True)),
+    **{name: getattr(pauses, name) for name in pauses.__all__ if name[0].islower()},
+    **{name: getattr(cleanup, name) for name in cleanup.__all__},
     "forget_snoozes": snoozes.forget_snoozes,
     "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
     "release_jobs heeding_retirements": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=True),
@@ -78,10 +83,12 @@ def test_snapshot(name: str, kind: str) -> None:
 def test_every_builder_has_a_snapshot() -> None:
     modules = (
         claim,
+        cleanup,
         crontab,
         job_queries,
         orphaned_locks,
         outcomes,
+        pauses,
         rust_tables,
         schema_functions,
         snoozes,
