@@ -27,6 +27,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.database.worker_connection import for_driver
 from gw_sqla.errors import JobTesterError
+from gw_sqla.testing.patient_session import PatientSession
 
 __all__ = ["BorrowedConnection", "CallDriver"]
 
@@ -69,7 +70,7 @@ class BorrowedConnection:
         self._connection = connection
         self._call = call
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
-            sync_session_class=self._bound_session, expire_on_commit=False
+            class_=PatientSession, sync_session_class=self._bound_session, expire_on_commit=False
         )
 
     def use_now(self, work: Callable[[Session], R]) -> R:
