@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ExecutableFailedError,
         FailPermanently,
         GwSqlaError,
+        InvalidFilterError,
         InvalidJobError,
         InvalidPayloadError,
         JobFailedError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         JobTesterError,
         LockLostError,
         LoopError,
+        ReadTimeoutError,
         ResourceError,
         RetryAfter,
         SchemaBehindError,
@@ -80,6 +82,7 @@ __all__ = [
     "FailPermanently",
     "Failed",
     "GwSqlaError",
+    "InvalidFilterError",
     "InvalidJobError",
     "InvalidPayloadError",
     "JobContext",
@@ -98,6 +101,7 @@ __all__ = [
     "Observer",
     "Outcome",
     "PendingJob",
+    "ReadTimeoutError",
     "ResourceError",
     "RetryAfter",
     "Returned",
@@ -139,10 +143,10 @@ _HOMES = {
         "database.url": "parse_url",
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
-            "GwSqlaError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError JobTesterError "
-            "LockLostError LoopError ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError "
-            "SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError "
-            "SinkUnavailableError Snooze TaskDefinitionError"
+            "GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError "
+            "JobTesterError LockLostError LoopError ReadTimeoutError ResourceError RetryAfter SchemaBehindError "
+            "SchemaError SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError "
+            "SessionError SinkUnavailableError Snooze TaskDefinitionError"
         ),
         "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",

@@ -81,6 +81,7 @@ def clean_database(settled_database: str, housekeeper: Housekeeper) -> str:
         "tasks",
         "known_crontabs",
         "sqla_workers",
+        "sqla_audit",
         "sqla_snoozes",
         "sqla_pauses",
         "sqla_upkeep",

@@ -3,7 +3,7 @@
     adder      adds jobs, itself or as the owner of a ``security definer`` function
     reader     reads jobs, payloads included, cron items and workers
     worker     runs jobs, and adds them: by cron and by its handlers
-    admin      reads, completes, fails, reschedules, removes and unlocks jobs, pauses and resumes, cleans up
+    admin      reads, completes, fails, reschedules, edits, copies, removes and unlocks jobs, pauses, cleans up
     migrator   owns what is in the schema (`gw_sqla.schema.grants`): no list of privileges would do, for only owners
                may index a table or replace a function, and a later migration may do either
 
@@ -56,6 +56,7 @@ _READ_IF_THERE = {
     "_private_sqla_workers": ("SELECT",),
     "_private_sqla_snoozes": ("SELECT",),
     "_private_sqla_pauses": ("SELECT",),
+    "_private_sqla_audit": ("SELECT",),
 }
 
 ON_START: Mapping[str, tuple[str, ...]] = {
@@ -104,13 +105,22 @@ RIGHTS: Mapping[RoleKind, Rights] = {
     "admin": Rights(
         {
             **_READ,
-            "_private_jobs": ("SELECT", "UPDATE", "DELETE"),
+            "_private_jobs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
             "_private_job_queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
             "_private_tasks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
         },
-        ("complete_jobs", "permanently_fail_jobs", "reschedule_jobs", "remove_job", "force_unlock_workers"),
+        (
+            "complete_jobs",
+            "permanently_fail_jobs",
+            "reschedule_jobs",
+            "remove_job",
+            "force_unlock_workers",
+            "add_job",
+            "add_jobs",
+        ),
         {
             **_READ_IF_THERE,
+            "_private_sqla_audit": ("SELECT", "INSERT", "DELETE"),
             "_private_sqla_pauses": ("SELECT", "INSERT", "UPDATE", "DELETE"),
             "_private_sqla_removed": _CLEANUP["_private_sqla_removed"],
             "_private_job_retirements": ("SELECT", "INSERT", "DELETE"),

@@ -10,9 +10,11 @@ caller, who gave it, fills it in.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Boolean, Integer
 from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.sql.type_api import TypeEngine
 
 from gw_sqla.statements.quoting import BIGINTS, JOB_COLUMNS, JOB_SELECTED, TEXT, TEXTS, TIMESTAMP, statement
 
@@ -27,6 +29,14 @@ __all__ = [
     "remove_job",
     "reschedule_jobs",
 ]
+
+
+def _columns(only_ids: bool) -> str:
+    return "j.id" if only_ids else JOB_SELECTED
+
+
+def _types(only_ids: bool) -> dict[str, TypeEngine[Any]]:
+    return {"id": JOB_COLUMNS["id"]} if only_ids else JOB_COLUMNS
 
 
 @lru_cache
@@ -94,27 +104,22 @@ def remove_job(schema: str) -> TextualSelect:
 
 
 @lru_cache
-def complete_jobs(schema: str) -> TextualSelect:
-    """``complete_jobs``: the rows that were deleted."""
-    return statement(
-        f"select\n  {JOB_SELECTED}\nfrom __schema__.complete_jobs(:job_ids) j", schema, job_ids=BIGINTS
-    ).columns(**JOB_COLUMNS)
+def complete_jobs(schema: str, *, only_ids: bool = False) -> TextualSelect:
+    """``complete_jobs``: the rows that were deleted, or their ids."""
+    sql = f"select\n  {_columns(only_ids)}\nfrom __schema__.complete_jobs(:job_ids) j"
+    return statement(sql, schema, job_ids=BIGINTS).columns(**_types(only_ids))
 
 
 @lru_cache
-def permanently_fail_jobs(schema: str) -> TextualSelect:
-    """``permanently_fail_jobs``: the rows that were touched."""
-    return statement(
-        f"select\n  {JOB_SELECTED}\nfrom __schema__.permanently_fail_jobs(:job_ids, :error_message) j",
-        schema,
-        job_ids=BIGINTS,
-        error_message=TEXT,
-    ).columns(**JOB_COLUMNS)
+def permanently_fail_jobs(schema: str, *, only_ids: bool = False) -> TextualSelect:
+    """``permanently_fail_jobs``: the rows that were touched, or their ids."""
+    sql = f"select\n  {_columns(only_ids)}\nfrom __schema__.permanently_fail_jobs(:job_ids, :error_message) j"
+    return statement(sql, schema, job_ids=BIGINTS, error_message=TEXT).columns(**_types(only_ids))
 
 
 @lru_cache
-def reschedule_jobs(schema: str) -> TextualSelect:
-    """``reschedule_jobs``: the rows that were touched; a null argument keeps what is there.
+def reschedule_jobs(schema: str, *, only_ids: bool = False) -> TextualSelect:
+    """``reschedule_jobs``: the rows that were touched, or their ids; a null argument keeps what is there.
 
     But where ``run_now``, or for a job that has failed permanently and is given attempts, a null ``run_at`` is now.
     """
@@ -131,7 +136,7 @@ def reschedule_jobs(schema: str) -> TextualSelect:
   ) n
 )
 select
-  {JOB_SELECTED}
+  {_columns(only_ids)}
 from named
 cross join lateral (
   select f.*
@@ -153,7 +158,7 @@ cross join lateral (
         priority=Integer,
         attempts=Integer,
         max_attempts=Integer,
-    ).columns(**JOB_COLUMNS)
+    ).columns(**_types(only_ids))
 
 
 @lru_cache

@@ -240,7 +240,7 @@ def _registration(
         pool_id,
         rust,
         threshold=settings.heartbeat_threshold,
-        metadata=worker_facts(settings.concurrency, tasks),
+        metadata=worker_facts(settings, tasks),
         pooled=settings.transaction_pooler,
     )
 

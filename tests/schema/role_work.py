@@ -13,7 +13,21 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, Snoozed, async_sessionmaker
-from gw_sqla.admin import Pausing, cleanup
+from gw_sqla.admin import (
+    Action,
+    Admin,
+    Complete,
+    EditPayload,
+    Fail,
+    JobOrder,
+    Pausing,
+    Remove,
+    Reschedule,
+    Retry,
+    RunCopy,
+    ScanLimits,
+    cleanup,
+)
 from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.worker_connection import WorkerConnection
@@ -59,6 +73,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
     async with sessions.begin() as session:
         job = await repo.add_job(session, "read", {"a": 1}, queue_name="read")
         await session.execute(text("insert into graphile_worker._private_known_crontabs values ('c', now())"))
+        assert (await Admin().act(session, Reschedule(priority=0), [job.id], actor="somebody")).done == 1
         await session.execute(text("insert into graphile_worker._private_sqla_snoozes values (1, 1)"))
         await pausing.pause(session, everything=True)
     await register(sessions, "pool-read", silent_for=timedelta(0))
@@ -69,6 +84,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         assert await repo.list_jobs(session)
         assert await repo.count_jobs_by_state(session)
         assert await session.scalar(text("select count(*) from graphile_worker.jobs"))
+        await _look_at(session, job.id)
         for table in ("workers", "snoozes", "pauses"):
             assert await session.scalar(text(f"select count(*) from graphile_worker._private_sqla_{table}"))
     known = KnownCrontabs(engine, "graphile_worker")
@@ -117,6 +133,27 @@ async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
         assert (found.task_identifier, found.queue_name) == ("gone", "gone")
 
 
+async def _look_at(session: AsyncSession, job_id: int) -> None:
+    """All of Admin's reading."""
+    admin = Admin(limits=ScanLimits(timeout=timedelta(seconds=30)))
+    text_of_all = (
+        "state:ready,failed -task:z queue:* -key:* priority:<5 attempts:<9 -flag:d created:>-1d run-at:<1h -error:e "
+        f"payload.a:1 id:>={job_id}"
+    )
+    assert [job.id for job in (await admin.list_jobs(session, text_of_all)).jobs] == [job_id]
+    page = await admin.list_jobs(session, "state:waiting", order=JobOrder.TURN, limit=1)
+    assert page.jobs
+    await admin.list_jobs(session, "state:failed")
+    assert (await admin.count_jobs(session, "state:waiting")).number
+    assert not (await admin.list_failures(session)).groups
+    assert (await admin.explain_job(session, job_id)).reasons
+    assert await admin.list_queues(session)
+    assert await admin.list_tasks(session)
+    assert await admin.list_workers(session)
+    assert await admin.list_audit(session)
+    await admin.list_lock_owners(session)
+
+
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
     """Reading, and each function for administrators."""
     await read(engine, sessions)
@@ -140,11 +177,36 @@ async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
     async with own.begin() as session:
         assert await repo.remove_job(session, "locked")
         await repo.force_unlock_workers(session, ["dead"])
+    await _act(own, sessions)
     async with sessions() as session:
         locked = "select count(locked_by) from graphile_worker."
         assert await session.scalar(text(f"{locked}_private_jobs")) == 0
         assert await session.scalar(text(f"{locked}_private_job_queues")) == 0
     await clean(engine, sessions)
+
+
+async def _act(own: Sessions, sessions: Sessions) -> None:
+    """All that Admin does to jobs."""
+    admin = Admin(limits=ScanLimits(timeout=timedelta(seconds=30)))
+    actions: list[Action] = [
+        Retry(),
+        Reschedule(priority=1),
+        EditPayload([1]),
+        RunCopy(),
+        Fail("no"),
+        Complete(),
+        Remove(),
+    ]
+    async with sessions.begin() as session:
+        for _ in actions:
+            await repo.add_job(session, "acted", queue_name="acted", flags=["a"])
+    async with own.begin() as session:
+        assert (await admin.preview(session, "task:acted")).samples
+        for action in actions:
+            acted = await admin.act(session, action, "task:acted", most=1, actor="somebody")
+            assert acted.done == 1, acted
+        assert (await admin.unlock_workers(session, ["gone"], actor="somebody")).jobs == 0
+        assert (await admin.list_audit(session))[0].action == "unlock"
 
 
 async def work(engine: AsyncEngine, sessions: Sessions) -> None:

@@ -27,6 +27,8 @@ __all__ = ["HOLDERS", "QUALIFIED_SINCE", "function_names", "texts", "triggers"]
 
 HOLDERS = frozenset(
     {
+        "admin/bounded.py",  # savepoints
+        "calls/savepoint.py",
         "calls/adding.py",  # savepoints
         "cli/quickstart.py",  # a program of its own, in a database of its own
         "database/lost_backends.py",

@@ -20,8 +20,9 @@ select
   case
     when j.locked_at is not null then 'locked'
     when j.attempts >= j.max_attempts then 'failed'
-    when j.run_at > pg_catalog.now() then 'scheduled'
-    else 'ready'
+    when j.run_at <= pg_catalog.now() then 'ready'
+    when j.attempts > 0 then 'retrying'
+    else 'scheduled'
   end as state
 from "we""ird: 50% Schema"._private_jobs j
 where pg_catalog.now() in (j.created_at, j.updated_at)
