@@ -86,8 +86,8 @@ class RabbitMQSink:
 
     async def _open(self) -> None:
         try:
-            self._connection = await aio_pika.connect(self._url, **self._options)
-            self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+            self._connection = connection = await aio_pika.connect(self._url, **self._options)
+            self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             if self._exchange_name:
                 self._exchange = await self._channel.get_exchange(self._exchange_name, ensure=True)
             else:

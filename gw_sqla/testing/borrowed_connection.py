@@ -15,8 +15,8 @@ the sync session that is in each of them, and this one never waits for the event
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +27,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.database.worker_connection import for_driver
 from gw_sqla.errors import JobTesterError
+from gw_sqla.testing.patient_session import PatientSession
 
 __all__ = ["BorrowedConnection", "CallDriver"]
 
@@ -45,6 +46,20 @@ class CallDriver(Protocol):
         ...
 
 
+class _Record(tuple[Any, ...]):
+    """A row that is asked by a column's name too, as asyncpg's."""
+
+    names: Sequence[str]
+
+    def __new__(cls, row: Iterable[Any], names: Sequence[str]) -> Self:
+        record = super().__new__(cls, row)
+        record.names = names
+        return record
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(self.names.index(key) if isinstance(key, str) else key)
+
+
 class BorrowedConnection:
     """Fits where a worker's parts take `gw_sqla.database.worker_connection.Statements`.
 
@@ -55,7 +70,7 @@ class BorrowedConnection:
         self._connection = connection
         self._call = call
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
-            sync_session_class=self._bound_session, expire_on_commit=False
+            class_=PatientSession, sync_session_class=self._bound_session, expire_on_commit=False
         )
 
     def use_now(self, work: Callable[[Session], R]) -> R:
@@ -121,9 +136,12 @@ class BorrowedConnection:
     def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         if self._connection.dialect.driver == "asyncpg":  # as a worker: a new connection looks no array types up
             sql, arguments = for_driver(statement, parameters)
-            return self._connection.exec_driver_sql(sql, tuple(arguments)).all()
-        assert isinstance(statement, Executable)
-        return self._connection.execute(statement, parameters).all()
+            result = self._connection.exec_driver_sql(sql, tuple(arguments))
+        else:
+            assert isinstance(statement, Executable)
+            result = self._connection.execute(statement, parameters)
+        names = list(result.keys())
+        return [_Record(row, names) for row in result]
 
     async def _run(self, command: Executable) -> None:
         await self._call(lambda: self._connection.execute(command))

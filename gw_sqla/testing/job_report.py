@@ -18,7 +18,7 @@ class JobReport:
 
     ``outcomes`` are all; `completed`, `failed`, `retried` and `snoozed` are those of one kind. ``left``: jobs that
     are due and were not run: of tasks that were not asked for, or that the registry does not have, forbidden by a flag,
-    or in a queue that a worker holds.
+    paused, or in a queue that a worker holds.
     """
 
     outcomes: Sequence[Completed | Failed | Snoozed]

@@ -2,7 +2,7 @@
 
 A claim takes one job, among those that this transaction has added or changed: what others have committed, the jobs of a
 test beside this one among them, is not the test's to run. Where the queue of such a job is in the hands of another
-transaction, of a test beside this one, its end is waited for.
+transaction, of a test beside this one, its end is waited for. What is paused when it begins to claim is left alone.
 
     claim -> savepoint -> executor (handler) -> release -> outcome
 
@@ -12,6 +12,7 @@ handler had committed. What is left of the handler's own sessions was rolled bac
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -46,6 +47,7 @@ from gw_sqla.testing.lent_row import add_row
 from gw_sqla.worker.claim_cursor import START
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.outcome_store import OutcomeStore
+from gw_sqla.worker.pauses import Pauses
 
 __all__ = ["ANY_TIME", "Due", "Errors", "JobRuns"]
 
@@ -128,6 +130,9 @@ class JobRuns:
                     for job in jobs
                     if _is_due(job, until()) and job.id not in left_out and (only is None or job.id in only)
                 ]
+                if due and work.pauses.is_look_due:  # once
+                    await work.pauses.look()
+                    tasks = work.pauses.open_tasks(list(tasks))
                 wanted = [job for job in due if job.task_identifier in tasks]
                 run = await self._claimed(work, wanted) if wanted else None
                 if run is None:
@@ -146,10 +151,11 @@ class JobRuns:
         identifiers = sorted({str(job.task_identifier) for job in wanted})
         ids = [job.id for job in wanted]
         flags = self._settings.forbidden_flags
-        runs = await work.claims.claim(identifiers, 1, flags, START, among=ids)
+        paused = work.pauses.queues
+        runs = await work.claims.claim(identifiers, 1, flags, START, paused, among=ids)
         if not runs and (names := sorted({job.queue_name for job in wanted if job.queue_name is not None})):
             await self._lent.fetch(job_queries.lock_queues(self._settings.schema), {"names": names})
-            runs = await work.claims.claim(identifiers, 1, flags, START, among=ids)
+            runs = await work.claims.claim(identifiers, 1, flags, START, paused, among=ids)
         return runs[0] if runs else None
 
     async def _run_claimed(self, work: _Work, run: Run) -> Completed | Failed | Snoozed:
@@ -215,7 +221,8 @@ class JobRuns:
         executor = Executor(tasks, workplace, ProcessPool(), self._observers, 1)
         async with Resources(self._given) as resources:
             workplace.resources = resources.made
-            yield _Work(claims, outcomes, executor, resources)
+            pauses = Pauses(claims, self._observers, interval=math.inf)
+            yield _Work(claims, outcomes, executor, resources, pauses)
 
     @asynccontextmanager
     async def _undone_if_left(self) -> AsyncIterator[None]:
@@ -231,8 +238,16 @@ class JobRuns:
 class _Work:
     """The parts of a worker, for one call of the tester."""
 
-    def __init__(self, claims: ClaimStore, outcomes: OutcomeStore, executor: Executor, resources: Resources) -> None:
+    def __init__(
+        self,
+        claims: ClaimStore,
+        outcomes: OutcomeStore,
+        executor: Executor,
+        resources: Resources,
+        pauses: Pauses,
+    ) -> None:
         self.claims = claims
+        self.pauses = pauses
         self.outcomes = outcomes
         self.resources = resources
         self._executor = executor

@@ -129,7 +129,7 @@ class OutcomeStore:
             by_clock=self._clock is not None,
         )
         rows = await self._write_texts(statement, runs, parameters | self._now(), ("reasons", "messages"))
-        counts = {job_id: snoozes for job_id, is_busy, snoozes in rows if not is_busy}
+        counts = {row["id"]: row["snoozes"] for row in rows if not row["busy"]}
         for run, snoozed in zip(runs, found, strict=True):
             if snoozed.job.id in counts:
                 run.outcome = _counted(snoozed, counts[snoozed.job.id])
@@ -202,7 +202,7 @@ def _alike(runs: Sequence[Run]) -> dict[str, Any] | None:
 def _unwritten(runs: Sequence[Run], rows: Sequence[Any]) -> Unwritten:
     if len(rows) == len(runs) and not any(row[1] for row in rows):
         return NOTHING_UNWRITTEN
-    busy = {row[0]: row[1] for row in rows}
+    busy = {row["id"]: row["busy"] for row in rows}
     return Unwritten(
         lost=[run for run in runs if run.job.id not in busy],
         busy=[run for run in runs if busy.get(run.job.id)],

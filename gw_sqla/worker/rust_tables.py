@@ -48,4 +48,4 @@ class RustWorkers:
 
 async def _is_there(connection: Statements, schema: str, table: str) -> bool:
     [row] = await connection.fetch(find_table(schema, table), {})
-    return bool(row[0])
+    return bool(row["found"])

@@ -59,7 +59,7 @@ async def test_any_text(engine: AsyncEngine) -> None:
     texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
     given_lists: list[list[str]] = []
 
-    @settings(max_examples=200, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=200, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(texts, max_size=5))
     def gather(values: list[str]) -> None:
         given_lists.append(values)

@@ -12,6 +12,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from sqlalchemy.ext.asyncio import AsyncTransaction
 from sqlalchemy.sql.selectable import TextualSelect
 
+from gw_sqla.database.array_literals import ids_of
 from gw_sqla.statements import stale_locks, workers
 from tests.faults.machine import SchemaMachine, ages
 from tests.faults.machine_calls import alone
@@ -45,7 +46,7 @@ class RecoveringMachine(SchemaMachine):
         assert [row.pool_id for row in left] == ([] if is_gone else [pool])
         finals = [job_id for job_id in sorted(freed) if (job := self.model.jobs[job_id]).attempts >= job.max_attempts]
         expected = [(what, sorted(freed), finals)] if freed or is_gone else []
-        assert [tuple(row) for row in found] == expected
+        assert [(row.what, ids_of(row.job_ids), ids_of(row.final_ids)) for row in found] == expected
 
     @rule()
     def unlock_stale(self) -> None:

@@ -32,6 +32,7 @@ from gw_sqla import (
     Snoozed,
     TaskRegistry,
 )
+from gw_sqla.admin import Pausing
 from gw_sqla.forwarding import Message
 from gw_sqla.testing import JobTester, rolled_back_session
 from tests.testing.conftest import notes
@@ -134,6 +135,8 @@ async def test_a_completion_that_is_rolled_back(
     assert await notes(session) == []
     [job] = await jobs.added()
     assert (job.attempts, job.state) == (1, JobState.RETRYING)
+    await jobs.travel(seconds=10)
+    assert [job.state for job in await jobs.added()] == [JobState.READY]
 
 
 async def test_errors_are_raised_as_handlers_raised_them(
@@ -430,6 +433,28 @@ async def test_what_a_worker_would_leave(session: AsyncSession, tasks: TaskRegis
     report = await jobs.run_jobs(errors="record")
     assert [job.task_identifier for job in report.left] == ["of_node", "note"]
     assert "max_payload_size" in report.retried[0].message
+
+
+async def test_what_is_paused_is_left(
+    session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository
+) -> None:
+    @tasks.task("note")
+    async def note(payload: str) -> None: ...
+
+    @tasks.task("mail")
+    async def mail() -> None: ...
+
+    for queue_name in ("q", None):
+        await repo.add_job(session, note, str(queue_name), queue_name=queue_name)
+    await repo.add_job(session, mail)
+    pausing = Pausing()
+    await pausing.pause(session, queue_name="q")
+    await pausing.pause(session, task="mail")
+    report = await jobs.run_jobs()
+    assert [outcome.job.payload for outcome in report.outcomes] == ["None"]
+    assert [job.task_identifier for job in report.left] == ["note", "mail"]
+    await pausing.resume(session, everything=True)
+    assert len((await jobs.run_jobs()).completed) == 2
 
 
 async def test_observers(session: AsyncSession, tasks: TaskRegistry, repo: JobRepository) -> None:

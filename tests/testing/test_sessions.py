@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import anyio
 import pytest
@@ -124,6 +125,30 @@ async def test_what_is_committed_inside_another_session_goes_with_it(
     await repo.add_job(session, adds)
     await jobs.run_jobs(errors="record")
     await jobs.refute_added("added")
+
+
+async def test_a_timeout_during_a_statement(
+    session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository
+) -> None:
+    """The connection is the test's, and stays."""
+
+    @tasks.task("slow", timeout=timedelta(milliseconds=50))
+    async def slow(payload: str, own: AsyncSession) -> None:
+        await own.execute(WRITE, {"note": payload})
+        await own.execute(text("select pg_sleep(0.2)"))
+        raise AssertionError("it was timed out")
+
+    @tasks.task("slow_in_block", timeout=timedelta(milliseconds=50))
+    async def slow_in_block(payload: str, ctx: JobContext) -> None:
+        async with ctx.session() as own:
+            await own.execute(WRITE, {"note": payload})
+            await own.scalar(text("select pg_sleep(0.2)"))
+
+    await repo.add_job(session, slow, "a")
+    await repo.add_job(session, slow_in_block, "b")
+    report = await jobs.run_jobs(errors="record")
+    assert ["timeout" in failed.message for failed in report.retried] == [True, True]
+    assert await notes(session) == []
 
 
 async def test_a_database_error_leaves_the_test_its_transaction(
