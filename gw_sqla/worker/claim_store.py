@@ -9,7 +9,7 @@ callers, with `gw_sqla.database.outage.Outage` for the backoff and the log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from operator import itemgetter
@@ -22,15 +22,19 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.outage import is_answer
 from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import job_queries, orphaned_locks
 from gw_sqla.statements.claim import Bounds, Variant, candidates, claim
+from gw_sqla.statements.following_claim import claim_following
 from gw_sqla.worker.refused_claims import RefusedClaims
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import has_retirements
 
 __all__ = ["ClaimStore"]
+
+log = logging.getLogger(__name__)
 
 _LOOK_AHEAD = 100
 """So many jobs are looked at, at least, where some are refused."""
@@ -112,6 +116,26 @@ class ClaimStore:
 
         Those without a queue are looked for ``after`` a priority, run_at and id.
         """
+        return await self._claim(self._fetch_claim, task_identifiers, count, forbidden_flags, after)
+
+    async def claim_with_following(
+        self,
+        task_identifiers: Sequence[str],
+        count: int,
+        forbidden_flags: Sequence[str],
+        after: tuple[int, datetime, int],
+    ) -> list[Run]:
+        """The same, with several jobs of one queue: for callers who settle all of them together."""
+        return await self._claim(self._fetch_with_following, task_identifiers, count, forbidden_flags, after)
+
+    async def _claim(
+        self,
+        fetch: Callable[[dict[str, Any]], Awaitable[Sequence[Any]]],
+        task_identifiers: Sequence[str],
+        count: int,
+        forbidden_flags: Sequence[str],
+        after: tuple[int, datetime, int],
+    ) -> list[Run]:
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
         parameters |= Bounds.of(count, self._max_payload_size)._asdict()
@@ -124,15 +148,32 @@ class ClaimStore:
         if self._max_payload_size is not None:
             parameters["max_size"] = self._max_payload_size
         try:
-            jobs = list(map(_as_job, await self._fetch_claim(parameters)))
+            jobs = list(map(_as_job, await fetch(parameters)))
             jobs.sort(key=_URGENCY)
             return list(map(Run, jobs))
         except BaseException:
             self._claim_is_unanswered = True
             raise
 
-    async def _fetch_claim(self, parameters: dict[str, Any]) -> Sequence[Any]:
-        variant = self._variant_now(parameters)
+    async def _fetch_with_following(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        rows = await self._fetch_claim(parameters, in_order=True)
+        queue_ids = [row["queue_id"] for row in rows if row["queue_id"] is not None]
+        room = parameters["count"] - len(rows)
+        if not queue_ids or not room:
+            return rows
+        most, large = self._max_payload_size, parameters["large"]
+        parameters |= {"count": room, "queue_ids": queue_ids, "large": large if most is None else min(large, most)}
+        statement = claim_following(self._schema, self._variant_now(parameters))
+        try:
+            return [*rows, *await self._connection.fetch_shielded(statement, parameters)]
+        except asyncpg.PostgresError as refusal:
+            if not is_answer(refusal):
+                raise
+            log.debug("the jobs that follow in queues were not claimed: %s", error_text(refusal))
+            return rows
+
+    async def _fetch_claim(self, parameters: dict[str, Any], *, in_order: bool = False) -> Sequence[Any]:
+        variant = self._variant_now(parameters)._replace(in_order=in_order)
         try:
             return await self._connection.fetch_shielded(claim(self._schema, variant), parameters)
         except asyncpg.PostgresError as refusal:

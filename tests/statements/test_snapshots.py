@@ -10,6 +10,7 @@ from sqlalchemy.sql.base import Executable
 from gw_sqla.statements import (
     claim,
     crontab,
+    following_claim,
     job_queries,
     orphaned_locks,
     outcomes,
@@ -32,6 +33,9 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim routing": lambda schema: claim.claim(schema, claim.Variant(accepting_flags=True, allowlisting=True)),
     "claim sized": lambda schema: claim.claim(schema, claim.Variant(sized=True, leaving=True)),
     "claim by_clock": lambda schema: claim.claim(schema, claim.Variant(by_clock=True)),
+    "claim in_order": lambda schema: claim.claim(schema, claim.Variant(in_order=True)),
+    "claim_following": following_claim.claim_following,
+    "claim_following sized": lambda schema: following_claim.claim_following(schema, claim.Variant(sized=True)),
     "get_job": lambda _: job_queries.get_job(7),
     "list_jobs": lambda _: job_queries.list_jobs(**UNFILTERED, limit=100),
     "list_jobs filtered": lambda _: job_queries.list_jobs(
@@ -75,6 +79,7 @@ def test_every_builder_has_a_snapshot() -> None:
     modules = (
         claim,
         crontab,
+        following_claim,
         job_queries,
         orphaned_locks,
         outcomes,
