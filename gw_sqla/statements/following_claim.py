@@ -33,7 +33,7 @@ with
       from __schema__._private_jobs j
       where j.job_queue_id = q.id and {due}
       order by j.priority, j.run_at, j.id
-      limit :count
+      limit :each
       for no key update skip locked
     ) f
     where q.id = any (:queue_ids) and q.locked_by = :pool_id
@@ -54,8 +54,8 @@ with
 def claim_following(schema: str, variant: Variant = Variant()) -> TextualSelect:  # noqa: B008 - it never changes
     """Claim up to ``count`` jobs of ``task_identifiers`` in the queues ``queue_ids``, which ``pool_id`` has locked.
 
-    The most urgent of them, of each queue the first ones. Columns as in `gw_sqla.statements.claim.claim`.
+    The most urgent of them, of each queue the first ones and ``each`` at most. Columns as in `gw_sqla.statements.claim.claim`.
     """
-    return claim_statement(_FOLLOWING, schema, variant, pool_id=TEXT, queue_ids=INTEGERS, count=Integer).columns(
+    return claim_statement(_FOLLOWING, schema, variant, pool_id=TEXT, queue_ids=INTEGERS, each=Integer).columns(
         **COLUMNS
     )

@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 _LOOK_AHEAD = 100
 """So many jobs are looked at, at least, where some are refused."""
 
+_FEWEST_EACH = 10
+"""So many jobs that follow in a queue are looked at, at least, and twice a fair share."""
+
 _as_job = partial(tuple.__new__, ClaimedJob)  # ClaimedJob._make, without a call in Python for each job
 _URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id")))
 
@@ -163,6 +166,7 @@ class ClaimStore:
             return rows
         most, large = self._max_payload_size, parameters["large"]
         parameters |= {"count": room, "queue_ids": queue_ids, "large": large if most is None else min(large, most)}
+        parameters["each"] = min(room, _FEWEST_EACH + 2 * room // len(queue_ids))
         statement = claim_following(self._schema, self._variant_now(parameters))
         try:
             return [*rows, *await self._connection.fetch_shielded(statement, parameters)]

@@ -1,8 +1,9 @@
 -- $1 task_identifiers
--- $2 count
+-- $2 each
 -- $3 queue_ids
 -- $4 pool_id
 -- $5 large
+-- $6 count
 with
   following as (
     select f.*, q.queue_name
@@ -29,7 +30,7 @@ with
     from following
   ),
   chosen as (
-    select * from up_to_large where not is_cut order by priority, run_at, id limit $2::INTEGER
+    select * from up_to_large where not is_cut order by priority, run_at, id limit $6::INTEGER
   )
 update "we""ird: 50% Schema"._private_jobs j
 set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $4::pg_catalog.text

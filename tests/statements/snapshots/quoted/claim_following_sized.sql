@@ -1,9 +1,10 @@
 -- $1 max_size
 -- $2 task_identifiers
--- $3 count
+-- $3 each
 -- $4 queue_ids
 -- $5 pool_id
 -- $6 large
+-- $7 count
 with
   following as (
     select f.*, q.queue_name
@@ -30,7 +31,7 @@ with
     from following
   ),
   chosen as (
-    select * from up_to_large where not is_cut order by priority, run_at, id limit $3::INTEGER
+    select * from up_to_large where not is_cut order by priority, run_at, id limit $7::INTEGER
   )
 update "we""ird: 50% Schema"._private_jobs j
 set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $5::pg_catalog.text
