@@ -24,6 +24,7 @@ _COMMANDS = (
     "add",
     "schema",
     "crontab",
+    "forward",
     "quickstart",
 )
 

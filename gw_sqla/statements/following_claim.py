@@ -54,7 +54,7 @@ with
 def claim_following(schema: str, variant: Variant = Variant()) -> TextualSelect:  # noqa: B008 - it never changes
     """Claim up to ``count`` jobs of ``task_identifiers`` in the queues ``queue_ids``, which ``pool_id`` has locked.
 
-    The most urgent of them, of each queue the first ones and ``each`` at most. Columns as in `gw_sqla.statements.claim.claim`.
+    The most urgent of them, of each queue the first ones and ``each`` at most. Columns as of `claim`.
     """
     return claim_statement(_FOLLOWING, schema, variant, pool_id=TEXT, queue_ids=INTEGERS, each=Integer).columns(
         **COLUMNS
