@@ -62,6 +62,12 @@ def _rabbitmq(options: dict[str, Any]) -> Sink:
     return RabbitMQSink(**options)
 
 
+def _nats(options: dict[str, Any]) -> Sink:
+    from gw_sqla.forwarding.nats_jetstream import NatsSink
+
+    return NatsSink(**options)
+
+
 class _Kind(NamedTuple):
     """A type of sinks: what makes one, and its options with what they must be."""
 
@@ -84,6 +90,7 @@ _KINDS: dict[str, _Kind] = {
     ),
     "redis": _Kind(_redis, {"url": str, "stream": str, "maxlen": int, "create": bool}),
     "rabbitmq": _Kind(_rabbitmq, {"url": str, "exchange": str, "routing_key": str, "priority": int}),
+    "nats": _Kind(_nats, {"url": str, "subject": str, "stream": str, "user_credentials": str}),
 }
 _TASK = {"sink": str, "topic": str, "key": str, "headers": dict, "batch": int, "timeout": timedelta, "source": str}
 
