@@ -48,6 +48,7 @@ INTERPRETER_SUITES = [  # what the interpreter can matter to: event loops, drive
     "tests/jobs",
     "tests/test_readme.py",
     "tests/test_settings.py",
+    "tests/testing",
     "tests/unit_of_work",
     "tests/worker",
 ]
@@ -63,6 +64,8 @@ PROCESSES = [  # what starts processes, which is most of their time: nothing for
     "tests/database/test_embedded.py",
     "tests/execution/test_process_pool.py",
     "tests/execution/test_transactional_killed.py",
+    "tests/testing/test_postgres.py",
+    "tests/testing/test_pytest_plugin.py",
     "tests/test_readme.py",
 ]
 NO_DATABASES = [  # what neither the server's version nor SQLAlchemy's series can matter to
@@ -71,6 +74,8 @@ NO_DATABASES = [  # what neither the server's version nor SQLAlchemy's series ca
     "tests/execution/test_process_pool.py",
     "tests/execution/test_task_registry.py",
     "tests/faults/test_fuzz.py",
+    "tests/testing/test_postgres.py",
+    "tests/testing/test_pytest_plugin.py",
 ]
 DATABASES_LOOPS = "not trio or database or unit_of_work"
 """Which event loop is ours, is nothing to a server, and to SQLAlchemy only where sessions cross over to a thread."""
@@ -111,6 +116,7 @@ POSTGRES_SUITES = [  # what the server's version can matter to
     "tests/schema",
     "tests/security",
     "tests/statements",
+    "tests/testing",
     "tests/unit_of_work",
     "tests/worker",
 ]
@@ -122,6 +128,7 @@ SQLALCHEMY_SUITES = [  # what SQLAlchemy's series can matter to
     "tests/operations",
     "tests/repository",
     "tests/statements",
+    "tests/testing",
     "tests/unit_of_work",
     "tests/worker",
 ]
@@ -160,7 +167,7 @@ def install(session: nox.Session, *groups: str) -> None:
     compiled. That takes a quarter of what compiling all that is installed does.
     """
     names = [name for name in nox.project.dependency_groups(PROJECT, *groups) if not name.startswith("gw-sqla")]
-    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop,http,redis,rabbitmq,nats]", *names)
+    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop,http,redis,rabbitmq,nats,top]", *names)
 
 
 def run_tests(session: nox.Session, *arguments: str, without: Collection[str] = (), **environment: str) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.adding import add_jobs
-from benchmarks.claims import routing
+from benchmarks.claims import pauses, routing
 from benchmarks.database import Database, measured_database
 from benchmarks.forwarding import forwarding
+from benchmarks.kit import testing_kit
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
 from benchmarks.running import latency, memory
@@ -50,6 +51,8 @@ MEASURES = {
         memory,
         empty_queue,
         routing,
+        pauses,
+        testing_kit,
         python_peers,
         forwarding,
     )

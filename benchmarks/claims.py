@@ -21,7 +21,7 @@ from gw_sqla.worker.claim_cursor import START
 from tests.statements.snapshot import DIALECT
 from tests.support.server import connect
 
-__all__ = ["routing"]
+__all__ = ["pauses", "routing"]
 
 _COUNT = 500
 _CLAIMS = 20
@@ -62,6 +62,33 @@ def routing(database: Database, runs: int) -> dict[str, Any]:
         "milliseconds, 10,000 others first": {name: round(median(values), 2) for name, values in beside.items()},
     }
     return report(details, *(Aim(f"{name} to no rule", ratio, at_most=1.2) for name, ratio in ratios.items()))
+
+
+def pauses(database: Database, runs: int) -> dict[str, Any]:
+    """100,000 jobs without a queue, 1,000 in as many queues; what is paused: another queue, 100 of the queues, a task.
+
+    The task's are 10,000 jobs before the others.
+    """
+    others = "select 'stuck', '{}'::json, null::text, now() - interval '1 hour' from generate_series(1, 10000) i"
+    queued = "select 'trivial', '{}'::json, 'queue ' || i, now() from generate_series(1, 1000) i"
+    rules = {
+        "nothing paused": Rule(Variant()),
+        "another queue": Rule(Variant(pausing_queues=True), {"paused_queues": ["another"]}),
+        "100 queues": Rule(
+            Variant(pausing_queues=True), {"paused_queues": [f"queue {number}" for number in range(1, 101)]}
+        ),
+    }
+    database.empty()
+    database.fill(READY.format(count=100_000), queued)
+    found = _milliseconds(database, rules, runs)
+    database.fill(others)
+    task = _milliseconds(database, {"a task": Rule(Variant())}, runs)
+    database.empty()
+    medians = {name: median(values) for name, values in (found | task).items()}
+    details = {"milliseconds": {name: round(value, 2) for name, value in medians.items()}}
+    nothing = medians["nothing paused"]
+    aims = [Aim(f"{name} to nothing", medians[name] / nothing, at_most=1.2) for name in ("another queue", "100 queues")]
+    return report(details, *aims)
 
 
 def _milliseconds(database: Database, rules: Mapping[str, Rule], runs: int) -> dict[str, list[float]]:

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
         ExecutableFailedError,
         FailPermanently,
         GwSqlaError,
+        InvalidFilterError,
         InvalidJobError,
         InvalidPayloadError,
         JobFailedError,
         JobNotAddedError,
+        JobTesterError,
         LockLostError,
         LoopError,
+        ReadTimeoutError,
         ResourceError,
         RetryAfter,
         SchemaBehindError,
@@ -79,6 +82,7 @@ __all__ = [
     "FailPermanently",
     "Failed",
     "GwSqlaError",
+    "InvalidFilterError",
     "InvalidJobError",
     "InvalidPayloadError",
     "JobContext",
@@ -90,12 +94,14 @@ __all__ = [
     "JobRow",
     "JobSpec",
     "JobState",
+    "JobTesterError",
     "LockLostError",
     "LoopError",
     "ModelJobs",
     "Observer",
     "Outcome",
     "PendingJob",
+    "ReadTimeoutError",
     "ResourceError",
     "RetryAfter",
     "Returned",
@@ -137,10 +143,10 @@ _HOMES = {
         "database.url": "parse_url",
         "errors": (
             "AccessError ConfigurationError CrontabError CrontabProblem ExecutableFailedError FailPermanently "
-            "GwSqlaError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError LockLostError LoopError "
-            "ResourceError RetryAfter SchemaBehindError SchemaError SchemaInUseError SchemaLockedError "
-            "SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError SinkUnavailableError Snooze "
-            "TaskDefinitionError"
+            "GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JobFailedError JobNotAddedError "
+            "JobTesterError LockLostError LoopError ReadTimeoutError ResourceError RetryAfter SchemaBehindError "
+            "SchemaError SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError "
+            "SessionError SinkUnavailableError Snooze TaskDefinitionError"
         ),
         "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",

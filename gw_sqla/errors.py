@@ -5,11 +5,14 @@
     │   └── CrontabError          a crontab with faults; has them all, with line and column
     ├── TaskDefinitionError       a handler or task that cannot be declared like this
     ├── InvalidJobError           an argument of a job; also a ValueError
+    │   ├── InvalidFilterError    a filter that cannot be read, or that no job can fit
     │   └── InvalidPayloadError   a payload that is not JSON or does not fit its task
     ├── ExecutableFailedError     a program that is a task ended with an error, or could not be started
     ├── JobFailedError            a job that failed without an exception of its handler's
+    ├── JobTesterError            a use of the test kit that would test nothing, or never end
     ├── JobNotAddedError          the job of a transaction that has not committed
     ├── LockLostError             a job that this worker does not hold any more
+    ├── ReadTimeoutError          reading for people that took longer than it may
     ├── ResourceError             what makes a resource for handlers raised; the cause says what
     ├── SinkUnavailableError      what jobs are forwarded to cannot take any now; raised by sinks
     ├── LoopError                 database work on trio without an asyncio loop
@@ -42,12 +45,15 @@ __all__ = [
     "ExecutableFailedError",
     "FailPermanently",
     "GwSqlaError",
+    "InvalidFilterError",
     "InvalidJobError",
     "InvalidPayloadError",
     "JobFailedError",
     "JobNotAddedError",
+    "JobTesterError",
     "LockLostError",
     "LoopError",
+    "ReadTimeoutError",
     "ResourceError",
     "RetryAfter",
     "SchemaBehindError",
@@ -117,6 +123,21 @@ class InvalidPayloadError(InvalidJobError):
         super().__init__("payload", problem)
 
 
+class InvalidFilterError(InvalidJobError):
+    """A filter of jobs that cannot be read, that no job can fit, or that does not go with what it is given to.
+
+    ``word`` is the word of the text, or the name of the field; ``reason`` is the rest; ``suggestion`` is the nearest
+    word that is known, or None.
+    """
+
+    def __init__(self, word: str, problem: str, suggestion: str | None = None) -> None:
+        told = f"{word!r}: {problem}" if word else problem
+        super().__init__("filter", f"{told}; did you mean {suggestion!r}?" if suggestion else told)
+        self.word = word
+        self.reason = problem
+        self.suggestion = suggestion
+
+
 class ExecutableFailedError(GwSqlaError):
     """A program that is a task did not exit with code 0; its text has the end of the program's standard error.
 
@@ -136,6 +157,10 @@ class JobNotAddedError(GwSqlaError):
     """A `gw_sqla.PendingJob` was asked for its job, but its transaction has not committed, or was rolled back."""
 
 
+class JobTesterError(GwSqlaError):
+    """A use of the test kit (`gw_sqla.testing`) that would test nothing, change what stays, or never end."""
+
+
 class LockLostError(GwSqlaError):
     """A job cannot be completed by its handler: this worker does not hold it any more.
 
@@ -148,6 +173,15 @@ class LockLostError(GwSqlaError):
             "roll the transaction back"
         )
         self.job_id = job_id
+
+
+class ReadTimeoutError(GwSqlaError):
+    """What was asked was not there within ``timeout``; the caller's transaction goes on as it was."""
+
+    def __init__(self, timeout: timedelta) -> None:
+        milliseconds = round(timeout.total_seconds() * 1000)
+        super().__init__(f"the database had no answer within {milliseconds} ms: raise the timeout of the limits")
+        self.timeout = timeout
 
 
 class ResourceError(GwSqlaError):

@@ -13,6 +13,7 @@ from typing import TypeVar
 from gw_sqla.error_texts.error_text import traceback_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned, Snoozed
+from gw_sqla.jobs.pause import PauseSeen
 
 __all__ = ["Observer", "Observers"]
 
@@ -38,6 +39,9 @@ class Observer:
 
     def job_snoozed(self, outcome: Snoozed) -> None:
         """It is committed that the job waits, its attempt given back; ``outcome.snoozes``: how often so far."""
+
+    def pause_seen(self, seen: PauseSeen) -> None:
+        """The worker has seen that something is paused, or is no longer; it may be nothing that this worker runs."""
 
     def lock_lost(self, outcome: Outcome) -> None:
         """The outcome was not written: the job is another's, or nobody's, by now; or the database refuses it for good.
@@ -67,6 +71,11 @@ class Observers:
         for outcome in outcomes:
             for observer in self._observers:
                 _tell(observer.lock_lost, outcome)
+
+    def pause_seen(self, seen: PauseSeen) -> None:
+        """Tell of a pause."""
+        for observer in self._observers:
+            _tell(observer.pause_seen, seen)
 
     def written(self, outcomes: Iterable[Outcome]) -> None:
         """Tell of outcomes after their commit."""

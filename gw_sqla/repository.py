@@ -13,16 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack, overload
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session
 
 from gw_sqla.calls import adding, changing, reading
 from gw_sqla.calls.adding import Progress
-from gw_sqla.database.event_loops import call_asyncio, on_trio
-from gw_sqla.database.session import AsyncSession as SessionOfBothLoops
-from gw_sqla.errors import InvalidJobError, SessionError
+from gw_sqla.calls.sessions import AnyAsyncSession, call_in_async
 from gw_sqla.jobs.job_spec import AddOptions, JobSpec
 from gw_sqla.jobs.stored_job import JobDetails, JobRow
 from gw_sqla.jobs.task import Task
@@ -34,7 +31,6 @@ __all__ = ["JobRepository"]
 P = TypeVar("P")
 T = TypeVar("T")
 A = ParamSpec("A")
-AnyAsyncSession: TypeAlias = AsyncSession | async_scoped_session[Any]
 
 
 class JobRepository(OnCommit):
@@ -245,16 +241,6 @@ class JobRepository(OnCommit):
         *args: A.args,
         **options: A.kwargs,
     ) -> T:
-        if isinstance(session, async_scoped_session):
-            session = session()
-        if not isinstance(session, AsyncSession):
-            kind = type(session).__name__
-            raise InvalidJobError("session", f"must be an AsyncSession, not {kind} (for Session: SyncJobRepository)")
-        if on_trio() and not isinstance(session, SessionOfBothLoops):
-            raise SessionError(
-                "SQLAlchemy's own AsyncSession speaks asyncio only, and this program runs on trio: use "
-                "gw_sqla.AsyncSession, which gw_sqla.async_sessionmaker makes"
-            )
-        return await call_asyncio(
-            AsyncSession.run_sync, session, lambda plain: call(plain, self.schema, *args, **options)
+        return await call_in_async(
+            session, lambda plain: call(plain, self.schema, *args, **options), of_sync="SyncJobRepository"
         )

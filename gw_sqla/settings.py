@@ -97,6 +97,18 @@ class RunnerSettings:
     """How long the jobs of a dead worker wait once they are unlocked. It gives a worker that was only cut
     off the time to notice, and spares the next one when a job kills its worker. Defaults to 10 s."""
 
+    cleanup_interval: timedelta | None = None
+    """How often unused tasks and queues are deleted, and failed jobs by ``cleanup_failed_after``; one worker does it
+    for all that have this setting. An hour is often enough. None leaves it to you (`gw_sqla.admin.cleanup`).
+    Defaults to None."""
+
+    cleanup_failed_after: timedelta | None = None
+    """After how long a cleanup deletes a job that has failed permanently. Defaults to None: it keeps them."""
+
+    cleanup_keep_tasks: Sequence[str] = ()
+    """Tasks that a cleanup keeps though no job has them. Those of registered workers are kept; workers of Graphile
+    Worker for Node.js and Rust do not say what they know, so name theirs. Defaults to none."""
+
     transaction_pooler: bool = False
     """Set it where a pooler in transaction mode, such as PgBouncer, is between the worker and PostgreSQL.
     The worker then keeps nothing in a session, and polls in place of LISTEN, so jobs start up to
@@ -127,6 +139,13 @@ class RunnerSettings:
         self._check_duration("heartbeat_threshold", least=timedelta(milliseconds=2))
         self._check_duration("sweep_interval", least=timedelta(milliseconds=1))
         self._check_duration("recovery_delay")
+        if self.cleanup_interval is not None:
+            self._check_duration("cleanup_interval", least=timedelta(milliseconds=1))
+        if self.cleanup_failed_after is not None:
+            self._check_duration("cleanup_failed_after")
+        keep = self.cleanup_keep_tasks
+        if isinstance(keep, str) or not all(isinstance(task, str) and "\0" not in task for task in keep):
+            raise ConfigurationError(f"cleanup_keep_tasks: must be a list of task identifiers, is {keep!r}")
         if self.heartbeat_threshold < 2 * self.heartbeat_interval:
             raise ConfigurationError("heartbeat_threshold: must be twice heartbeat_interval or more")
         for field in ("transaction_pooler", "use_local_time"):

@@ -9,16 +9,16 @@ the class is made, so that ``help`` shows it. Rejected: first lines of it here, 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack, overload
 
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.orm import Session
 
 from gw_sqla.calls import adding, changing, reading
 from gw_sqla.calls.adding import Progress
-from gw_sqla.errors import InvalidJobError
+from gw_sqla.calls.sessions import AnySyncSession, call_in_sync
+from gw_sqla.calls.texts import with_the_texts_of
 from gw_sqla.jobs.job_spec import AddOptions, JobSpec
 from gw_sqla.jobs.stored_job import JobDetails, JobRow
 from gw_sqla.jobs.task import Task
@@ -31,18 +31,9 @@ __all__ = ["SyncJobRepository"]
 P = TypeVar("P")
 T = TypeVar("T")
 A = ParamSpec("A")
-R = TypeVar("R")
-AnySession: TypeAlias = Session | scoped_session[Any]
 
 
-def _with_the_texts_of_job_repository(repository: type[R]) -> type[R]:
-    for name, method in vars(repository).items():
-        if inspect.isfunction(method) and not name.startswith("_"):
-            method.__doc__ = getattr(JobRepository, name).__doc__
-    return repository
-
-
-@_with_the_texts_of_job_repository
+@with_the_texts_of(JobRepository)
 class SyncJobRepository(OnCommit):
     """Adds, reads and administers jobs through the caller's Session (or scoped_session).
 
@@ -50,25 +41,27 @@ class SyncJobRepository(OnCommit):
     """
 
     @overload
-    def add_job(self, session: AnySession, task: Task[P], payload: P, **options: Unpack[AddOptions]) -> JobRow: ...
+    def add_job(self, session: AnySyncSession, task: Task[P], payload: P, **options: Unpack[AddOptions]) -> JobRow: ...
 
     @overload
     def add_job(
-        self, session: AnySession, task: Task[None], payload: None = None, **options: Unpack[AddOptions]
+        self, session: AnySyncSession, task: Task[None], payload: None = None, **options: Unpack[AddOptions]
     ) -> JobRow: ...
 
     @overload
-    def add_job(self, session: AnySession, task: str, payload: Any = None, **options: Unpack[AddOptions]) -> JobRow: ...
+    def add_job(
+        self, session: AnySyncSession, task: str, payload: Any = None, **options: Unpack[AddOptions]
+    ) -> JobRow: ...
 
     def add_job(
-        self, session: AnySession, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]
+        self, session: AnySyncSession, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> JobRow:
         return self._run(session, adding.add_job, task, payload, max_payload_size=self.max_payload_size, **options)
 
     @overload
     def add_jobs(
         self,
-        session: AnySession,
+        session: AnySyncSession,
         specs: Iterable[JobSpec],
         *,
         job_key_preserve_run_at: bool = False,
@@ -79,7 +72,7 @@ class SyncJobRepository(OnCommit):
     @overload
     def add_jobs(
         self,
-        session: AnySession,
+        session: AnySyncSession,
         specs: Iterable[JobSpec],
         *,
         job_key_preserve_run_at: bool = False,
@@ -89,7 +82,7 @@ class SyncJobRepository(OnCommit):
 
     def add_jobs(
         self,
-        session: AnySession,
+        session: AnySyncSession,
         specs: Iterable[JobSpec],
         *,
         job_key_preserve_run_at: bool = False,
@@ -114,20 +107,20 @@ class SyncJobRepository(OnCommit):
             max_payload_size=self.max_payload_size,
         )
 
-    def remove_job(self, session: AnySession, job_key: str) -> JobRow | None:
+    def remove_job(self, session: AnySyncSession, job_key: str) -> JobRow | None:
         return self._run(session, changing.remove_job, job_key)
 
-    def complete_jobs(self, session: AnySession, job_ids: Iterable[int]) -> list[JobRow]:
+    def complete_jobs(self, session: AnySyncSession, job_ids: Iterable[int]) -> list[JobRow]:
         return self._run(session, changing.complete_jobs, job_ids)
 
     def permanently_fail_jobs(
-        self, session: AnySession, job_ids: Iterable[int], error_message: str | None = None
+        self, session: AnySyncSession, job_ids: Iterable[int], error_message: str | None = None
     ) -> list[JobRow]:
         return self._run(session, changing.permanently_fail_jobs, job_ids, error_message)
 
     def reschedule_jobs(
         self,
-        session: AnySession,
+        session: AnySyncSession,
         job_ids: Iterable[int],
         *,
         run_at: datetime | None = None,
@@ -138,19 +131,19 @@ class SyncJobRepository(OnCommit):
         return self._run(session, changing.reschedule_jobs, job_ids, run_at, priority, attempts, max_attempts)
 
     def retry_jobs(
-        self, session: AnySession, job_ids: Iterable[int], *, run_at: datetime | None = None
+        self, session: AnySyncSession, job_ids: Iterable[int], *, run_at: datetime | None = None
     ) -> list[JobRow]:
         return self._run(session, changing.retry_jobs, job_ids, run_at)
 
-    def force_unlock_workers(self, session: AnySession, worker_ids: Iterable[str]) -> None:
+    def force_unlock_workers(self, session: AnySyncSession, worker_ids: Iterable[str]) -> None:
         self._run(session, changing.force_unlock_workers, worker_ids)
 
-    def get_job(self, session: AnySession, job_id: int) -> JobDetails | None:
+    def get_job(self, session: AnySyncSession, job_id: int) -> JobDetails | None:
         return self._run(session, reading.get_job, job_id)
 
     def list_jobs(
         self,
-        session: AnySession,
+        session: AnySyncSession,
         *,
         task: Task[Any] | str | None = None,
         queue_name: str | None = None,
@@ -161,20 +154,15 @@ class SyncJobRepository(OnCommit):
     ) -> list[JobDetails]:
         return self._run(session, reading.list_jobs, task, queue_name, state, job_key, after, limit)
 
-    def count_jobs_by_state(self, session: AnySession) -> dict[JobState, int]:
+    def count_jobs_by_state(self, session: AnySyncSession) -> dict[JobState, int]:
         return self._run(session, reading.count_jobs_by_state)
 
     def _run(
         self,
-        session: AnySession,
+        session: AnySyncSession,
         call: Callable[Concatenate[Session, str, A], T],
         /,
         *args: A.args,
         **options: A.kwargs,
     ) -> T:
-        if isinstance(session, scoped_session):
-            session = session()
-        if not isinstance(session, Session):
-            kind = type(session).__name__
-            raise InvalidJobError("session", f"must be a Session, not {kind} (for AsyncSession: JobRepository)")
-        return call(session, self.schema, *args, **options)
+        return call_in_sync(session, lambda plain: call(plain, self.schema, *args, **options), of_async="JobRepository")

@@ -28,13 +28,19 @@ class JobKeyMode(StrEnum):
 
 
 class JobState(StrEnum):
-    """What a person would say of a job; derived from its columns, the first that fits."""
+    """What a person would say of a job; derived from its columns, the first that fits, so it has exactly one.
+
+    `gw_sqla.statements.job_states` has the SQL of each. They are those of Graphile Worker, whose "scheduled" holds ours
+    and `RETRYING`: whether a job waits for its first attempt or for another is what one looks for in trouble.
+    """
 
     LOCKED = "locked"
-    """A worker has it."""
+    """A worker has it, or had it when it died: it is running."""
     FAILED = "failed"
     """Permanently failed: no attempts are left."""
-    SCHEDULED = "scheduled"
-    """Its run_at is in the future."""
     READY = "ready"
-    """A worker may claim it, once its queue is free."""
+    """Its run_at has come: a worker may claim it, once its queue is free."""
+    RETRYING = "retrying"
+    """It has begun before, its run_at is in the future, and attempts are left."""
+    SCHEDULED = "scheduled"
+    """Its run_at is in the future, and no attempt was made."""

@@ -75,7 +75,18 @@ def settled_database(database: str, housekeeper: Housekeeper) -> Iterator[str]:
 @pytest.fixture
 def clean_database(settled_database: str, housekeeper: Housekeeper) -> str:
     """The module's database, emptied of what earlier tests left."""
-    tables = ("jobs", "job_queues", "tasks", "known_crontabs", "sqla_workers", "sqla_snoozes")
+    tables = (
+        "jobs",
+        "job_queues",
+        "tasks",
+        "known_crontabs",
+        "sqla_workers",
+        "sqla_audit",
+        "sqla_snoozes",
+        "sqla_pauses",
+        "sqla_upkeep",
+        "sqla_removed",
+    )
     housekeeper.empty(*(f"graphile_worker._private_{table}" for table in tables))
     return settled_database
 

@@ -16,12 +16,13 @@ import gw_sqla
 
 NAMES = """
 AccessError AsyncAttrs AsyncSession ClaimedJob Completed ConfigurationError CronItem CrontabError CrontabProblem
-ExecutableFailedError FailPermanently Failed GwSqlaError InvalidJobError InvalidPayloadError JSON JobContext JobDetails
-JobKeyMode JobFailedError JobNotAddedError JobRepository JobRow JobSpec JobState LockLostError LoopError ModelJobs
-Observer Outcome PendingJob ResourceError RetryAfter Returned RunCounts Runner RunnerSettings SchemaBehindError
-SchemaError SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError SessionError
-SinkUnavailableError Snooze Snoozed SyncJobRepository Task TaskDefinitionError TaskRegistry async_sessionmaker
-call_asyncio database_loop load_executable_tasks migrate parse_crontab parse_url read_crontab render_crontab
+ExecutableFailedError FailPermanently Failed GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JSON
+JobContext JobDetails JobFailedError JobKeyMode JobNotAddedError JobRepository JobRow JobSpec JobState JobTesterError
+LockLostError LoopError ModelJobs Observer Outcome PendingJob ReadTimeoutError ResourceError RetryAfter Returned
+RunCounts Runner RunnerSettings SchemaBehindError SchemaError SchemaInUseError SchemaLockedError SchemaMissingError
+SchemaTooNewError SchemaTooOldError SessionError SinkUnavailableError Snooze Snoozed SyncJobRepository Task
+TaskDefinitionError TaskRegistry async_sessionmaker call_asyncio database_loop load_executable_tasks migrate
+parse_crontab parse_url read_crontab render_crontab
 """
 PUBLIC = NAMES.split()
 

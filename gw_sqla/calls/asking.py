@@ -27,15 +27,18 @@ _BOUND = {"mapper": inspect(Job)}
 """For sessions of several engines: that of our models."""
 
 
-def require_transaction(session: Session, schema: str) -> None:
-    """Raise SessionError where the session's connection commits each statement by itself."""
+_AUTOCOMMIT = (
+    "the session's connection is in AUTOCOMMIT, so the job would be there at once, and stay when your "
+    "transaction is rolled back: use a session of an engine without isolation_level='AUTOCOMMIT'"
+)
+
+
+def require_transaction(session: Session, schema: str, problem: str = _AUTOCOMMIT) -> None:
+    """Raise SessionError, with ``problem``, where the session's connection commits each statement by itself."""
     with errors_explained(session, schema):
         connection = session.connection(bind_arguments=_BOUND)
     if is_autocommit(connection):
-        raise SessionError(
-            "the session's connection is in AUTOCOMMIT, so the job would be there at once, and stay when your "
-            "transaction is rolled back: use a session of an engine without isolation_level='AUTOCOMMIT'"
-        )
+        raise SessionError(problem)
 
 
 def ask(

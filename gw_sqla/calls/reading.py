@@ -7,14 +7,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from gw_sqla.calls.asking import ask
-from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.argument_checks import check_ids, check_member, check_storable
+from gw_sqla.jobs.argument_checks import check_count, check_ids, check_member, check_storable
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.jobs.task import Task, identifier_of
 from gw_sqla.statements import job_queries
 from gw_sqla.types import JobState
 
-__all__ = ["count_jobs_by_state", "get_job", "list_jobs"]
+__all__ = ["count_jobs_by_state", "get_job", "jobs_of_transaction", "list_jobs"]
 
 _MOST_LISTED = 1000
 
@@ -43,8 +42,7 @@ def list_jobs(
             check_storable(argument, value)
     if after is not None:
         [after] = check_ids([after], "after")
-    if not isinstance(limit, int) or not 1 <= limit <= _MOST_LISTED:
-        raise InvalidJobError("limit", f"must be an int from 1 to {_MOST_LISTED}, is {limit!r}")
+    check_count("limit", limit, _MOST_LISTED)
     query = job_queries.list_jobs(
         task_identifier=identifier,
         queue_name=queue_name,
@@ -54,6 +52,11 @@ def list_jobs(
         limit=limit,
     )
     return [_details(row) for row in ask(session, schema, query)]
+
+
+def jobs_of_transaction(session: Session, schema: str) -> list[JobDetails]:
+    """Read the jobs that the session's transaction has added or changed, in the order of their ids."""
+    return [_details(row) for row in ask(session, schema, job_queries.jobs_of_transaction(schema))]
 
 
 def count_jobs_by_state(session: Session, schema: str) -> dict[JobState, int]:

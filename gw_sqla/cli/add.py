@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.add_lines import add_lines, progress
+from gw_sqla.cli.add_lines import add_lines
 from gw_sqla.cli.adding import adding, database_time
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.job_input import at_time, checking_tasks, make_spec, parse_json, parse_time
+from gw_sqla.cli.job_input import at_time, checking_tasks, make_spec, parse_time, read_payload
 from gw_sqla.cli.job_lines import JobLines, open_lines
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.terminal import progress
 from gw_sqla.database.session import async_sessionmaker
-from gw_sqla.errors import ConfigurationError, InvalidJobError, InvalidPayloadError
+from gw_sqla.errors import InvalidJobError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.argument_checks import check_job_key_mode
 from gw_sqla.jobs.job_spec import JobSpec
@@ -118,23 +117,10 @@ def command(
     if payload is not None and payload_file is not None:
         raise click.UsageError("--payload and --payload-file are two payloads: leave one of them out")
     run_at = options.pop("run_at")
-    spec = make_spec(checking_tasks(apps), task_identifier, _payload(payload, payload_file), options)
+    spec = make_spec(checking_tasks(apps), task_identifier, read_payload(payload, payload_file), options)
     at_time(run_at, datetime.now(UTC))
     spec_to_parameters(spec, check_job_key_mode(mode, has_key=spec.job_key is not None), MAX_PAYLOAD_SIZE)
     anyio.run(_add, database_url, schema, spec, run_at, mode)
-
-
-def _payload(text: str | None, file: str | None) -> Any:
-    if text is None and file is None:
-        return None
-    try:
-        given = text if text not in (None, "-") else Path(file).read_bytes() if file else sys.stdin.buffer.read()
-    except OSError as error:
-        raise ConfigurationError(f"--payload-file {file}: {error.strerror}") from error
-    payload = parse_json(given or b"")
-    if payload is None:
-        raise InvalidPayloadError("is null, which the queue stores as {}: leave it out, or give it a value")
-    return payload
 
 
 def _refuse_for_many(text: str | None, file: str | None, job_key: str | None, mode: JobKeyMode | None) -> None:

@@ -8,35 +8,21 @@ added and how to go on.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.cli.adding import database_time
 from gw_sqla.cli.job_lines import JobLines, Line
+from gw_sqla.cli.terminal import progress
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.repository import JobRepository
 
-__all__ = ["add_lines", "progress"]
+__all__ = ["add_lines"]
 
 _MOST_JOBS = 10_000
 _MOST_BYTES = 16 * 2**20
-_REDRAWS = 200
-
-
-@contextmanager
-def progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
-    """Show a progress bar on standard error if that is a terminal; yield what moves it on by a number."""
-    if not sys.stderr.isatty() or not length:
-        yield lambda _steps: None
-        return
-    with click.progressbar(
-        length=length, label=label, file=sys.stderr, update_min_steps=max(1, length // _REDRAWS)
-    ) as bar:
-        yield bar.update
 
 
 async def add_lines(engine: AsyncEngine, schema: str, lines: JobLines, count: int, *, preserve_run_at: bool) -> None:

@@ -11,6 +11,7 @@ import click
 
 from gw_sqla.cli.options import EXIT_CODES, debug_option
 from gw_sqla.cli.startup_imports import import_to_stay
+from gw_sqla.cli.terminal import heed_no_color
 
 __all__ = ["group"]
 
@@ -21,11 +22,25 @@ _COMMANDS = (
     "revision",
     "grants",
     "doctor",
+    "jobs",
+    "failures",
+    "tasks",
+    "queues",
+    "workers",
+    "pause",
+    "resume",
+    "pauses",
+    "cleanup",
+    "audit",
+    "stats",
+    "top",
     "add",
     "schema",
     "crontab",
     "forward",
+    "postgres",
     "quickstart",
+    "completion",
 )
 
 
@@ -68,6 +83,7 @@ def group(ctx: click.Context) -> None:
 
     Most options can be given by an environment variable too; the help of a command names it.
     """
+    heed_no_color(ctx)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from gw_sqla.cli.crontab_database import known, run
-from gw_sqla.cli.crontab_items import items_option, json_option, load, utc_text
+from gw_sqla.cli.crontab_items import items_option, json_option, load
+from gw_sqla.cli.listing import utc_text
 from gw_sqla.cli.options import debug_option, option
 from gw_sqla.crontab import CronItem, agenda, read_crontab, scan_crontab
 from gw_sqla.crontab.clock import SystemClock

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC
 from difflib import get_close_matches
 
 import anyio
@@ -12,8 +11,9 @@ import click
 from sqlalchemy import URL
 
 from gw_sqla.cli.adding import adding, database_time
-from gw_sqla.cli.crontab_items import items_by_identifier, items_option, json_option, utc_text
+from gw_sqla.cli.crontab_items import items_by_identifier, items_option
 from gw_sqla.cli.engine import connected
+from gw_sqla.cli.listing import Column, format_options, print_list, utc_text
 from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, schema_option
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
@@ -32,9 +32,9 @@ __all__ = ["known", "run"]
 @schema_option
 @crontab_option
 @items_option
-@json_option
+@format_options
 @debug_option
-def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[str, ...], as_json: bool) -> None:
+def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[str, ...], output: str) -> None:
     """Show what the database knows of cron items.
 
     For each identifier: since when it has been known, the minute of its last job, and, if it is in the crontab or the
@@ -42,11 +42,19 @@ def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[st
     """
     items = items_by_identifier(crontab, apps)
     now = SystemClock().now()
-    rows = [_known(entry, items, now) for entry in anyio.run(_all_known, database_url, schema)]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-    else:
-        _print_table(("identifier", "known since", "last execution", "next"), [list(row.values()) for row in rows])
+
+    def following(entry: KnownCrontab) -> str | None:
+        item = items.get(entry.identifier)
+        return None if item is None else utc_text(next(item.fires(now), None))
+
+    columns: list[Column[KnownCrontab]] = [
+        Column("identifier", lambda entry: entry.identifier),
+        Column("known_since", lambda entry: utc_text(entry.known_since)),
+        Column("last_execution", lambda entry: utc_text(entry.last_execution)),
+        Column("next", following),
+    ]
+    known_there = anyio.run(_all_known, database_url, schema)
+    print_list(known_there, columns, output, nothing="no cron item is known")
 
 
 @click.command()
@@ -95,20 +103,3 @@ async def _all_known(url: URL, schema: str) -> Sequence[KnownCrontab]:
             return await crontabs.all()
         finally:
             await crontabs.disconnect()
-
-
-def _known(entry: KnownCrontab, items: Mapping[str, CronItem], now: datetime) -> dict[str, str | None]:
-    item = items.get(entry.identifier)
-    return {
-        "identifier": entry.identifier,
-        "known_since": utc_text(entry.known_since),
-        "last_execution": utc_text(entry.last_execution),
-        "next": None if item is None else utc_text(next(item.fires(now), None)),
-    }
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
-    table = [list(head), *([cell or "-" for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

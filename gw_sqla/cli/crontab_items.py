@@ -1,17 +1,16 @@
-"""What the commands of ``crontab`` share: the items of a file and of applications, and how times are printed."""
+"""What the commands of ``crontab`` share: the items of a file and of applications."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from datetime import UTC, datetime
 
 from gw_sqla.cli.application import load_apps, load_crontab
 from gw_sqla.cli.options import app_option, option
 from gw_sqla.crontab import CronItem
 from gw_sqla.execution.task_registry import TaskRegistry
 
-__all__ = ["items_by_identifier", "items_option", "json_option", "load", "utc_text"]
+__all__ = ["items_by_identifier", "items_option", "json_option", "load"]
 
 items_option = app_option(
     required=False, help="Where a TaskRegistry is, for the items that it declares; can be repeated."
@@ -29,8 +28,3 @@ def items_by_identifier(crontab: str | None, apps: tuple[str, ...]) -> dict[str,
     """Return the items of the crontab and of the applications by identifier."""
     declared = load(apps).cron_items if apps else ()
     return {item.identifier: item for item in (*load_crontab(crontab), *declared)}
-
-
-def utc_text(time: datetime | None) -> str | None:
-    """Return a time in UTC as people and programs read it."""
-    return None if time is None else time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from gw_sqla.errors import ConfigurationError, InvalidJobError, InvalidPayloadError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.job_spec import JobSpec
 
-__all__ = ["at_time", "checking_tasks", "make_spec", "parse_json", "parse_time"]
+__all__ = ["at_time", "checking_tasks", "make_spec", "parse_json", "parse_time", "read_payload"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"\+?((?:[0-9]{1,9}[smhdw])+)")
@@ -50,6 +51,23 @@ def parse_time(text: object) -> datetime | timedelta:
     if time.utcoffset() is None:
         raise InvalidJobError("run_at", f"{text!r} has no time zone: add Z for UTC, or an offset such as +02:00")
     return time
+
+
+def read_payload(text: str | None, file: str | None) -> Any:
+    """Return the payload of an option, of standard input (``-``) or of a file; None where neither is given.
+
+    Raises InvalidPayloadError, ConfigurationError.
+    """
+    if text is None and file is None:
+        return None
+    try:
+        given = text if text not in (None, "-") else Path(file).read_bytes() if file else sys.stdin.buffer.read()
+    except OSError as error:
+        raise ConfigurationError(f"--payload-file {file}: {error.strerror}") from error
+    payload = parse_json(given or b"")
+    if payload is None:
+        raise InvalidPayloadError("is null, which the queue stores as {}: leave it out, or give it a value")
+    return payload
 
 
 def at_time(when: datetime | timedelta | None, now: datetime) -> datetime | None:

@@ -37,6 +37,10 @@ def _seconds(ctx: click.Context, parameter: click.Parameter, value: float) -> ti
         raise click.BadParameter(f"{value} is not a number of seconds that can be waited", ctx, parameter) from error
 
 
+def _seconds_or_none(ctx: click.Context, parameter: click.Parameter, value: float) -> timedelta | None:
+    return None if value == 0 else _seconds(ctx, parameter, value)
+
+
 def _setting(name: str, metavar: str, text: str) -> Decorator[Any]:
     """Declare the option of a setting, with the setting's default: a number, or a duration in seconds."""
     default = getattr(_DEFAULTS, name)
@@ -156,6 +160,32 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
         _setting("heartbeat_threshold", "", "After how long without a heartbeat others take it for dead."),
         _setting("sweep_interval", "", "How often to look for dead workers."),
         _setting("recovery_delay", "", "How long a dead worker's jobs wait before they are run again."),
+    ],
+    "Cleaning up": [
+        option(
+            "--cleanup-interval",
+            type=float,
+            default=0,
+            callback=_seconds_or_none,
+            metavar="SECONDS",
+            help="How often to delete unused tasks and queues, one worker for all that do; 3600 for example, 0 is off.",
+        ),
+        option(
+            "--cleanup-failed-after",
+            type=float,
+            default=0,
+            callback=_seconds_or_none,
+            metavar="SECONDS",
+            help="Delete jobs that have failed permanently so long ago, too; 0 keeps them.",
+        ),
+        option(
+            "--keep-task",
+            "cleanup_keep_tasks",
+            multiple=True,
+            metavar="NAME",
+            help="Keep this task though no job has it, as a Node or Rust worker's; can be repeated (in the variable: "
+            "separated by spaces).",
+        ),
     ],
     "What it says": [
         option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="info", help="What to log."),

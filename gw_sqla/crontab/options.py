@@ -13,12 +13,12 @@ from gw_sqla.crontab.findings import Findings
 from gw_sqla.crontab.item import check_option
 from gw_sqla.errors import InvalidJobError
 
-__all__ = ["read_options"]
+__all__ = ["phrase", "read_options"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def _phrase(text: str) -> timedelta:
+def phrase(text: str) -> timedelta:
     """A time phrase such as 1w2d3h4m5s; each unit any number of times."""
     parts = re.findall(r"([0-9]+)([smhdw])", text)
     try:
@@ -47,7 +47,7 @@ _MODE = (re.compile(r"replace|preserve_run_at"), "replace or preserve_run_at")
 
 _OPTIONS = {
     "id": _Option("id", re.compile(r"[_a-zA-Z][-_a-zA-Z0-9]*"), "a name of letters, digits, _ and -"),
-    "fill": _Option("fill", re.compile(r"(?:[0-9]+[smhdw])+"), "a duration such as 1w2d3h4m5s", _phrase),
+    "fill": _Option("fill", re.compile(r"(?:[0-9]+[smhdw])+"), "a duration such as 1w2d3h4m5s", phrase),
     "max": _Option("max_attempts", re.compile(r"[0-9]+"), "a number of attempts", _number),
     "queue": _Option("queue_name", re.compile(r"[-a-zA-Z0-9_:]+"), "a name of letters, digits, _, - and :"),
     "jobKey": _Option("job_key", *_KEY),

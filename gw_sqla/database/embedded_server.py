@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from gw_sqla.database.embedded_watch import runs_in
 from gw_sqla.errors import ConfigurationError
 
 __all__ = ["PORT", "EmbeddedServer"]
@@ -26,37 +28,63 @@ _USERS_FOR_ROOT = ("embedded_postgres", "postgres", "nobody")
 _LONGEST_SOCKET = 100
 """Bytes of a socket's path; the systems have 103 to 107."""
 _SECONDS = 60
-"""For which initdb or the start may take, each."""
+"""For which initdb, the start or the stop may take, each."""
+_OLDER_SECONDS = 10
 
 
 class EmbeddedServer:
-    """One PostgreSQL with its data in ``home``, a folder that the caller has made and removes. Not on Windows."""
+    """One PostgreSQL with its data in ``home``, a folder that the caller has made and removes. Not on Windows.
 
-    def __init__(self, home: Path) -> None:
+    ``stays``: the folder is not removed; data that it has is used again, and written to the disk for good.
+    """
+
+    def __init__(self, home: Path, *, stays: bool = False) -> None:
         """Raises ConfigurationError where the server could not run there; the text says what to do."""
-        if os.name == "nt":
-            raise ConfigurationError("an embedded PostgreSQL does not run on Windows: give the URL of a server")
         self.data = home / "data"
         self._home = home
+        self._stays = stays
+        self._other_folder = "choose another folder" if stays else "set TMPDIR"
         if len(os.fsencode(self.data / f".s.PGSQL.{PORT}")) > _LONGEST_SOCKET:
-            raise ConfigurationError(f"an embedded PostgreSQL needs a shorter path than {home}: set TMPDIR, as to /tmp")
+            raise ConfigurationError(
+                f"an embedded PostgreSQL needs a shorter path than {home}: {self._other_folder}, "
+                f"as {'below' if stays else 'to'} /tmp"
+            )
         if "," in str(home):  # two hosts, in a URL
-            raise ConfigurationError(f"an embedded PostgreSQL needs a path without a comma, not {home}: set TMPDIR")
+            raise ConfigurationError(
+                f"an embedded PostgreSQL needs a path without a comma, not {home}: {self._other_folder}"
+            )
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
             self._give_to_another()
         self._programs = self._found_programs()
 
     def start(self) -> None:
-        """Make the data and start the server; return when it takes connections. Raises ConfigurationError."""
-        self._run("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres")
+        """Make the data, if there is none, and start; return when it takes connections. Raises ConfigurationError."""
+        self._wait_for_older()
+        if not self.data.exists():
+            self._make_data()
         options = f"-c listen_addresses='' -c port={PORT} -c unix_socket_directories=."  # in the data
-        self._run("pg_ctl", "-w", "-t", str(_SECONDS), "-l", "log", "-o", options, "start")
+        self._run("pg_ctl", "-D", self.data.name, "-w", "-t", str(_SECONDS), "-l", "log", "-o", options, "start")
 
     def stop(self) -> None:
-        """Stop it, if it runs; nobody needs the data any more."""
-        if (self.data / "postmaster.pid").exists():
-            self._call(["-w", "-m", "immediate", "stop"], program="pg_ctl")
+        """Stop it, if it runs: at once where nobody needs the data any more."""
+        if runs_in(self.data) is not None:
+            mode = "fast" if self._stays else "immediate"
+            self._call(["-D", self.data.name, "-w", "-t", str(_SECONDS), "-m", mode, "stop"], program="pg_ctl")
+
+    def _wait_for_older(self) -> None:
+        """One whose program was killed may be ending still; if it does not end, the start fails and says so."""
+        deadline = time.monotonic() + _OLDER_SECONDS
+        while runs_in(self.data) is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _make_data(self) -> None:
+        """What was begun and not ended is not taken for data."""
+        unfinished = self.data.with_name("data.new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        sync = () if self._stays else ("--no-sync",)
+        self._run("initdb", "-D", unfinished.name, "--auth=trust", "--encoding=utf8", *sync, "-U", "postgres")
+        unfinished.rename(self.data)
 
     def _give_to_another(self) -> None:
         import pwd  # not on Windows
@@ -76,8 +104,9 @@ class EmbeddedServer:
         os.chown(self._home, user.pw_uid, user.pw_gid)
         if self._returns(["/bin/sh", "-c", 'cd "$0"', self._home]):
             raise ConfigurationError(
-                f"PostgreSQL does not run as root, and {name}, who runs it, may not enter {self._home.parent}: set "
-                "TMPDIR to a folder that all may enter, such as /tmp, or run this as another user"
+                f"PostgreSQL does not run as root, and {name}, who runs it, may not enter {self._home.parent}: "
+                f"{self._other_folder}{' below one' if self._stays else ' to a folder'} that all may enter, such as "
+                "/tmp, or run this as another user"  # noqa: S108 - a text
             )
 
     def _found_programs(self) -> Path:
@@ -88,6 +117,7 @@ class EmbeddedServer:
         programs = folder / "pginstall" / "bin"
         if not self._as or self._can_run(programs):
             return programs
+        shutil.rmtree(self._home / "programs", ignore_errors=True)
         for part in (folder, folder.with_name("embedded_postgres.libs")):  # found by their place beside it
             if part.is_dir():
                 copy = shutil.copytree(part, self._home / "programs" / part.name, symlinks=True)
@@ -124,7 +154,7 @@ class EmbeddedServer:
     def _call(self, arguments: Sequence[str], program: str) -> subprocess.CompletedProcess[bytes]:
         with (self._home / "said").open("w") as said:  # no pipe: the server inherits it, and would hold it open
             return subprocess.run(  # noqa: S603 - the wheel's
-                [self._programs / program, "-D", self.data.name, *arguments],  # pg_ctl hands paths to a shell
+                [self._programs / program, *arguments],  # in its folder: pg_ctl hands paths to a shell
                 cwd=self._home,
                 stdin=subprocess.DEVNULL,
                 stdout=said,

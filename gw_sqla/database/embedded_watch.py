@@ -1,7 +1,7 @@
 """The program that ends an embedded PostgreSQL whose program is gone, however that ended: killed, too.
 
-``python embedded_watch.py DIRECTORY``: reads standard input until a byte says that all is in order, or its end that the
-other side is gone. Nothing but the standard library is imported: it is started for every server.
+``python embedded_watch.py DIRECTORY [stays]``: reads standard input until a byte says that all is in order, or its end
+that the other side is gone. Nothing but the standard library is imported: it is started for every server.
 """
 
 import os
@@ -18,28 +18,35 @@ _ENDING_SECONDS = 10
 
 
 def main() -> None:
-    """Wait for the other side; end the server in the directory, and delete it, unless all is in order."""
-    directory = Path(sys.argv[1])
+    """Wait for the other side; unless all is in order, end the server, and delete the directory if it does not stay."""
+    directory, stays = Path(sys.argv[1]), "stays" in sys.argv[2:]
     if sys.stdin.buffer.read(1):
         return
     deadline = time.monotonic() + _STARTING_SECONDS
-    while (server := _server(directory)) is None and directory.exists() and time.monotonic() < deadline:
+    while (server := runs_in(directory / "data")) is None and directory.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     if server is not None:
-        _end(server)
-    shutil.rmtree(directory, ignore_errors=True)
+        _end(server, signal.SIGINT if stays else signal.SIGQUIT)
+    if not stays:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _server(directory: Path) -> int | None:
+def runs_in(data: Path) -> int | None:
+    """Return the process id of the server that has this data, None where there is none.
+
+    A machine that stopped leaves the file of a server whose number another process may have by now.
+    """
     with suppress(OSError, ValueError, IndexError):
-        return int((directory / "data" / "postmaster.pid").read_text().splitlines()[0])
+        server = int((data / "postmaster.pid").read_text().splitlines()[0])
+        if not Path("/proc/self").exists() or Path(f"/proc/{server}/cwd").samefile(data):
+            return server
     return None
 
 
-def _end(server: int) -> None:
-    """An immediate shutdown: nobody needs the data any more."""
+def _end(server: int, number: int) -> None:
+    """Ask for a fast shutdown, or an immediate one, where nobody needs the data any more; kill it if it takes long."""
     with suppress(ProcessLookupError):
-        os.kill(server, signal.SIGQUIT)
+        os.kill(server, number)
         deadline = time.monotonic() + _ENDING_SECONDS
         while time.monotonic() < deadline:
             time.sleep(0.05)

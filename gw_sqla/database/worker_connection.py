@@ -32,7 +32,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 import asyncpg
@@ -48,7 +48,7 @@ from gw_sqla.database.outage import DATABASE_FAULTS, ConnectError, is_refusal, w
 from gw_sqla.database.own_pool import with_own_pool
 from gw_sqla.error_texts.error_text import error_text
 
-__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
+__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "Statements", "WorkerConnection", "for_driver"]
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
@@ -92,6 +92,38 @@ def _compiled(statement: ClauseElement) -> _Compiled:
     compiled: Any = statement.compile(dialect=_DIALECT)
     sql, writers = with_arrays_as_text(str(compiled))
     return _Compiled(sql, tuple(compiled.positiontup or ()), writers)
+
+
+def for_driver(statement: ClauseElement, parameters: dict[str, Any]) -> tuple[str, list[Any]]:
+    """Return the SQL for asyncpg, and its arguments."""
+    sql, names, writers = _compiled(statement)
+    arguments = [parameters[name] for name in names]
+    for place, write in writers.items():
+        if arguments[place] is not None:
+            arguments[place] = write(arguments[place])
+    return sql, arguments
+
+
+class Statements(Protocol):
+    """Where the statements of a worker pool run: a `WorkerConnection`, or what a test lends (`gw_sqla.testing`)."""
+
+    async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Run one statement and return its rows."""
+        ...
+
+    async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """The same for a caller in a shielded scope."""
+        ...
+
+    async def lost_have_ended(self) -> bool:
+        """Tell whether what was lost of it can lock nothing any more."""
+        ...
+
+    async def cut_off(self) -> None:
+        """End the statement that is under way."""
+
+    async def close(self) -> None:
+        """Give it up."""
 
 
 class WorkerConnection:
@@ -187,11 +219,7 @@ class WorkerConnection:
             return await self._opened()
 
     async def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        sql, names, writers = _compiled(statement)
-        arguments = [parameters[name] for name in names]
-        for place, write in writers.items():
-            if arguments[place] is not None:
-                arguments[place] = write(arguments[place])
+        sql, arguments = for_driver(statement, parameters)
         async with self._closed_on_error():
             driver = await self._opened()
             if self._pooled:

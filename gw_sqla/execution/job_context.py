@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, Unpack, overload
 
 import anyio
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.ext.asyncio import AsyncSession as SqlalchemySession
 
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
@@ -27,14 +26,21 @@ P = TypeVar("P")
 class Workplace:
     """What all jobs of a worker pool share; made once, given to each context.
 
+    ``sessions``: makes those of the handlers.
     ``resources``: those of the tasks, the resources, once they are open.
     """
 
-    def __init__(self, engine: AsyncEngine, repository: JobRepository, pool_id: str, stopping: anyio.Event) -> None:
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        repository: JobRepository,
+        pool_id: str,
+        stopping: anyio.Event,
+    ) -> None:
         self.repository = repository
         self.stopping = stopping
-        self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(engine, expire_on_commit=False)
-        self.completions = Completions(self.sessions, repository.schema, pool_id)
+        self.sessions = sessions
+        self.completions = Completions(sessions, repository.schema, pool_id)
         self.logger = logging.getLogger("gw_sqla.job")
         self.resources: dict[Resource, Any] = {}
 

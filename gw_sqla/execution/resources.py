@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from inspect import Parameter
 from types import TracebackType
-from typing import Any, get_args, get_origin
+from typing import Any, Self, get_args, get_origin
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,7 +22,7 @@ from gw_sqla.execution.handler_signature import read_hints
 from gw_sqla.execution.job_context import JobContext
 from gw_sqla.jobs.task import Argument, Resource, Task
 
-__all__ = ["open_resources", "read_resource"]
+__all__ = ["Resources", "open_resources", "read_resource"]
 
 _STREAMS = (AsyncIterator, AsyncGenerator, AsyncIterable)
 
@@ -78,25 +78,40 @@ def _provided(name: str, annotation: Any, *, is_generator: bool) -> Any:
     return annotation
 
 
-@asynccontextmanager
-async def open_resources(tasks: Iterable[Task[Any]]) -> AsyncIterator[dict[Resource, Any]]:
-    """Make what the tasks ask for; close it in the opposite order at the end of the block.
+class Resources:
+    """Those that were made, to be closed in the opposite order at the end of the block. ``made`` may hold some before.
 
     What a resource raises is the cause of a ResourceError, which names it; those made before are closed.
     """
-    made: dict[Resource, Any] = {}
-    async with AsyncExitStack() as stack:
+
+    def __init__(self, made: Mapping[Resource, Any] | None = None) -> None:
+        self.made: dict[Resource, Any] = dict(made or {})
+        self._stack = AsyncExitStack()
+
+    async def make(self, arguments: Iterable[Argument]) -> None:
+        """Make what is not there yet of what the arguments, and the resources among them, ask for."""
+        for argument in arguments:
+            resource = argument.source
+            if isinstance(resource, Resource) and resource not in self.made:
+                await self.make(resource.arguments)
+                self.made[resource] = await self._stack.enter_async_context(_Opened(resource, self.made))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, traceback)
+
+
+@asynccontextmanager
+async def open_resources(tasks: Iterable[Task[Any]]) -> AsyncIterator[dict[Resource, Any]]:
+    """Make what the tasks ask for, before the block; see `Resources`."""
+    async with Resources() as resources:
         for task in tasks:
-            await _make_all(task.arguments, made, stack)
-        yield made
-
-
-async def _make_all(arguments: Iterable[Argument], made: dict[Resource, Any], stack: AsyncExitStack) -> None:
-    for argument in arguments:
-        resource = argument.source
-        if isinstance(resource, Resource) and resource not in made:
-            await _make_all(resource.arguments, made, stack)
-            made[resource] = await stack.enter_async_context(_Opened(resource, made))
+            await resources.make(task.arguments)
+        yield resources.made
 
 
 class _Opened:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TypeVar
 
 from gw_sqla.errors import ConfigurationError, InvalidJobError
-from gw_sqla.types import JobKeyMode, JobState
+from gw_sqla.types import JobKeyMode
 
 __all__ = [
     "check_bool",
+    "check_count",
     "check_flags",
     "check_ids",
     "check_job_key_mode",
@@ -22,7 +24,7 @@ __all__ = [
     "check_text",
 ]
 
-E = TypeVar("E", JobKeyMode, JobState)
+E = TypeVar("E", bound=StrEnum)
 
 _SMALLINT = range(-(2**15), 2**15)
 
@@ -53,6 +55,12 @@ def check_bool(argument: str, value: object) -> None:
     """Raise InvalidJobError unless the value is True or False."""
     if not isinstance(value, bool):
         raise InvalidJobError(argument, f"must be True or False, is {value!r}")
+
+
+def check_count(argument: str, value: object, most: int) -> None:
+    """Raise InvalidJobError unless the value is an int from 1 to ``most``."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise InvalidJobError(argument, f"must be an int from 1 to {most}, is {value!r}")
 
 
 def check_storable(argument: str, value: object) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gw_sqla.types import JobState
 
-__all__ = ["JobDetails", "JobRow"]
+__all__ = ["JobDetails", "JobRow", "ListedJob"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,25 @@ class JobDetails(JobRow):
 
     queue_name: str | None
     state: JobState
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJob(JobDetails):
+    """A job in a list: a payload of more than 2 KiB (as it is stored) is not read, of last_error 2,000 characters are.
+
+    ``stored_size``: how many bytes the payload takes where it is stored, which may compress it.
+    """
+
+    stored_size: int
+
+    @property
+    def has_payload(self) -> bool:
+        """Whether the payload was read."""
+        return bool(self.payload_text)
+
+    @property
+    def payload(self) -> Any:
+        """The payload as plain JSON, parsed anew at each access; raises ValueError where it was not read."""
+        if not self.payload_text:
+            raise ValueError(f"the payload ({self.stored_size} bytes) was not read with the list: get_job reads it")
+        return json.loads(self.payload_text)

@@ -3,7 +3,7 @@
     adder      adds jobs, itself or as the owner of a ``security definer`` function
     reader     reads jobs, payloads included, cron items and workers
     worker     runs jobs, and adds them: by cron and by its handlers
-    admin      reads, and completes, fails, reschedules, removes and unlocks jobs
+    admin      reads, completes, fails, reschedules, edits, copies, removes and unlocks jobs, pauses, cleans up
     migrator   owns what is in the schema (`gw_sqla.schema.grants`): no list of privileges would do, for only owners
                may index a table or replace a function, and a later migration may do either
 
@@ -52,7 +52,12 @@ _READ = {
     "_private_tasks": ("SELECT",),
     "_private_known_crontabs": ("SELECT",),
 }
-_READ_IF_THERE = {"_private_sqla_workers": ("SELECT",), "_private_sqla_snoozes": ("SELECT",)}
+_READ_IF_THERE = {
+    "_private_sqla_workers": ("SELECT",),
+    "_private_sqla_snoozes": ("SELECT",),
+    "_private_sqla_pauses": ("SELECT",),
+    "_private_sqla_audit": ("SELECT",),
+}
 
 ON_START: Mapping[str, tuple[str, ...]] = {
     "migrations": ("SELECT",),
@@ -62,8 +67,14 @@ ON_START: Mapping[str, tuple[str, ...]] = {
     "_private_tasks": ("SELECT", "INSERT"),
     "_private_sqla_workers": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "_private_sqla_snoozes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "_private_sqla_pauses": ("SELECT",),
 }
 """Without these no worker starts. Adding jobs and cron take more; they say so when they run."""
+
+_CLEANUP: Mapping[str, tuple[str, ...]] = {
+    "_private_sqla_upkeep": ("SELECT", "INSERT", "UPDATE"),
+    "_private_sqla_removed": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+}
 
 RIGHTS: Mapping[RoleKind, Rights] = {
     "adder": Rights(
@@ -80,8 +91,10 @@ RIGHTS: Mapping[RoleKind, Rights] = {
         {
             **ON_START,
             "_private_jobs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-            "_private_job_queues": ("SELECT", "INSERT", "UPDATE"),
+            "_private_job_queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_tasks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
             "_private_known_crontabs": ("SELECT", "INSERT", "UPDATE"),
+            **_CLEANUP,
         },
         ("add_job", "add_jobs", "sqla_complete_job"),
         {
@@ -92,11 +105,26 @@ RIGHTS: Mapping[RoleKind, Rights] = {
     "admin": Rights(
         {
             **_READ,
-            "_private_jobs": ("SELECT", "UPDATE", "DELETE"),
-            "_private_job_queues": ("SELECT", "UPDATE"),
+            "_private_jobs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_job_queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_tasks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
         },
-        ("complete_jobs", "permanently_fail_jobs", "reschedule_jobs", "remove_job", "force_unlock_workers"),
-        {**_READ_IF_THERE, "_private_job_retirements": ("SELECT", "INSERT", "DELETE")},
+        (
+            "complete_jobs",
+            "permanently_fail_jobs",
+            "reschedule_jobs",
+            "remove_job",
+            "force_unlock_workers",
+            "add_job",
+            "add_jobs",
+        ),
+        {
+            **_READ_IF_THERE,
+            "_private_sqla_audit": ("SELECT", "INSERT", "DELETE"),
+            "_private_sqla_pauses": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_sqla_removed": _CLEANUP["_private_sqla_removed"],
+            "_private_job_retirements": ("SELECT", "INSERT", "DELETE"),
+        },
     ),
 }
 

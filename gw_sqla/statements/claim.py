@@ -90,7 +90,7 @@ with
       order by j.priority, j.run_at
       limit 1
     ) head
-    where q.is_available = true
+    where q.is_available = true{open}
     order by head.priority, head.run_at
     limit :count
     for no key update of q skip locked
@@ -163,8 +163,9 @@ class Variant(NamedTuple):
 
     ``by_clock``: a job is due by the time ``now``, not by the database's; locks have the database's time all the same.
     ``sized``: a payload of more than ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``:
-    jobs ``refused_ids`` stay; ``among``: all but ``among_ids``. ``in_order``: of the jobs of a queue that have one
-    run_at, that with the least id comes first; looking for it takes longer the more of them there are.
+    jobs ``refused_ids`` stay; ``pausing_queues``: those of ``paused_queues``; ``among``: all but ``among_ids``.
+    ``in_order``: of the jobs of a queue that have one run_at, that with the least id comes first; looking for it takes
+    longer the more of them there are.
     """
 
     forbidding_flags: bool = False
@@ -174,6 +175,7 @@ class Variant(NamedTuple):
     sized: bool = False
     leaving: bool = False
     refusing: bool = False
+    pausing_queues: bool = False
     among: bool = False
     in_order: bool = False
 
@@ -251,6 +253,9 @@ def claim_statement(
         more["max_size"] = Integer
         large = "(size > :large and size <= :max_size)"
         payload = f"case when c.size <= :max_size then {payload} else '' end"
+    if variant.pausing_queues:
+        more["paused_queues"] = TEXTS
+    is_open = " and q.queue_name <> all (:paused_queues)" if variant.pausing_queues else ""
     kinds: dict[str, TypeEngine[Any] | type[TypeEngine[Any]]] = {
         "task_identifiers": TEXTS,
         "count": Integer,
@@ -261,6 +266,6 @@ def claim_statement(
         "after_id": BigInteger,
     }
     tie = ", j.id" if variant.in_order else ""
-    text = text.format(due=due, earliest=EARLIEST, size=size, large=large, payload=payload, tie=tie)
+    text = text.format(open=is_open, due=due, earliest=EARLIEST, size=size, large=large, payload=payload, tie=tie)
     named = {name: kind for name, kind in (kinds | more).items() if re.search(rf":{name}\b", text)}
     return statement(text, schema, **named)

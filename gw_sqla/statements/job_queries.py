@@ -5,43 +5,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal_column, select
+from sqlalchemy import Integer, Select, func, literal_column, select
 from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.models import Job, JobQueue, Task
-from gw_sqla.statements.quoting import FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXT, TEXTS, TIMESTAMP, as_text, statement
+from gw_sqla.statements.job_details import details
+from gw_sqla.statements.job_states import is_in_state, state_of
+from gw_sqla.statements.quoting import JOB_COLUMNS, JOB_SELECTED, TEXT, TEXTS, as_text, statement
 from gw_sqla.types import JobState
 
-__all__ = ["count_by_state", "get_job", "list_jobs", "register_tasks"]
-
-
-def _state() -> ColumnElement[str]:
-    return case(
-        (Job.locked_at.is_not(None), literal_column(f"'{JobState.LOCKED}'")),
-        (Job.attempts >= Job.max_attempts, literal_column(f"'{JobState.FAILED}'")),
-        (Job.run_at > func.pg_catalog.now(type_=TIMESTAMP), literal_column(f"'{JobState.SCHEDULED}'")),
-        else_=literal_column(f"'{JobState.READY}'"),
-    )
-
-
-def _details() -> Select[*tuple[Any, ...]]:
-    run_at = func.least(func.greatest(Job.run_at, literal_column(FIRST_DAY)), literal_column(LAST_DAY), type_=TIMESTAMP)
-    expressions: dict[str, Any] = {
-        "payload_text": cast(Job.payload, TEXT),
-        "run_at": run_at,
-        "task_identifier": Task.identifier,
-    }
-    columns = [(expressions[name] if name in expressions else getattr(Job, name)).label(name) for name in JOB_COLUMNS]
-    return (
-        select(*columns, JobQueue.queue_name, _state().label("state"))
-        .outerjoin(Task, Task.id == Job.task_id)
-        .outerjoin(JobQueue, JobQueue.id == Job.job_queue_id)
-    )
+__all__ = ["count_by_state", "get_job", "jobs_of_transaction", "list_jobs", "lock_queues", "register_tasks"]
 
 
 def get_job(job_id: int) -> Select[*tuple[Any, ...]]:
     """Select one job with the names of its task and queue, and its state."""
-    return _details().where(Job.id == job_id)
+    return details().where(Job.id == job_id)
 
 
 def list_jobs(
@@ -54,13 +33,13 @@ def list_jobs(
     limit: int,
 ) -> Select[*tuple[Any, ...]]:
     """Select jobs in the order of their ids, ``limit`` of those after the id ``after``."""
-    query = _details()
+    query = details()
     if task_identifier is not None:
         query = query.where(Task.identifier == as_text(task_identifier))
     if queue_name is not None:
         query = query.where(JobQueue.queue_name == as_text(queue_name))
     if state is not None:
-        query = query.where(_state() == as_text(state.value))
+        query = query.where(is_in_state(state))
     if job_key is not None:
         query = query.where(Job.key == as_text(job_key))
     if after is not None:
@@ -68,9 +47,44 @@ def list_jobs(
     return query.order_by(Job.id).limit(limit)
 
 
+@lru_cache
+def jobs_of_transaction(schema: str) -> TextualSelect:
+    """Select the jobs that this transaction has added or changed: theirs is the time at which it began.
+
+    As text, as it is for tests, each of which may have an engine of its own, that would compile a Select anew.
+    """
+    return statement(
+        f"""select
+  {JOB_SELECTED},
+  (select q.queue_name from __schema__._private_job_queues q where q.id = j.job_queue_id) as queue_name,
+  case
+    when j.locked_at is not null then '{JobState.LOCKED}'
+    when j.attempts >= j.max_attempts then '{JobState.FAILED}'
+    when j.run_at <= pg_catalog.now() then '{JobState.READY}'
+    when j.attempts > 0 then '{JobState.RETRYING}'
+    else '{JobState.SCHEDULED}'
+  end as state
+from __schema__._private_jobs j
+where pg_catalog.now() in (j.created_at, j.updated_at)
+order by j.id""",
+        schema,
+    ).columns(**JOB_COLUMNS, queue_name=TEXT, state=TEXT)
+
+
+@lru_cache
+def lock_queues(schema: str) -> TextualSelect:
+    """Lock the queues ``names``, waiting for those who have them."""
+    return statement(
+        """select q.id from __schema__._private_job_queues q
+where q.queue_name = any (:names) order by q.id for no key update""",
+        schema,
+        names=TEXTS,
+    ).columns(id=Integer)
+
+
 def count_by_state() -> Select[*tuple[Any, ...]]:
     """Select the number of jobs in each state that has some."""
-    state = _state().label("state")
+    state = state_of().label("state")
     return (
         select(state, func.pg_catalog.count(literal_column("*"), type_=Integer).label("jobs"))
         .select_from(Job)

@@ -104,6 +104,7 @@ def _write(
     *,
     around_locks: bool,
     lock: str = "no key update",
+    now: bool = False,
     returning: str = "j.id",
     then: str = "",
     counts: str = "",
@@ -111,14 +112,17 @@ def _write(
 ) -> TextualSelect:
     """``written``: the statement that writes jobs ``j`` of the runs ``r``, which have a column for each of ``more``.
 
-    It returns ``returning``; ``then``: more that is done by it, of which ``counts`` is a column of the answer.
+    ``now``: it has a parameter of this name. It returns ``returning``; ``then``: more that is done by it, of which
+    ``counts`` is a column of the answer.
     """
     arrays = _COLUMNS | more
     columns = ", ".join(column for column, _ in arrays.values())
     unnested = ", ".join(f"pg_catalog.unnest(:{name})" for name in arrays)
     named = f"select * from rows from ({unnested}) as r ({columns})"
     runs = _AROUND_LOCKS.format(named=named, lock=lock) if around_locks else f"runs as ({named})"
-    types = {name: array for name, (_, array) in arrays.items()}
+    types: dict[str, Any] = {name: array for name, (_, array) in arrays.items()}
+    if now:
+        types["now"] = TIMESTAMP
     answer = _WRITTEN.format(more=f", {counts}" if counts else "")
     if around_locks:
         answer += _AND_BUSY.format(more=", null" if counts else "")
@@ -146,7 +150,10 @@ def complete(schema: str, *, around_locks: bool = False) -> TextualSelect:
 def complete_by_handler(schema: str) -> TextualSelect:
     """Delete one job in a transaction of its handler's; ``completed`` tells whether it was the run's."""
     return statement(
-        "select __schema__.sqla_complete_job(:id, :attempt, :keyed, :locked_at, :queue_id, :pool_id) as completed",
+        """select __schema__.sqla_complete_job(
+  cast(:id as bigint), cast(:attempt as smallint), cast(:keyed as boolean),
+  cast(:locked_at as timestamp with time zone), cast(:queue_id as integer), :pool_id
+) as completed""",
         schema,
         id=BigInteger,
         attempt=SmallInteger,
@@ -184,17 +191,19 @@ end as written_ids""",
 
 
 @lru_cache
-def fail(schema: str, *, around_locks: bool = False) -> TextualSelect:
+def fail(schema: str, *, around_locks: bool = False, by_clock: bool = False) -> TextualSelect:
     """Fail the jobs: more arrays give each one's message and what departs from the contract.
 
     ``delays``: seconds until the next attempt, null for the contract's exp(least(attempts, 10)).
-    ``final``: no further attempt. ``payloads``: JSON text that replaces the payload, or null.
+    ``final``: no further attempt. ``payloads``: JSON text that replaces the payload, or null. ``by_clock``: the wait
+    begins at the time ``now``, not at the database's.
     """
+    now = ":now" if by_clock else "pg_catalog.now()"
     return _write(
         schema,
         f"""update __schema__._private_jobs j
   set last_error = r.message,
-      run_at = greatest(pg_catalog.now(), j.run_at)
+      run_at = greatest({now}, j.run_at)
         + coalesce(r.delay, pg_catalog.exp(least(j.attempts, 10))) * interval '1 second',
       attempts = case when r.final then greatest(j.attempts, j.max_attempts) else j.attempts end,
       payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
@@ -202,6 +211,7 @@ def fail(schema: str, *, around_locks: bool = False) -> TextualSelect:
   from runs r
   where {_FENCED}""",
         around_locks=around_locks,
+        now=by_clock,
         messages=("message", TEXTS),
         delays=("delay", ARRAY(Double)),
         final=("final", BOOLEANS),
@@ -246,20 +256,23 @@ begun_anew as (
 
 
 @lru_cache
-def snooze(schema: str, *, heeding_retirements: bool, around_locks: bool = False) -> TextualSelect:
+def snooze(
+    schema: str, *, heeding_retirements: bool, around_locks: bool = False, by_clock: bool = False
+) -> TextualSelect:
     """Let the jobs run ``delays`` seconds later, their attempts given back, and count that in a table of our own.
 
     ``snoozes`` tells how often that was. It is null where the job has failed in place of that, with its ``messages``
     after ``failed_delays`` as in `fail`: after ``limits`` snoozes, when the count begins anew, and where the job is not
-    as it was claimed, with its ``keys`` (see `give_back`).
+    as it was claimed, with its ``keys`` (see `give_back`). ``by_clock`` as in `fail`.
     """
+    now = ":now" if by_clock else "pg_catalog.now()"
     is_snoozed = f"r.snoozes <= r.most and {_as_claimed(heeding_retirements)}"
     return _write(
         schema,
         f"""update __schema__._private_jobs j
   set attempts = case when {is_snoozed} then {ATTEMPT_BACK} else j.attempts end,
       last_error = case when {is_snoozed} then j.last_error else r.message end,
-      run_at = greatest(pg_catalog.now(), j.run_at) + case
+      run_at = greatest({now}, j.run_at) + case
         when {is_snoozed} then r.delay else coalesce(r.failed_delay, pg_catalog.exp(least(j.attempts, 10)))
       end * interval '1 second',
       payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
@@ -275,6 +288,7 @@ def snooze(schema: str, *, heeding_retirements: bool, around_locks: bool = False
         returning="j.id, case when j.attempts < r.attempts then r.snoozes end as snoozes",
         then=_SNOOZES,
         counts="snoozes",
+        now=by_clock,
         keys=("key", TEXTS),
         delays=("delay", ARRAY(Double)),
         limits=("most", INTEGERS),

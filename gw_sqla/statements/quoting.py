@@ -23,6 +23,7 @@ __all__ = [
     "FIRST_DAY",
     "INTEGERS",
     "JOB_COLUMNS",
+    "JOB_SELECTED",
     "LAST_DAY",
     "SMALLINTS",
     "TEXT",
@@ -82,6 +83,16 @@ JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
     "task_identifier": Text(),
 }
 """The fields of `gw_sqla.jobs.stored_job.JobRow`, with their types."""
+
+_EXPRESSIONS = {
+    "payload_text": "cast(j.payload as pg_catalog.text) as payload_text",
+    "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
+    "task_identifier": (
+        "(select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier"
+    ),
+}
+JOB_SELECTED = ",\n  ".join(_EXPRESSIONS.get(name, f"j.{name}") for name in JOB_COLUMNS)
+"""The same as SQL, of a row ``j`` of the jobs, or of what a function returns of them."""
 
 
 def quoted(name: str) -> str:

@@ -10,11 +10,13 @@ caller, who gave it, fills it in.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Boolean, Integer
 from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.sql.type_api import TypeEngine
 
-from gw_sqla.statements.quoting import BIGINTS, FIRST_DAY, JOB_COLUMNS, LAST_DAY, TEXT, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import BIGINTS, JOB_COLUMNS, JOB_SELECTED, TEXT, TEXTS, TIMESTAMP, statement
 
 __all__ = [
     "add_job",
@@ -28,22 +30,21 @@ __all__ = [
     "reschedule_jobs",
 ]
 
-_EXPRESSIONS = {
-    "payload_text": "cast(j.payload as pg_catalog.text) as payload_text",
-    "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
-    "task_identifier": (
-        "(select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier"
-    ),
-}
-_COLUMNS = ",\n  ".join(_EXPRESSIONS.get(name, f"j.{name}") for name in JOB_COLUMNS)
+
+def _columns(only_ids: bool) -> str:
+    return "j.id" if only_ids else JOB_SELECTED
+
+
+def _types(only_ids: bool) -> dict[str, TypeEngine[Any]]:
+    return {"id": JOB_COLUMNS["id"]} if only_ids else JOB_COLUMNS
 
 
 @lru_cache
 def add_job(schema: str) -> TextualSelect:
     """``add_job``: one job; parameters as the function's, payload as JSON text."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.add_job(:identifier, cast(:payload as pg_catalog.json), :queue_name, "
-        ":run_at, :max_attempts, :job_key, :priority, :flags, :job_key_mode) j",
+        f"select\n  {JOB_SELECTED}\nfrom __schema__.add_job(:identifier, cast(:payload as pg_catalog.json), "
+        ":queue_name, :run_at, :max_attempts, :job_key, :priority, :flags, :job_key_mode) j",
         schema,
         identifier=TEXT,
         payload=TEXT,
@@ -67,7 +68,7 @@ _ADD_JOBS = (
 def add_jobs(schema: str) -> TextualSelect:
     """``add_jobs``: ``specs`` is a JSON array of objects with the fields of job_spec."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom {_ADD_JOBS}", schema, specs=TEXT, job_key_preserve_run_at=Boolean
+        f"select\n  {JOB_SELECTED}\nfrom {_ADD_JOBS}", schema, specs=TEXT, job_key_preserve_run_at=Boolean
     ).columns(**JOB_COLUMNS)
 
 
@@ -87,7 +88,7 @@ def add_jobs_counting(schema: str) -> TextualSelect:
 def add_jobs_deduplicating(schema: str) -> TextualSelect:
     """``add_job`` in the mode unsafe_dedupe, which ``add_jobs`` does not have, for each of ``specs`` in turn."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom {_SPECS}\ncross join lateral __schema__.add_job(s.identifier, s.payload, "
+        f"select\n  {JOB_SELECTED}\nfrom {_SPECS}\ncross join lateral __schema__.add_job(s.identifier, s.payload, "
         "s.queue_name, s.run_at, s.max_attempts, s.job_key, s.priority, s.flags, 'unsafe_dedupe') j",
         schema,
         specs=TEXT,
@@ -98,32 +99,27 @@ def add_jobs_deduplicating(schema: str) -> TextualSelect:
 def remove_job(schema: str) -> TextualSelect:
     """``remove_job``: no row where no job has the key."""
     return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.remove_job(:job_key) j where j.id is not null", schema, job_key=TEXT
+        f"select\n  {JOB_SELECTED}\nfrom __schema__.remove_job(:job_key) j where j.id is not null", schema, job_key=TEXT
     ).columns(**JOB_COLUMNS)
 
 
 @lru_cache
-def complete_jobs(schema: str) -> TextualSelect:
-    """``complete_jobs``: the rows that were deleted."""
-    return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.complete_jobs(:job_ids) j", schema, job_ids=BIGINTS
-    ).columns(**JOB_COLUMNS)
+def complete_jobs(schema: str, *, only_ids: bool = False) -> TextualSelect:
+    """``complete_jobs``: the rows that were deleted, or their ids."""
+    sql = f"select\n  {_columns(only_ids)}\nfrom __schema__.complete_jobs(:job_ids) j"
+    return statement(sql, schema, job_ids=BIGINTS).columns(**_types(only_ids))
 
 
 @lru_cache
-def permanently_fail_jobs(schema: str) -> TextualSelect:
-    """``permanently_fail_jobs``: the rows that were touched."""
-    return statement(
-        f"select\n  {_COLUMNS}\nfrom __schema__.permanently_fail_jobs(:job_ids, :error_message) j",
-        schema,
-        job_ids=BIGINTS,
-        error_message=TEXT,
-    ).columns(**JOB_COLUMNS)
+def permanently_fail_jobs(schema: str, *, only_ids: bool = False) -> TextualSelect:
+    """``permanently_fail_jobs``: the rows that were touched, or their ids."""
+    sql = f"select\n  {_columns(only_ids)}\nfrom __schema__.permanently_fail_jobs(:job_ids, :error_message) j"
+    return statement(sql, schema, job_ids=BIGINTS, error_message=TEXT).columns(**_types(only_ids))
 
 
 @lru_cache
-def reschedule_jobs(schema: str) -> TextualSelect:
-    """``reschedule_jobs``: the rows that were touched; a null argument keeps what is there.
+def reschedule_jobs(schema: str, *, only_ids: bool = False) -> TextualSelect:
+    """``reschedule_jobs``: the rows that were touched, or their ids; a null argument keeps what is there.
 
     But where ``run_now``, or for a job that has failed permanently and is given attempts, a null ``run_at`` is now.
     """
@@ -140,7 +136,7 @@ def reschedule_jobs(schema: str) -> TextualSelect:
   ) n
 )
 select
-  {_COLUMNS}
+  {_columns(only_ids)}
 from named
 cross join lateral (
   select f.*
@@ -162,7 +158,7 @@ cross join lateral (
         priority=Integer,
         attempts=Integer,
         max_attempts=Integer,
-    ).columns(**JOB_COLUMNS)
+    ).columns(**_types(only_ids))
 
 
 @lru_cache

@@ -17,15 +17,15 @@ from typing import Any
 
 import anyio
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.outage import is_answer
-from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.database.worker_connection import Statements
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.jobs.pause import Pause, as_pause
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements import job_queries, orphaned_locks
+from gw_sqla.statements import job_queries, orphaned_locks, pauses
 from gw_sqla.statements.claim import Bounds, Variant, candidates, claim
 from gw_sqla.statements.following_claim import claim_following
 from gw_sqla.worker.refused_claims import RefusedClaims
@@ -54,23 +54,22 @@ class ClaimStore:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        connection: Statements,
         schema: str,
         pool_id: str,
         *,
-        pooled: bool = False,
         clock: Callable[[], datetime] | None = None,
         max_payload_size: int | None = None,
         leaves_oversized: bool = False,
         accepted_flags: Sequence[str] = (),
         flag_allowlist: Sequence[str] | None = None,
     ) -> None:
-        """``pooled`` as in `WorkerConnection`; ``clock`` tells which jobs are due, in place of the database's.
+        """``connection``: of its own, in autocommit; ``clock`` tells which jobs are due, in place of the database's.
 
         A payload of more than ``max_payload_size`` bytes is not fetched: its job comes with an empty text, or stays.
         ``accepted_flags`` and ``flag_allowlist`` as in `gw_sqla.RunnerSettings`.
         """
-        self._connection = WorkerConnection(engine, pooled=pooled, ends_backends=True)
+        self._connection = connection
         self.turn = anyio.Lock(fast_acquire=True)
         self._clock = clock
         self._refused = RefusedClaims()
@@ -108,18 +107,27 @@ class ClaimStore:
         statement = job_queries.register_tasks(self._schema)
         await self._connection.fetch(statement, {"identifiers": sorted(task_identifiers)})
 
+    async def find_pauses(self) -> list[tuple[Pause, float | None]]:
+        """Return what is paused now, and for how many seconds; None where somebody must end it."""
+        rows = await self._connection.fetch(pauses.find_pauses(self._schema), {})
+        return [(as_pause(row), row["seconds_left"]) for row in rows]
+
     async def claim(
         self,
         task_identifiers: Sequence[str],
         count: int,
         forbidden_flags: Sequence[str],
         after: tuple[int, datetime, int],
+        paused_queues: Sequence[str] = (),
+        among: Sequence[int] | None = None,
     ) -> list[Run]:
         """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded.
 
-        Those without a queue are looked for ``after`` a priority, run_at and id.
+        Those without a queue are looked for ``after`` a priority, run_at and id. ``among``: only jobs of these ids.
         """
-        return await self._claim(self._fetch_claim, task_identifiers, count, forbidden_flags, after)
+        return await self._claim(
+            self._fetch_claim, task_identifiers, count, forbidden_flags, after, paused_queues, among
+        )
 
     async def claim_with_following(
         self,
@@ -127,9 +135,11 @@ class ClaimStore:
         count: int,
         forbidden_flags: Sequence[str],
         after: tuple[int, datetime, int],
+        paused_queues: Sequence[str] = (),
     ) -> list[Run]:
         """The same, with several jobs of one queue: for callers who settle all of them together."""
-        return await self._claim(self._fetch_with_following, task_identifiers, count, forbidden_flags, after)
+        fetch = self._fetch_with_following
+        return await self._claim(fetch, task_identifiers, count, forbidden_flags, after, paused_queues)
 
     async def _claim(
         self,
@@ -138,12 +148,16 @@ class ClaimStore:
         count: int,
         forbidden_flags: Sequence[str],
         after: tuple[int, datetime, int],
+        paused_queues: Sequence[str],
+        among: Sequence[int] | None = None,
     ) -> list[Run]:
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
         parameters |= Bounds.of(count, self._max_payload_size)._asdict()
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
+        if paused_queues:
+            parameters["paused_queues"] = paused_queues
         if self._routing:
             parameters |= self._routing
         if self._clock is not None:
@@ -151,7 +165,8 @@ class ClaimStore:
         if self._max_payload_size is not None:
             parameters["max_size"] = self._max_payload_size
         try:
-            jobs = list(map(_as_job, await fetch(parameters)))
+            rows = await (fetch(parameters) if among is None else self._claim_among(parameters, among))
+            jobs = list(map(_as_job, rows))
             jobs.sort(key=_URGENCY)
             return list(map(Run, jobs))
         except BaseException:
@@ -187,7 +202,9 @@ class ClaimStore:
 
     def _variant_now(self, parameters: dict[str, Any]) -> Variant:
         """Name the refused jobs among the parameters; return the claim that takes what is there."""
-        variant = self._variant._replace(forbidding_flags="forbidden_flags" in parameters)
+        variant = self._variant._replace(
+            forbidding_flags="forbidden_flags" in parameters, pausing_queues="paused_queues" in parameters
+        )
         if refused := self._refused.ids():
             parameters["refused_ids"] = refused
             variant = variant._replace(refusing=True)
@@ -215,7 +232,7 @@ class ClaimStore:
                 break
         return rows
 
-    async def _claim_among(self, parameters: dict[str, Any], ids: list[int]) -> list[Any]:
+    async def _claim_among(self, parameters: dict[str, Any], ids: Sequence[int]) -> list[Any]:
         variant = self._variant_now(parameters)._replace(among=True)
         return list(await self._connection.fetch(claim(self._schema, variant), parameters | {"among_ids": ids}))
 

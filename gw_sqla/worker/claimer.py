@@ -28,6 +28,7 @@ from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.orphaned_locks import OrphanedLocks
+from gw_sqla.worker.pauses import Pauses
 
 __all__ = ["Claimer", "Taker"]
 
@@ -62,6 +63,7 @@ class Claimer:
         finisher: Finisher,
         known: KnownRuns,
         orphaned_locks: OrphanedLocks,
+        pauses: Pauses,
         *,
         task_identifiers: Sequence[str],
         forbidden_flags: Sequence[str],
@@ -76,7 +78,9 @@ class Claimer:
         self._finisher = finisher
         self._known = known
         self._orphaned_locks = orphaned_locks
-        self._task_identifiers = list(task_identifiers)
+        self._pauses = pauses
+        self._all_tasks = self._open_tasks = list(task_identifiers)
+        self._pauses_seen = pauses.version
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
         self._lease = lease
@@ -97,7 +101,8 @@ class Claimer:
                     await self._run_or_back_off(self._orphaned_locks.release)
                 if self._demand.may_have_more and self._wanted() > 0:  # since then
                     continue
-            with anyio.move_on_after(min(self._poll_seconds, self._orphaned_locks.seconds_to_next)) as poll:
+            longest = min(self._poll_seconds, self._orphaned_locks.seconds_to_next, self._pauses.seconds_to_next)
+            with anyio.move_on_after(longest) as poll:
                 await self._demand.wait()
             if poll.cancelled_caught:
                 self._demand.may_have_more = True
@@ -172,11 +177,19 @@ class Claimer:
         """
         if self._orphaned_locks.may_exist:
             await self._orphaned_locks.release()
+        if self._pauses.is_look_due:
+            await self._pauses.look()
+        if self._pauses_seen != self._pauses.version:
+            self._pauses_seen = self._pauses.version
+            self._open_tasks = self._pauses.open_tasks(self._all_tasks)
+            self._cursor.forget()
+        if not self._open_tasks:
+            return []
         with anyio.CancelScope(shield=True):
             self._answered = anyio.Event()
             try:
                 runs = await self._claim_of_store(
-                    self._task_identifiers, wanted, self._forbidden_flags, self._cursor.begin()
+                    self._open_tasks, wanted, self._forbidden_flags, self._cursor.begin(), self._pauses.queues
                 )
             except BaseException:
                 self._orphaned_locks.may_exist = True

@@ -6,6 +6,7 @@
                                              +---- known runs, lease ----------+
                                              |         |
           claim store <- orphaned locks -----+     heartbeat -> registration        recovery -> sweeps
+                 ^---- pauses <- claimer, listener
 
 The finisher says when a lost lock may have left orphaned ones, the claimer releases them.
 Each part is given what it may use, and nothing else; what they say to each other are the calls named here.
@@ -20,10 +21,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.outage import Outage
+from gw_sqla.database.session import async_sessionmaker
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.forwarded_tasks import is_forwarded, most_sent, sinks_of
 from gw_sqla.execution.job_context import Workplace
@@ -36,6 +40,7 @@ from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.claim_demand import Demand, Demands
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer, Taker
+from gw_sqla.worker.cleanup import Cleanup
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.forwarder import Forwarder
@@ -46,7 +51,8 @@ from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.orphaned_locks import OrphanedLocks
-from gw_sqla.worker.outcome_store import OutcomeStore
+from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
+from gw_sqla.worker.pauses import Pauses
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
 from gw_sqla.worker.rust_tables import RustWorkers
@@ -77,6 +83,7 @@ class Parts:
     recovery: Recovery
     listener: Listener | SchemaWatch
     cron: CronScheduler | None
+    cleanup: Cleanup | None
 
 
 def compose(
@@ -90,12 +97,18 @@ def compose(
 ) -> Parts:
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
     claim_store = _claim_store(engine, settings, pool_id)
-    outcome_store = OutcomeStore(engine, settings.schema, pool_id, claim_store, pooled=settings.transaction_pooler)
+    outcome_store = OutcomeStore(
+        WorkerConnection(engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
+        settings.schema,
+        pool_id,
+        claim_store,
+    )
     rust = RustWorkers(settings.schema)
     registration = _registration(engine, tasks, settings, pool_id, rust)
     sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
-    workplace = Workplace(engine, repository, pool_id, stop.requested)
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    workplace = Workplace(sessions, repository, pool_id, stop.requested)
     processes = ProcessPool()
     own_tasks = {identifier: task for identifier, task in tasks.items() if not is_forwarded(task)}
     forwarded = sinks_of(tasks)
@@ -123,6 +136,7 @@ def compose(
         on_free=slots_demand.slot_freed,
         stop=stop,
     )
+    pauses = Pauses(claim_store, observers, interval=settings.poll_interval.total_seconds())
     forwarders = [
         Forwarder(
             of_sink,
@@ -142,7 +156,7 @@ def compose(
         (slots_demand, slots, own_tasks),
         *zip(forwarded_demands, forwarders, forwarded, strict=True),
     ]
-    claimers = _claimers(takers, claim_store, finisher, known, orphaned_locks, lease, settings)
+    claimers = _claimers(takers, claim_store, finisher, known, orphaned_locks, pauses, lease, settings)
     heartbeat = Heartbeat(
         registration,
         lease,
@@ -165,8 +179,9 @@ def compose(
         heartbeat=heartbeat,
         sweeps=sweeps,
         recovery=_recovery(sweeps, settings, demand),
-        listener=_listener(engine, settings, demand, stop),
+        listener=_listener(engine, settings, demand, pauses, stop),
         cron=_cron(engine, settings, cron_items),
+        cleanup=_cleanup(engine, settings, demand),
     )
 
 
@@ -176,6 +191,7 @@ def _claimers(
     finisher: Finisher,
     known: KnownRuns,
     orphaned_locks: OrphanedLocks,
+    pauses: Pauses,
     lease: Lease,
     settings: RunnerSettings,
 ) -> list[Claimer]:
@@ -189,6 +205,7 @@ def _claimers(
             finisher,
             known,
             orphaned_locks,
+            pauses,
             task_identifiers=list(of_taker),
             forbidden_flags=settings.forbidden_flags,
             poll_interval=settings.poll_interval,
@@ -204,10 +221,9 @@ def _claimers(
 def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
     clock = _local_time if settings.use_local_time else None
     return ClaimStore(
-        engine,
+        WorkerConnection(engine, pooled=settings.transaction_pooler, ends_backends=True),
         settings.schema,
         pool_id,
-        pooled=settings.transaction_pooler,
         clock=clock,
         max_payload_size=settings.max_payload_size,
         leaves_oversized=settings.oversized_jobs == "leave",
@@ -225,7 +241,7 @@ def _registration(
         pool_id,
         rust,
         threshold=settings.heartbeat_threshold,
-        metadata=worker_facts(settings.concurrency, tasks),
+        metadata=worker_facts(settings, tasks),
         pooled=settings.transaction_pooler,
     )
 
@@ -240,16 +256,34 @@ def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand | Demands
 
 
 def _listener(
-    engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands, stop: StopRequest
+    engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands, pauses: Pauses, stop: StopRequest
 ) -> Listener | SchemaWatch:
     watch = SchemaWatch(engine, settings.schema, stop, pooled=settings.transaction_pooler)
     if settings.transaction_pooler:
         return watch
+
+    def pauses_changed() -> None:
+        pauses.changed()
+        demand.jobs_may_be_due()
+
     return Listener(
         engine,
         look=watch.look,
         on_jobs=demand.jobs_may_be_due,
+        on_pauses=pauses_changed,
         known_migration=LEDGER_ID,
+    )
+
+
+def _cleanup(engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands) -> Cleanup | None:
+    if settings.cleanup_interval is None:
+        return None
+    return Cleanup(
+        Cleaning(engine, settings.schema, pooled=settings.transaction_pooler),
+        interval=settings.cleanup_interval,
+        failed_after=settings.cleanup_failed_after,
+        keep_tasks=settings.cleanup_keep_tasks,
+        on_restored=demand.jobs_may_be_due,
     )
 
 

@@ -26,6 +26,8 @@ async def take_in(parts: Parts, stop: StopRequest, task_status: TaskStatus[None]
         intake.start_soon(parts.recovery.run, name="gw_sqla recovery")
         if parts.cron is not None:
             intake.start_soon(parts.cron.run, name="gw_sqla cron")
+        if parts.cleanup is not None:
+            intake.start_soon(parts.cleanup.run, name="gw_sqla cleanup")
         task_status.started()
         await stop.requested.wait()
         intake.cancel_scope.cancel()

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.database.event_loops import call_asyncio, driver_callback
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.statements.pauses import PAUSES_CHANNEL
 
 __all__ = ["Listener", "breaks_us", "job_count"]
 
@@ -46,7 +47,7 @@ def breaks_us(payload: str, known_migration: int) -> bool:
 
 
 class Listener:
-    """Listens on ``jobs:insert`` and ``worker:migrate``; calls back in the event loop that runs it."""
+    """Listens on ``jobs:insert``, ``worker:migrate`` and for pauses; calls back in the event loop that runs it."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Listener:
         *,
         look: Callable[[], Awaitable[None]],
         on_jobs: Callable[[], None],
+        on_pauses: Callable[[], None],
         known_migration: int,
         probe_interval: timedelta = timedelta(seconds=30),
         probe_timeout: timedelta = timedelta(seconds=10),
@@ -61,6 +63,7 @@ class Listener:
         self._connection = WorkerConnection(engine, settings="")
         self._look = look
         self._on_jobs = on_jobs
+        self._on_pauses = on_pauses
         self._known_migration = known_migration
         self._probe_interval = probe_interval.total_seconds()
         self._probe_timeout = probe_timeout.total_seconds()
@@ -89,7 +92,8 @@ class Listener:
         try:
             await call_asyncio(self._open, driver_callback(on_lost), driver_callback(self._notified))
             await self._prove()
-            self._on_jobs()  # what was added before it listened
+            self._on_pauses()  # what was said before it listened, as about jobs
+            self._on_jobs()
             outage.over()
             while not lost.is_set():
                 self._woken = anyio.Event()
@@ -107,7 +111,7 @@ class Listener:
     async def _open(self, on_lost: Callable[[], object], on_notified: Callable[[str, str], object]) -> None:
         driver = await self._connection.driver()
         driver.add_termination_listener(lambda _: on_lost())
-        for channel in ("jobs:insert", "worker:migrate", self._own_channel):
+        for channel in ("jobs:insert", "worker:migrate", PAUSES_CHANNEL, self._own_channel):
             await driver.add_listener(channel, lambda _connection, _pid, *notice: on_notified(*notice))
 
     async def _prove(self) -> None:
@@ -128,6 +132,8 @@ class Listener:
     def _notified(self, channel: str, payload: str) -> None:
         if channel == self._own_channel:
             self._heard.set()
+        elif channel == PAUSES_CHANNEL:
+            self._on_pauses()
         elif channel == "jobs:insert":
             if job_count(payload) > 0:
                 self._on_jobs()

@@ -7,18 +7,17 @@ is for `gw_sqla.worker.outcome_writer`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.array_literals import ids_of
-from gw_sqla.database.worker_connection import SESSION_SETTINGS, WorkerConnection
+from gw_sqla.database.worker_connection import SESSION_SETTINGS, Statements
 from gw_sqla.execution.failure_log import log_failure, log_snooze
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed, Snoozed
@@ -27,10 +26,13 @@ from gw_sqla.statements import outcomes
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.rust_tables import has_retirements
 
-__all__ = ["NOTHING_UNWRITTEN", "OutcomeStore", "Unwritten"]
+__all__ = ["NOTHING_UNWRITTEN", "OUTCOME_SETTINGS", "OutcomeStore", "Unwritten"]
 
 _LOCK_TIMEOUT_MS = 200
 """Milliseconds for which a write may wait for rows that others have locked, before it goes around them."""
+
+OUTCOME_SETTINGS = f"{SESSION_SETTINGS};\nset lock_timeout = '{_LOCK_TIMEOUT_MS}ms'"
+"""Of the connection that outcomes are written over."""
 
 _job = attrgetter("job")
 _ID, _ATTEMPTS, _KEY, _QUEUE, _LOCKED = map(
@@ -52,11 +54,20 @@ class OutcomeStore:
     """The writes of a worker pool. All methods raise `DATABASE_FAULTS`; cancellation cancels."""
 
     def __init__(
-        self, engine: AsyncEngine, schema: str, pool_id: str, claims: ClaimStore, *, pooled: bool = False
+        self,
+        connection: Statements,
+        schema: str,
+        pool_id: str,
+        claims: ClaimStore,
+        *,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """``claims``: those of the same pool, which know whether one of them is unanswered."""
-        settings = f"{SESSION_SETTINGS};\nset lock_timeout = '{_LOCK_TIMEOUT_MS}ms'"
-        self._connection = WorkerConnection(engine, settings, pooled=pooled)
+        """``claims``: those of the same pool, which know whether one of them is unanswered.
+
+        ``clock`` tells from when a failed job waits, in place of the database's.
+        """
+        self._connection = connection
+        self._clock = clock
         self._claims = claims
         self._schema = schema
         self._pool_id = pool_id
@@ -86,8 +97,8 @@ class OutcomeStore:
             "final": [failed.permanently for failed in failures],
             "payloads": [failed.payload_text for failed in failures],
         }
-        statement = outcomes.fail(self._schema, around_locks=around_locks)
-        return _unwritten(runs, await self._write_texts(statement, runs, parameters, ("messages",)))
+        statement = outcomes.fail(self._schema, around_locks=around_locks, by_clock=self._clock is not None)
+        return _unwritten(runs, await self._write_texts(statement, runs, parameters | self._now(), ("messages",)))
 
     async def give_back(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Return the jobs of runs that were not begun."""
@@ -111,9 +122,14 @@ class OutcomeStore:
             "failed_delays": [_seconds(snoozed.otherwise.retry_after) for snoozed in found],
         }
         heeding = await has_retirements(self._connection, self._schema)
-        statement = outcomes.snooze(self._schema, heeding_retirements=heeding, around_locks=around_locks)
-        rows = await self._write_texts(statement, runs, parameters, ("reasons", "messages"))
-        counts = {row["id"]: row["snoozes"] for row in rows if not row["busy"]}
+        statement = outcomes.snooze(
+            self._schema,
+            heeding_retirements=heeding,
+            around_locks=around_locks,
+            by_clock=self._clock is not None,
+        )
+        rows = await self._write_texts(statement, runs, parameters | self._now(), ("reasons", "messages"))
+        counts = {job_id: snoozes for job_id, is_busy, snoozes in rows if not is_busy}
         for run, snoozed in zip(runs, found, strict=True):
             if snoozed.job.id in counts:
                 run.outcome = _counted(snoozed, counts[snoozed.job.id])
@@ -138,6 +154,9 @@ class OutcomeStore:
 
     async def _write(self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any]) -> Unwritten:
         return _unwritten(runs, await self._connection.fetch(statement, parameters | self._named(runs)))
+
+    def _now(self) -> dict[str, datetime]:
+        return {} if self._clock is None else {"now": self._clock()}
 
     def _named(self, runs: Sequence[Run]) -> dict[str, Any]:
         return {
@@ -183,7 +202,7 @@ def _alike(runs: Sequence[Run]) -> dict[str, Any] | None:
 def _unwritten(runs: Sequence[Run], rows: Sequence[Any]) -> Unwritten:
     if len(rows) == len(runs) and not any(row[1] for row in rows):
         return NOTHING_UNWRITTEN
-    busy = {row["id"]: row["busy"] for row in rows}
+    busy = {row[0]: row[1] for row in rows}
     return Unwritten(
         lost=[run for run in runs if run.job.id not in busy],
         busy=[run for run in runs if busy.get(run.job.id)],

@@ -26,6 +26,7 @@ from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.run import Run
+from gw_sqla.settings import RunnerSettings
 from gw_sqla.statements import workers
 from gw_sqla.worker.rust_tables import RustRefusal, RustWorkers
 
@@ -124,17 +125,24 @@ def _not_held(runs: Collection[Run], row: Any) -> list[Run]:
     return [run for run in runs if run.job.id not in held_ids]
 
 
-def worker_facts(concurrency: int, tasks: Collection[str]) -> str:
-    """Return, as JSON, what people who look at the register want to know of a worker of this process."""
+def worker_facts(settings: RunnerSettings, tasks: Collection[str]) -> str:
+    """Return, as JSON, what people who look at the register want to know of a worker of this process.
+
+    `gw_sqla.admin` reads it, for example to say that nobody who lives takes a job.
+    """
     try:
         installed = version("gw-sqla")
     except PackageNotFoundError:  # a copy that was not installed
         installed = None
+    allowlist = settings.flag_allowlist
     facts = {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "version": installed,
-        "concurrency": concurrency,
+        "concurrency": settings.concurrency,
         "tasks": sorted(tasks),
+        "forbidden_flags": sorted(settings.forbidden_flags),
+        "accepted_flags": sorted(settings.accepted_flags),
+        "flag_allowlist": None if allowlist is None else sorted(allowlist),
     }
     return json.dumps(facts)

@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.outage import is_answer
-from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.database.worker_connection import Statements
 from gw_sqla.error_texts.error_text import error_text
 
 __all__ = ["unlock_around_refusals"]
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 async def unlock_around_refusals(
-    connection: WorkerConnection,
+    connection: Statements,
     statement: ClauseElement,
     all_at_once: dict[str, Any],
     one_by_one: Iterable[tuple[str, dict[str, Any]]],

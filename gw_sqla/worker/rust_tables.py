@@ -6,7 +6,7 @@ import logging
 
 import asyncpg
 
-from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.database.worker_connection import Statements
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.statements.quoting import quoted
 from gw_sqla.statements.rust_tables import find_table
@@ -19,7 +19,7 @@ RustRefusal = asyncpg.SyntaxOrAccessError
 """What a statement raises to which such a table is not what it expects, or forbidden."""
 
 
-async def has_retirements(connection: WorkerConnection, schema: str) -> bool:
+async def has_retirements(connection: Statements, schema: str) -> bool:
     """Look for the marks of jobs whose attempts are not to be given back. Raises and cancels as `fetch`."""
     return await _is_there(connection, schema, "_private_job_retirements")
 
@@ -35,7 +35,7 @@ class RustWorkers:
         self._has_refused = False
         self.name = f"{quoted(schema)}._private_workers"
 
-    async def are_there(self, connection: WorkerConnection) -> bool:
+    async def are_there(self, connection: Statements) -> bool:
         """Look for the table. Raises and cancels as `fetch`."""
         return await _is_there(connection, self._schema, "_private_workers")
 
@@ -46,6 +46,6 @@ class RustWorkers:
             log.warning("%s, which Graphile Worker RS made, cannot be used: %s", self.name, error_text(refusal))
 
 
-async def _is_there(connection: WorkerConnection, schema: str, table: str) -> bool:
+async def _is_there(connection: Statements, schema: str, table: str) -> bool:
     [row] = await connection.fetch(find_table(schema, table), {})
-    return bool(row["found"])
+    return bool(row[0])

@@ -169,7 +169,7 @@ def test_known(clean_database: str, good: str) -> None:
     done = run("crontab", "known", env=env)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "identifier  known since           last execution        next",
+        "IDENTIFIER  KNOWN SINCE           LAST EXECUTION        NEXT",
         "a           2026-05-01T07:30:05Z  -                     -",
         "clean_up    2026-05-01T07:30:05Z  2026-05-02T00:00:00Z  -",
     ]

@@ -115,4 +115,4 @@ def test_what_stands_in_the_way(clean_database: str, role: str) -> None:
     assert "give --database-url, or set DATABASE_URL" in error_line(run("grants", ROLE, "--as", "adder", "--apply"), 2)
     assert "'king' is not one of" in error_line(run_here("grants", ROLE, "--as", "king"), 2)
     assert "'public' is not a role" in error_line(run_here("grants", "public", "--as", "adder"), 2)
-    assert "--as" in error_line(run_here("doctor"), 2)
+    assert "--database-url" in error_line(run_here("doctor"), 2)

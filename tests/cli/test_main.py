@@ -14,7 +14,30 @@ from gw_sqla.cli.commands import group
 from gw_sqla.cli.error_report import describe
 from tests.cli.command import ROOT, environment, error_line, run, run_here
 
-COMMANDS = ["worker", "migrate", "downgrade", "grants", "doctor", "add", "schema", "crontab", "quickstart"]
+COMMANDS = [
+    "worker",
+    "migrate",
+    "downgrade",
+    "grants",
+    "doctor",
+    "jobs",
+    "failures",
+    "tasks",
+    "queues",
+    "workers",
+    "pause",
+    "resume",
+    "pauses",
+    "cleanup",
+    "audit",
+    "stats",
+    "add",
+    "schema",
+    "crontab",
+    "postgres",
+    "quickstart",
+    "completion",
+]
 
 
 def test_help_names_the_commands_and_the_exit_codes() -> None:
@@ -46,7 +69,13 @@ ONE_SHOT = [*JOB, "payload_file", "jobs_file", "from_line", "check"]
 WHOSE_RIGHTS = ["as_", "role", "apply"]
 """Likewise."""
 
-NO_VARIABLE = ("yes", *ONE_SHOT, *WHOSE_RIGHTS)
+LOOKS = ["limit", "before", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
+"""What one wants to see, now."""
+
+MEANT = ["task", "everything", "until", "reason", "failed_after", "tasks", "queues", "keep_tasks"]
+"""What is paused or cleaned up, now."""
+
+NO_VARIABLE = ("yes", "folder", *LOOKS, *MEANT, *ONE_SHOT, *WHOSE_RIGHTS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

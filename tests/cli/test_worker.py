@@ -141,6 +141,7 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
         *("--prefetch-ttl", "8", "--flush-timeout", "6", "--crontab-catch-up", "5", "--blocking-threshold", "0"),
         *("--transaction-pooler", "--use-local-time", "--forbidden-flag", "a"),
         *("--accepted-flag", "b", "--flag-allowlist", "b", "--flag-allowlist", "c"),
+        *("--cleanup-interval", "60", "--cleanup-failed-after", "70", "--keep-task", "d"),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "completed 1, failed 2\n", "")
     settings = RunnerSettings(
@@ -162,6 +163,9 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
         forbidden_flags=("a",),
         accepted_flags=("b",),
         flag_allowlist=("b", "c"),
+        cleanup_interval=timedelta(seconds=60),
+        cleanup_failed_after=timedelta(seconds=70),
+        cleanup_keep_tasks=("d",),
     )
     assert seen == [(5, tasks, settings)]
 

@@ -20,10 +20,12 @@ from gw_sqla import (
     RunCounts,
     Runner,
     RunnerSettings,
+    Snooze,
     TaskDefinitionError,
     TaskRegistry,
     async_sessionmaker,
 )
+from gw_sqla.admin import Pausing
 from gw_sqla.forwarding import Message, standard_headers
 from tests.forwarding.sinks import KeptSink
 from tests.support.log import Log
@@ -96,17 +98,42 @@ async def test_each_failure_is_its_own(
 
     async def answer(messages: Sequence[Message]) -> Sequence[Exception | None]:
         errors = {1: ValueError("too big"), 2: FailPermanently("never"), 3: RetryAfter(timedelta(hours=5))}
+        errors[4] = Snooze(timedelta(hours=5))
         return [errors.get(message.job.payload) for message in messages]
 
     sink.answer = answer
     await add_many(sessions, task, range(5))
-    assert await Runner(engine, tasks, observers=[recorder]).run_once() == RunCounts(completed=2, failed=3)
+    counts = await Runner(engine, tasks, observers=[recorder]).run_once()
+    assert counts == RunCounts(completed=1, failed=3, snoozed=1)
     async with sessions() as session:
         left = {job.payload: job for job in await repo.list_jobs(session)}
     assert left[1].last_error == "ValueError: too big"
     assert (left[1].attempts, left[1].locked_by) == (1, None)
     assert left[2].attempts == left[2].max_attempts
     assert left[3].run_at - left[1].run_at > timedelta(hours=3)
+    assert (left[4].attempts, left[4].last_error) == (0, None)
+
+
+async def test_a_paused_task_is_not_forwarded(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, add_job: AddJob
+) -> None:
+    """And the others are: each that claims for the pool leaves it alone."""
+    sink = KeptSink()
+    tasks.forward("out", sink)
+
+    @tasks.task("here")
+    async def here() -> None: ...
+
+    async with sessions.begin() as session:
+        await Pausing().pause(session, task="out")
+    await add_job("out", 1)
+    await add_job("here")
+    assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=0)
+    assert sink.payloads == []
+    async with sessions.begin() as session:
+        await Pausing().resume(session, task="out")
+    assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=0)
+    assert sink.payloads == [1]
 
 
 @pytest.mark.parametrize("returned", [[], [None] * 3, [True, None], None])

@@ -18,9 +18,10 @@ from tests.support.housekeeper import Housekeeper
 
 __all__ = ["add_job", "fetch", "make_due", "recorder", "repo", "tasks"]
 
+_OURS = ("sqla_workers", "sqla_snoozes", "sqla_pauses", "sqla_upkeep", "sqla_removed")
 TABLES = [
     f"graphile_worker._private_{table}"
-    for table in ("job_retirements", "jobs", "job_queues", "tasks", "known_crontabs", "sqla_workers", "workers")
+    for table in ("job_retirements", "jobs", "job_queues", "tasks", "known_crontabs", "workers", *_OURS)
 ]
 
 Environment = dict[str, str]

@@ -49,8 +49,12 @@ def start_worker(
     poll: int = 50,
     crontab: str | None = None,
     recovery: Mapping[str, int] | None = None,
+    flags: Mapping[str, Sequence[str] | None] | None = None,
 ) -> AbstractAsyncContextManager[PeerWorker]:
-    """Start a pool for the tasks of main.rs; kill it at the end if it was not stopped. Times are in milliseconds."""
+    """Start a pool for the tasks of main.rs; kill it at the end if it was not stopped. Times are in milliseconds.
+
+    ``flags``: ``forbidden_flags``, ``accepted_flags``, ``flag_allowlist``.
+    """
     options = {
         "tasks": list(tasks),
         "once": once,
@@ -58,12 +62,15 @@ def start_worker(
         "poll": poll,
         "crontab": crontab,
         "recovery": recovery and dict(recovery),
+        **(flags or {}),
     }
     return open_worker([environment["GW_SQLA_RUST"], "work", json.dumps(options)], environment)
 
 
-async def run_once(environment: Mapping[str, str], tasks: Sequence[str]) -> list[Event]:
+async def run_once(
+    environment: Mapping[str, str], tasks: Sequence[str], flags: Mapping[str, Sequence[str] | None] | None = None
+) -> list[Event]:
     """Let Rust run what is ready, one job after the other; return the jobs that it started."""
-    async with start_worker(environment, tasks, once=True) as worker:
+    async with start_worker(environment, tasks, once=True, flags=flags) as worker:
         await worker.wait()
         return worker.named("started")

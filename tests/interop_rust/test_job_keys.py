@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from gw_sqla import (
     RunCounts,
     Runner,
     RunnerSettings,
+    Snooze,
     TaskRegistry,
     async_sessionmaker,
 )
@@ -80,7 +82,7 @@ async def test_ours_meets_one_that_rust_runs(add: Add, environment: Environment,
     assert (new["id"], new["key"], new["payload"], new["attempts"]) == (added, "k", "2", 0)
 
 
-@pytest.mark.parametrize("end", ["fails", "is given back"])
+@pytest.mark.parametrize("end", ["fails", "is snoozed", "is given back"])
 @pytest.mark.parametrize("how", ["replaced", "removed"])
 async def test_rusts_meets_one_that_we_have(
     engine: AsyncEngine,
@@ -99,7 +101,7 @@ async def test_rusts_meets_one_that_we_have(
     @tasks.task("wait")
     async def wait() -> None:
         await permit.wait()
-        raise ValueError("we failed it")
+        raise Snooze(timedelta(0)) if end == "is snoozed" else ValueError("we failed it")
 
     if end == "is given back":
         await add_job("wait", "occupies us")

@@ -13,7 +13,15 @@ from gw_sqla.models import WorkerBase
 
 pytestmark = pytest.mark.anyio
 
-NOT_MAPPED = {"migrations", "_private_sqla_alembic_version", "_private_sqla_snoozes", "_private_sqla_workers"}
+NOT_MAPPED = {
+    "migrations",
+    "_private_sqla_alembic_version",
+    "_private_sqla_pauses",
+    "_private_sqla_removed",
+    "_private_sqla_snoozes",
+    "_private_sqla_upkeep",
+    "_private_sqla_workers",
+}
 VIEW = "jobs"
 
 

@@ -40,6 +40,7 @@ SPECS = {
     "failed": JobSpec(task_identifier="b", job_key="failed", queue_name="q", run_at=LATER),
     "locked": JobSpec(task_identifier="b", job_key="locked", queue_name="r", max_attempts=1),
     "plain": JobSpec(task_identifier="b"),
+    "retrying": JobSpec(task_identifier="b", job_key="retrying", run_at=LATER),
 }
 
 
@@ -49,6 +50,7 @@ async def ids(sessions: Sessions, repo: JobRepository, look: Look) -> dict[str, 
     async with sessions.begin() as session:
         found = {name: (await repo.add_jobs(session, [spec]))[0].id for name, spec in SPECS.items()}
     await look.execute("update {s}._private_jobs set attempts = 25, last_error = 'e' where key = 'failed'")
+    await look.execute("update {s}._private_jobs set attempts = 2 where key = 'retrying'")
     await look.lock(found["locked"])
     return found
 
@@ -106,15 +108,16 @@ async def test_job_whose_task_is_gone(sessions: Sessions, repo: JobRepository, l
 @pytest.mark.parametrize(
     ("filters", "names"),
     [
-        ({}, ["ready", "scheduled", "failed", "locked", "plain"]),
+        ({}, ["ready", "scheduled", "failed", "locked", "plain", "retrying"]),
         ({"task": "a"}, ["ready", "scheduled"]),
-        ({"task": declared}, ["failed", "locked", "plain"]),
+        ({"task": declared}, ["failed", "locked", "plain", "retrying"]),
         ({"task": "unknown"}, []),
         ({"queue_name": "q"}, ["ready", "failed"]),
         ({"queue_name": "unknown"}, []),
         ({"job_key": "locked"}, ["locked"]),
         ({"state": JobState.READY}, ["ready", "plain"]),
         ({"state": JobState.SCHEDULED}, ["scheduled"]),
+        ({"state": JobState.RETRYING}, ["retrying"]),
         ({"state": JobState.FAILED}, ["failed"]),
         ({"state": JobState.LOCKED}, ["locked"]),
         ({"state": "locked"}, ["locked"]),
@@ -143,7 +146,8 @@ async def test_pages(sessions: Sessions, repo: JobRepository, ids: dict[str, int
 async def test_count(sessions: Sessions, repo: JobRepository, ids: dict[str, int]) -> None:
     async with sessions() as session:
         counts = await repo.count_jobs_by_state(session)
-    assert counts == {JobState.READY: 2, JobState.SCHEDULED: 1, JobState.FAILED: 1, JobState.LOCKED: 1}
+    ones = dict.fromkeys((JobState.SCHEDULED, JobState.RETRYING, JobState.FAILED, JobState.LOCKED), 1)
+    assert counts == {JobState.READY: 2, **ones}
 
 
 async def test_count_of_nothing(sessions: Sessions, repo: JobRepository) -> None:

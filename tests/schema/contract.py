@@ -179,8 +179,23 @@ _WORKERS = "_private_sqla_workers"
 
 _SNOOZES = "_private_sqla_snoozes"
 
+_PAUSES = "_private_sqla_pauses"
+
+_UPKEEP, _REMOVED = "_private_sqla_upkeep", "_private_sqla_removed"
+
+_AUDIT = "_private_sqla_audit"
+
 OURS = Catalog(
-    relations={_VERSION: "r", _WORKERS: "r", _SNOOZES: "r"},
+    relations={
+        _VERSION: "r",
+        _WORKERS: "r",
+        _SNOOZES: "r",
+        _PAUSES: "r",
+        _UPKEEP: "r",
+        _REMOVED: "r",
+        _AUDIT: "r",
+        f"{_AUDIT}_id_seq": "S",
+    },
     columns={
         _VERSION: [Column("version_num", "character varying(32)", True)],
         _WORKERS: [
@@ -197,16 +212,55 @@ OURS = Catalog(
             Column("last_at", TIME, True, "now()"),
             Column("reason", TEXT),
         ],
+        _PAUSES: [
+            Column("kind", TEXT, True),
+            Column("name", TEXT, True, "''::text"),
+            Column("paused_at", TIME, True, "now()"),
+            Column("paused_until", TIME),
+            Column("reason", TEXT),
+            Column("paused_by", TEXT),
+        ],
+        _UPKEEP: [Column("work", TEXT, True), Column("last_at", TIME, True)],
+        _REMOVED: [
+            Column("kind", TEXT, True),
+            Column("id", INT, True),
+            Column("name", TEXT, True),
+            Column("removed_at", TIME, True, "now()"),
+        ],
+        _AUDIT: [
+            Column("id", BIGINT, True, identity="a"),
+            Column("at", TIME, True, "now()"),
+            Column("actor", TEXT, True),
+            Column("action", TEXT, True),
+            Column("detail", TEXT),
+            Column("subject", TEXT, True),
+            Column("jobs", INT, True),
+            Column("left_out", INT, True),
+        ],
     },
     constraints={
         _VERSION: {f"{_VERSION}_pkc": "PRIMARY KEY (version_num)"},
         _WORKERS: {f"{_WORKERS}_pkey": "PRIMARY KEY (pool_id)"},
         _SNOOZES: {f"{_SNOOZES}_pkey": "PRIMARY KEY (job_id)"},
+        _UPKEEP: {f"{_UPKEEP}_pkey": "PRIMARY KEY (work)"},
+        _REMOVED: {
+            f"{_REMOVED}_pkey": "PRIMARY KEY (kind, id)",
+            f"{_REMOVED}_kind_check": "CHECK ((kind = ANY (ARRAY['task'::text, 'queue'::text])))",
+        },
+        _PAUSES: {
+            f"{_PAUSES}_pkey": "PRIMARY KEY (kind, name)",
+            f"{_PAUSES}_kind_check": ("CHECK ((kind = ANY (ARRAY['everything'::text, 'task'::text, 'queue'::text])))"),
+        },
+        _AUDIT: {f"{_AUDIT}_pkey": "PRIMARY KEY (id)"},
     },
     indexes={
         f"{_VERSION}_pkc": f"CREATE UNIQUE INDEX {_VERSION}_pkc ON {{s}}.{_VERSION} USING btree (version_num)",
         f"{_WORKERS}_pkey": f"CREATE UNIQUE INDEX {_WORKERS}_pkey ON {{s}}.{_WORKERS} USING btree (pool_id)",
+        f"{_AUDIT}_pkey": f"CREATE UNIQUE INDEX {_AUDIT}_pkey ON {{s}}.{_AUDIT} USING btree (id)",
         f"{_SNOOZES}_pkey": f"CREATE UNIQUE INDEX {_SNOOZES}_pkey ON {{s}}.{_SNOOZES} USING btree (job_id)",
+        f"{_PAUSES}_pkey": f"CREATE UNIQUE INDEX {_PAUSES}_pkey ON {{s}}.{_PAUSES} USING btree (kind, name)",
+        f"{_UPKEEP}_pkey": f"CREATE UNIQUE INDEX {_UPKEEP}_pkey ON {{s}}.{_UPKEEP} USING btree (work)",
+        f"{_REMOVED}_pkey": f"CREATE UNIQUE INDEX {_REMOVED}_pkey ON {{s}}.{_REMOVED} USING btree (kind, id)",
         "sqla_jobs_queue_index": (
             "CREATE INDEX sqla_jobs_queue_index ON {s}._private_jobs USING btree (job_queue_id, priority, run_at) "
             "WHERE (is_available AND (job_queue_id IS NOT NULL))"
@@ -214,6 +268,14 @@ OURS = Catalog(
         "sqla_jobs_ready_index": (
             "CREATE INDEX sqla_jobs_ready_index ON {s}._private_jobs USING btree (priority, run_at, id) "
             "WHERE (is_available AND (job_queue_id IS NULL))"
+        ),
+        "sqla_jobs_failed_index": (
+            "CREATE INDEX sqla_jobs_failed_index ON {s}._private_jobs USING btree (id) "
+            "WHERE ((locked_at IS NULL) AND (attempts >= max_attempts))"
+        ),
+        "sqla_jobs_turn_index": (
+            "CREATE INDEX sqla_jobs_turn_index ON {s}._private_jobs USING btree (priority, run_at, id) "
+            "WHERE (is_available AND (job_queue_id IS NOT NULL))"
         ),
     },
     functions={
@@ -223,6 +285,7 @@ OURS = Catalog(
             "boolean",
         ),
     },
-    row_security={_VERSION, _WORKERS, _SNOOZES},
+    sequences={f"{_AUDIT}_id_seq": (BIGINT, f"{_AUDIT}.id")},
+    row_security={_VERSION, _WORKERS, _SNOOZES, _PAUSES, _UPKEEP, _REMOVED, _AUDIT},
 )
 """What gw_sqla adds to the contract."""

@@ -13,12 +13,29 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, CronItem, Failed, JobKeyMode, JobRepository, JobSpec, Snoozed, async_sessionmaker
+from gw_sqla.admin import (
+    Action,
+    Admin,
+    Complete,
+    EditPayload,
+    Fail,
+    JobOrder,
+    Pausing,
+    Remove,
+    Reschedule,
+    Retry,
+    RunCopy,
+    ScanLimits,
+    cleanup,
+)
+from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.statements.outcomes import complete_by_handler
 from gw_sqla.worker.claim_store import ClaimStore
-from gw_sqla.worker.outcome_store import OutcomeStore
+from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from gw_sqla.worker.registration import Registration
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Sweeps
@@ -30,6 +47,7 @@ Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[AsyncEngine, Sessions], Awaitable[None]]
 
 repo = JobRepository()
+pausing = Pausing()
 FIRST = (-(2**31), datetime(1, 1, 1, tzinfo=UTC), 0)
 LONG_AGO = timedelta(hours=5)
 
@@ -55,7 +73,9 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
     async with sessions.begin() as session:
         job = await repo.add_job(session, "read", {"a": 1}, queue_name="read")
         await session.execute(text("insert into graphile_worker._private_known_crontabs values ('c', now())"))
+        assert (await Admin().act(session, Reschedule(priority=0), [job.id], actor="somebody")).done == 1
         await session.execute(text("insert into graphile_worker._private_sqla_snoozes values (1, 1)"))
+        await pausing.pause(session, everything=True)
     await register(sessions, "pool-read", silent_for=timedelta(0))
     async with async_sessionmaker(engine)() as session:
         found = await repo.get_job(session, job.id)
@@ -64,7 +84,8 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         assert await repo.list_jobs(session)
         assert await repo.count_jobs_by_state(session)
         assert await session.scalar(text("select count(*) from graphile_worker.jobs"))
-        for table in ("workers", "snoozes"):
+        await _look_at(session, job.id)
+        for table in ("workers", "snoozes", "pauses"):
             assert await session.scalar(text(f"select count(*) from graphile_worker._private_sqla_{table}"))
     known = KnownCrontabs(engine, "graphile_worker")
     try:
@@ -73,10 +94,75 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         await known.disconnect()
 
 
+async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
+    """Cleanup, and what comes back after it."""
+    async with sessions.begin() as session:
+        await repo.add_job(session, "gone", queue_name="gone")
+        await session.execute(text("delete from graphile_worker._private_jobs"))
+        await session.execute(text("update graphile_worker._private_job_queues set locked_by = null, locked_at = null"))
+        await session.execute(text("delete from graphile_worker._private_sqla_workers"))
+        await session.execute(
+            text("insert into graphile_worker._private_sqla_removed values ('task', 0, 't', 'epoch')")
+        )
+        await session.execute(
+            text(
+                "insert into graphile_worker._private_sqla_removed "
+                "select 'task', id, 'x' from graphile_worker._private_tasks"
+            )
+        )
+    assert (await cleanup(engine, failed_after=timedelta(0))).tasks > 0
+    removed = text("select name from graphile_worker._private_sqla_removed where name in ('gone', 't') order by name")
+    async with sessions.begin() as session:
+        assert list(await session.scalars(removed)) == ["gone", "gone"]
+        job = (await repo.add_job(session, "there", queue_name="there")).id
+        await session.execute(
+            text(
+                "update graphile_worker._private_jobs set (task_id, job_queue_id) = ("
+                "select max(id) filter (where kind = 'task'), max(id) filter (where kind = 'queue') "
+                "from graphile_worker._private_sqla_removed where name = 'gone')"
+            )
+        )
+    cleaning = Cleaning(engine, "graphile_worker")
+    try:
+        assert await cleaning.restore() == 2
+    finally:
+        await cleaning.close()
+    async with sessions.begin() as session:
+        found = await repo.get_job(session, job)
+        assert found is not None
+        assert (found.task_identifier, found.queue_name) == ("gone", "gone")
+
+
+async def _look_at(session: AsyncSession, job_id: int) -> None:
+    """All of Admin's reading."""
+    admin = Admin(limits=ScanLimits(timeout=timedelta(seconds=30)))
+    text_of_all = (
+        "state:ready,failed -task:z queue:* -key:* priority:<5 attempts:<9 -flag:d created:>-1d run-at:<1h -error:e "
+        f"payload.a:1 id:>={job_id}"
+    )
+    assert [job.id for job in (await admin.list_jobs(session, text_of_all)).jobs] == [job_id]
+    page = await admin.list_jobs(session, "state:waiting", order=JobOrder.TURN, limit=1)
+    assert page.jobs
+    await admin.list_jobs(session, "state:failed")
+    assert (await admin.count_jobs(session, "state:waiting")).number
+    assert not (await admin.list_failures(session)).groups
+    assert (await admin.explain_job(session, job_id)).reasons
+    assert await admin.list_queues(session)
+    assert await admin.list_tasks(session)
+    assert await admin.list_workers(session)
+    assert await admin.list_audit(session)
+    await admin.list_lock_owners(session)
+
+
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
     """Reading, and each function for administrators."""
     await read(engine, sessions)
     own = async_sessionmaker(engine)
+    async with own.begin() as session:
+        await pausing.pause(session, task="a", until=datetime.now(UTC) - LONG_AGO)
+        await pausing.pause(session, task="b")
+        await pausing.pause(session, task="b", reason="again")
+        assert [pause.kind for pause in await pausing.resume(session, everything=True)] == ["everything", "task"]
     async with sessions.begin() as session:
         done, failing, later = [(await repo.add_job(session, "a")).id for _ in range(3)]
         await repo.add_job(session, "a", job_key="free")
@@ -91,20 +177,47 @@ async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
     async with own.begin() as session:
         assert await repo.remove_job(session, "locked")
         await repo.force_unlock_workers(session, ["dead"])
+    await _act(own, sessions)
     async with sessions() as session:
         locked = "select count(locked_by) from graphile_worker."
         assert await session.scalar(text(f"{locked}_private_jobs")) == 0
         assert await session.scalar(text(f"{locked}_private_job_queues")) == 0
+    await clean(engine, sessions)
+
+
+async def _act(own: Sessions, sessions: Sessions) -> None:
+    """All that Admin does to jobs."""
+    admin = Admin(limits=ScanLimits(timeout=timedelta(seconds=30)))
+    actions: list[Action] = [
+        Retry(),
+        Reschedule(priority=1),
+        EditPayload([1]),
+        RunCopy(),
+        Fail("no"),
+        Complete(),
+        Remove(),
+    ]
+    async with sessions.begin() as session:
+        for _ in actions:
+            await repo.add_job(session, "acted", queue_name="acted", flags=["a"])
+    async with own.begin() as session:
+        assert (await admin.preview(session, "task:acted")).samples
+        for action in actions:
+            acted = await admin.act(session, action, "task:acted", most=1, actor="somebody")
+            assert acted.done == 1, acted
+        assert (await admin.unlock_workers(session, ["gone"], actor="somebody")).jobs == 0
+        assert (await admin.list_audit(session))[0].action == "unlock"
 
 
 async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     """A worker's statements: jobs run to each end, cron, heartbeats, recovery; its handlers add jobs."""
-    claims = ClaimStore(engine, "graphile_worker", "pool-own")
-    store = OutcomeStore(engine, "graphile_worker", "pool-own", claims)
+    claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-own")
+    store = OutcomeStore(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-own", claims)
     rust = RustWorkers("graphile_worker")
     pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
     sweeps = Sweeps(engine, "graphile_worker", rust)
     known = KnownCrontabs(engine, "graphile_worker")
+    cleaning = Cleaning(engine, "graphile_worker")
     try:
         await pool.register()
         await recover(sweeps, sessions)
@@ -119,7 +232,10 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
         await pool.deregister()
         async with sessions() as session:
             assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers")) == 0
+        await clean(engine, sessions)
+        assert [await cleaning.take_turn(timedelta(hours=1)) for _ in range(2)] == [True, False]
     finally:
+        await cleaning.close()
         await claims.close()
         await store.close()
         await pool.close()
@@ -146,6 +262,9 @@ async def recover(sweeps: Sweeps, sessions: Sessions) -> None:
 async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, sessions: Sessions) -> None:
     """Complete, fail, return, snooze, lose a job each; complete another in a transaction of its handler's."""
     await claims.register_tasks(["own", "new"])
+    async with sessions.begin() as session:
+        await pausing.pause(session, queue_name="paused")
+    assert [pause.name for pause, _ in await claims.find_pauses()] == ["paused"]
     await add(engine, sessions)
     async with sessions.begin() as session:
         await session.execute(text("delete from graphile_worker._private_jobs"))

@@ -35,7 +35,13 @@ LEDGERS = {"migrations", VERSION_TABLE}
 """A worker reads them when it starts; its other statements need neither."""
 RUSTS = {"_private_workers", "_private_job_retirements"}
 REFUSED = (DBAPIError, asyncpg.PostgresError, AccessError, AssertionError)
-KEYS = {"_private_known_crontabs": "identifier", "_private_sqla_workers": "pool_id", "_private_sqla_snoozes": "job_id"}
+KEYS = {
+    "_private_known_crontabs": "identifier",
+    "_private_sqla_workers": "pool_id",
+    "_private_sqla_snoozes": "job_id",
+    "_private_sqla_pauses": "kind",
+    "_private_sqla_upkeep": "work",
+}
 EVERYBODYS = "grant execute on all functions in schema graphile_worker to public"
 
 

@@ -64,7 +64,7 @@ async def test_rights_of_a_group_are_its_members(
     findings = await check_role(engine, role=role.name, as_="worker")
     assert (findings.missing, findings.beyond) == ((), ())
     findings = await check_role(engine, role=role.name, as_="reader")
-    assert findings.missing == ("SELECT on jobs",)
+    assert {"SELECT on jobs", "SELECT on _private_sqla_audit"} <= set(findings.missing)
     assert "DELETE on _private_jobs" in findings.beyond
     assert "SELECT on migrations" in findings.beyond
 

@@ -91,7 +91,17 @@ def watched(hostile_database: str, place: str, resolved: Resolved) -> Iterator[s
 
 async def _start(url: str) -> None:
     db = await connect(url)
-    tables = ("jobs", "job_queues", "tasks", "known_crontabs", "sqla_workers", "sqla_snoozes")
+    tables = (
+        "jobs",
+        "job_queues",
+        "tasks",
+        "known_crontabs",
+        "sqla_workers",
+        "sqla_snoozes",
+        "sqla_pauses",
+        "sqla_upkeep",
+        "sqla_removed",
+    )
     await db.execute(f"truncate {', '.join(f'graphile_worker._private_{table}' for table in tables)} cascade")
     await silence(db)
     await db.close()

@@ -27,6 +27,8 @@ __all__ = ["HOLDERS", "QUALIFIED_SINCE", "function_names", "texts", "triggers"]
 
 HOLDERS = frozenset(
     {
+        "admin/bounded.py",  # savepoints
+        "calls/savepoint.py",
         "calls/adding.py",  # savepoints
         "cli/quickstart.py",  # a program of its own, in a database of its own
         "database/lost_backends.py",
@@ -39,6 +41,7 @@ HOLDERS = frozenset(
         "schema/role_check.py",
         "schema/state.py",
         "statements/quoting.py",
+        "testing/borrowed_connection.py",  # savepoints
     }
 )
 """The modules of gw_sqla that make or run SQL which is text."""

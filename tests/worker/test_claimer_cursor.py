@@ -36,7 +36,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     claim = ClaimStore.claim
 
     async def noted(store: ClaimStore, *arguments: Any) -> list[Run]:
-        places.append(arguments[-1].id)
+        places.append(arguments[3].id)
         return await claim(store, *arguments)
 
     monkeypatch.setattr(ClaimStore, "claim", noted)

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, TaskRegistry, async_sessionmaker
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
@@ -18,7 +19,7 @@ from gw_sqla.worker.claim_cursor import START
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
-from gw_sqla.worker.outcome_store import OutcomeStore, Unwritten
+from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore, Unwritten
 from gw_sqla.worker.put_aside import UNWRITABLE
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
@@ -33,8 +34,8 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
 ) -> None:
     for number in range(3):
         await add_job("note", number)
-    claims = ClaimStore(engine, "graphile_worker", "pool-test")
-    store = OutcomeStore(engine, "graphile_worker", "pool-test", claims)
+    claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-test")
+    store = OutcomeStore(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-test", claims)
     runs = await claims.claim(["note"], 3, [], START)
     finisher = Finisher(
         store, KnownRuns(), Observers([recorder]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
@@ -75,8 +76,8 @@ async def test_a_job_that_is_claimed_anew_while_its_older_run_is_written(
 ) -> None:
     """What the write says is said of the older run, and once: it had unlocked what the claim found, or it had not."""
     await add_job("note")
-    claims = ClaimStore(engine, "graphile_worker", "pool-test")
-    store = SlowlyAnswered(engine, "graphile_worker", "pool-test", claims)
+    claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-test")
+    store = SlowlyAnswered(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-test", claims)
     store.written, store.go_on = anyio.Event(), anyio.Event()
     finisher = Finisher(
         store, KnownRuns(), Observers([recorder]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None

@@ -31,6 +31,7 @@ class Listening:
             engine,
             look=self._look,
             on_jobs=self._on_jobs,
+            on_pauses=lambda: None,
             known_migration=19,
             probe_interval=timedelta(milliseconds=20),
             probe_timeout=timeout,

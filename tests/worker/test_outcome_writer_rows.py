@@ -11,13 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.outcomes import Completed
 from gw_sqla.worker import finisher, put_aside
 from gw_sqla.worker.claim_cursor import START
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.known_runs import KnownRuns
-from gw_sqla.worker.outcome_store import OutcomeStore
+from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from tests.support.log import Log
 from tests.support.pools import locks, registered
 from tests.support.recorder import Recorder
@@ -182,8 +183,8 @@ async def test_so_many_may_wait(
     monkeypatch.setattr(finisher, "_MOST_WAITING", 3)
     for _ in range(3):
         await add_job("note", priority=7)
-    claims = ClaimStore(engine, "graphile_worker", "pool-test")
-    store = OutcomeStore(engine, "graphile_worker", "pool-test", claims)
+    claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-test")
+    store = OutcomeStore(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-test", claims)
     finishing = finisher.Finisher(
         store, KnownRuns(), Observers([]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
     )

@@ -69,7 +69,7 @@ async def test_grace_period_over_cancels_and_fails(
         await add_job(stubborn)
         await recorder.until(lambda: recorder.started)
     [job] = await jobs(sessions)
-    assert (job.last_error, job.attempts, job.state) == (SHUTDOWN, 1, JobState.SCHEDULED)
+    assert (job.last_error, job.attempts, job.state) == (SHUTDOWN, 1, JobState.RETRYING)
     assert [outcome.message for outcome in recorder.failed] == [SHUTDOWN]
 
 

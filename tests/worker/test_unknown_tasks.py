@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import Runner, TaskRegistry
+from gw_sqla import Runner, RunnerSettings, TaskRegistry
 from gw_sqla.worker.recovery import Recovery
 from gw_sqla.worker.registration import Registration, worker_facts
 from gw_sqla.worker.rust_tables import RustWorkers
@@ -54,7 +54,7 @@ async def test_nothing_is_said_where_all_are_known(
         "pool-other",
         RustWorkers("graphile_worker"),
         threshold=timedelta(minutes=1),
-        metadata=worker_facts(1, ["charge"]),
+        metadata=worker_facts(RunnerSettings(), ["charge"]),
     )
     await other.register()
     await add_job("charge")

@@ -35,6 +35,11 @@ struct Options {
     poll: u64,
     crontab: Option<String>,
     recovery: Option<Recovery>,
+    #[serde(default)]
+    forbidden_flags: Vec<String>,
+    #[serde(default)]
+    accepted_flags: Vec<String>,
+    flag_allowlist: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +180,15 @@ fn options_of(options: Options) -> Result<WorkerOptions, Failure> {
         .poll_interval(Duration::from_millis(options.poll))
         .shutdown_grace_period(Duration::from_secs(60))
         .define_jobs(definitions().into_iter().filter(|job| options.tasks.iter().any(|task| task == job.identifier())));
+    for flag in &options.forbidden_flags {
+        worker = worker.add_forbidden_flag(flag);
+    }
+    for flag in &options.accepted_flags {
+        worker = worker.add_accepted_flag(flag);
+    }
+    if let Some(flags) = options.flag_allowlist {
+        worker = worker.job_flag_allowlist(flags);
+    }
     if let Some(crontab) = options.crontab {
         worker = worker.with_cron(crontab)?;
     }

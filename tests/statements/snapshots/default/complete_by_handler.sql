@@ -4,4 +4,7 @@
 -- $4 locked_at
 -- $5 queue_id
 -- $6 pool_id
-select "graphile_worker".sqla_complete_job($1::BIGINT, $2::SMALLINT, $3::BOOLEAN, $4::TIMESTAMP WITH TIME ZONE, $5::INTEGER, $6::pg_catalog.text) as completed
+select "graphile_worker".sqla_complete_job(
+  cast($1::BIGINT as bigint), cast($2::SMALLINT as smallint), cast($3::BOOLEAN as boolean),
+  cast($4::TIMESTAMP WITH TIME ZONE as timestamp with time zone), cast($5::INTEGER as integer), $6::pg_catalog.text
+) as completed

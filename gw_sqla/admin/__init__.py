@@ -1,0 +1,91 @@
+"""Looking at a queue, and acting on it, for the command line, a dashboard and the user's own code alike.
+
+`Admin` works through an AsyncSession, `SyncAdmin` through a Session. docs/operating.md shows what they are for.
+"""
+
+from __future__ import annotations
+
+from gw_sqla.admin.acted import Acted, LeftOut, Preview, Unlocked, WhyLeftOut
+from gw_sqla.admin.actions import Action, Complete, EditPayload, Fail, Remove, Reschedule, Retry, RunCopy
+from gw_sqla.admin.admin import Admin
+from gw_sqla.admin.audit import AuditLine
+from gw_sqla.admin.chosen import Jobs
+from gw_sqla.admin.cleaning import Cleaned, cleanup
+from gw_sqla.admin.failures import FailureGroup, Failures
+from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.pausing import Pausing, SyncPausing
+from gw_sqla.admin.reasons import (
+    AttemptsUsedUp,
+    DueLater,
+    Explanation,
+    FlagsRefused,
+    JobGone,
+    Paused,
+    QueueLocked,
+    Reason,
+    Running,
+    TaskUnknown,
+    Waiting,
+)
+from gw_sqla.admin.sync_admin import SyncAdmin
+from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
+from gw_sqla.admin.workers import LockOwner, Worker
+from gw_sqla.filters.fields import Choice, PayloadTest
+from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.filters.ranges import NumberRange, TimeRange
+from gw_sqla.jobs.pause import Pause, PauseSeen
+from gw_sqla.jobs.stored_job import ListedJob
+
+__all__ = [
+    "Acted",
+    "Action",
+    "Admin",
+    "AttemptsUsedUp",
+    "AuditLine",
+    "Choice",
+    "Cleaned",
+    "Complete",
+    "Count",
+    "DueLater",
+    "EditPayload",
+    "Explanation",
+    "Fail",
+    "FailureGroup",
+    "Failures",
+    "FlagsRefused",
+    "JobFilter",
+    "JobGone",
+    "JobOrder",
+    "JobPage",
+    "Jobs",
+    "LeftOut",
+    "ListedJob",
+    "LockOwner",
+    "NumberRange",
+    "Pause",
+    "PauseSeen",
+    "Paused",
+    "Pausing",
+    "PayloadTest",
+    "Preview",
+    "QueueInfo",
+    "QueueLocked",
+    "Reason",
+    "Remove",
+    "Reschedule",
+    "Retry",
+    "RunCopy",
+    "Running",
+    "ScanLimits",
+    "ScanStop",
+    "SyncAdmin",
+    "SyncPausing",
+    "TaskInfo",
+    "TaskUnknown",
+    "TimeRange",
+    "Unlocked",
+    "Waiting",
+    "WhyLeftOut",
+    "Worker",
+    "cleanup",
+]

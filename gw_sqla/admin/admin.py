@@ -1,0 +1,231 @@
+"""Admin: what somebody looks at and does who is on call, in the caller's own transaction.
+
+Every method takes the caller's session first and runs in the transaction that it is in (SQLAlchemy begins one where
+there is none). Reading does it in a savepoint that leaves no trace (`gw_sqla.admin.bounded`). Nothing is committed,
+rolled back or flushed, and the transaction's settings stay. A cancellation cancels the statement; roll the transaction
+back then.
+
+A class that holds the schema's name, as `gw_sqla.JobRepository`: who knows that one knows this one. Rejected: more
+methods of the repository, which belongs to the code of an application, and functions, each with the schema's name.
+`gw_sqla.admin.sync_admin` is the same for sync sessions, texts included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy.orm import Session
+
+from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, unlocking
+from gw_sqla.admin import jobs as reading
+from gw_sqla.admin.acted import Acted, Preview, Unlocked
+from gw_sqla.admin.acting import Progress
+from gw_sqla.admin.actions import Action
+from gw_sqla.admin.audit import AuditLine
+from gw_sqla.admin.chosen import Jobs
+from gw_sqla.admin.failures import Failures
+from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.pausing import Pausing
+from gw_sqla.admin.reasons import Explanation
+from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
+from gw_sqla.admin.workers import LockOwner, Worker
+from gw_sqla.calls.sessions import AnyAsyncSession, call_in_async
+from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.types import DEFAULT_SCHEMA
+
+__all__ = ["Admin"]
+
+T = TypeVar("T")
+A = ParamSpec("A")
+
+
+class Admin(Pausing):
+    """Looks at jobs, failures, queues, tasks and workers, and acts on them, through the caller's AsyncSession.
+
+    It pauses and resumes too: `gw_sqla.admin.Pausing`.
+
+    Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``); ``limits``, what one call
+    may cost (`gw_sqla.admin.ScanLimits`); each call may have its own. Raises ConfigurationError for impossible ones.
+
+    A filter is a `gw_sqla.admin.JobFilter` or its text form, None is all jobs. Every method raises InvalidJobError
+    (InvalidFilterError for filters) for bad arguments, before the database is asked; SessionError, SchemaMissingError
+    or AccessError for a session in which nothing can be read; and ReadTimeoutError where it has no answer in time.
+    """
+
+    def __init__(self, schema: str = DEFAULT_SCHEMA, *, limits: ScanLimits | None = None) -> None:
+        super().__init__(schema)
+        self.limits = limits or ScanLimits()
+
+    async def list_jobs(
+        self,
+        session: AnyAsyncSession,
+        filter: JobFilter | str | None = None,  # noqa: A002 - it is the word for it
+        *,
+        order: JobOrder = JobOrder.ID,
+        descending: bool = False,
+        cursor: str | None = None,
+        limit: int = 100,
+        limits: ScanLimits | None = None,
+    ) -> JobPage:
+        """Return a page of the jobs that fit, ``limit`` (1 to 1000) at most.
+
+        ``order`` by id, or by turn (priority, run_at, id), which only waiting jobs have: the filter must say so.
+        ``cursor`` is a page's ``next`` or ``previous``, in the same order; what was deleted meanwhile shifts no page,
+        and the filter may be another one. A page may end before it is full, where few jobs fit: see `JobPage.stopped`.
+        """
+        return await self._run(
+            session, reading.list_jobs, filter, order, descending, cursor, limit, limits or self.limits
+        )
+
+    async def count_jobs(
+        self,
+        session: AnyAsyncSession,
+        filter: JobFilter | str | None = None,  # noqa: A002
+        *,
+        most: int = 10_000,
+        limits: ScanLimits | None = None,
+    ) -> Count:
+        """Count the jobs that fit, up to ``most``; where that or the limits ended it, there may be more: "10,000+"."""
+        return await self._run(session, reading.count_jobs, filter, most, limits or self.limits)
+
+    async def list_failures(
+        self,
+        session: AnyAsyncSession,
+        filter: JobFilter | str | None = None,  # noqa: A002
+        *,
+        most: int = 50,
+        limits: ScanLimits | None = None,
+    ) -> Failures:
+        """Group jobs by task and first line of their error, the ``most`` (1 to 1000) largest groups first.
+
+        Without a filter, those that have failed permanently; ``state:failed,retrying`` is all that has failed so far.
+        """
+        return await self._run(session, failures.list_failures, filter, most, limits or self.limits)
+
+    async def explain_job(
+        self, session: AnyAsyncSession, job_id: int, *, limits: ScanLimits | None = None
+    ) -> Explanation:
+        """Say why this job is not running: every reason that holds now, each a value whose ``str`` is a sentence."""
+        return await self._run(session, explaining.explain_job, job_id, limits or self.limits)
+
+    async def list_queues(
+        self,
+        session: AnyAsyncSession,
+        *,
+        only_locked: bool = False,
+        after: str | None = None,
+        limit: int = 100,
+        limits: ScanLimits | None = None,
+    ) -> list[QueueInfo]:
+        """Return queues by name, ``limit`` (1 to 1000) of those behind the name ``after``; or locked ones only."""
+        return await self._run(session, listings.list_queues, only_locked, after, limit, limits or self.limits)
+
+    async def list_tasks(
+        self,
+        session: AnyAsyncSession,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        limits: ScanLimits | None = None,
+    ) -> list[TaskInfo]:
+        """Return tasks by name, ``limit`` (1 to 1000) of those behind the name ``after``."""
+        return await self._run(session, listings.list_tasks, after, limit, limits or self.limits)
+
+    async def list_workers(
+        self,
+        session: AnyAsyncSession,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        limits: ScanLimits | None = None,
+    ) -> list[Worker]:
+        """Return gw_sqla's workers, dead ones too, by their pools' ids: ``limit`` (1 to 1000) behind ``after``."""
+        return await self._run(session, listings.list_workers, after, limit, limits or self.limits)
+
+    async def list_lock_owners(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
+        """Return who has locks, of the newest jobs and queues that may be looked at; other kinds of workers too."""
+        return await self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    async def preview(
+        self,
+        session: AnyAsyncSession,
+        jobs: Jobs,
+        *,
+        most: int = 10_000,
+        limits: ScanLimits | None = None,
+    ) -> Preview:
+        """Look at the jobs that acting would meet: how many (up to ``most``), how many a worker has, ten samples.
+
+        ``jobs`` as for `act`; of ids 1000 at most.
+        """
+        return await self._run(session, previewing.preview, jobs, most, limits or self.limits)
+
+    async def act(
+        self,
+        session: AnyAsyncSession,
+        action: Action,
+        jobs: Jobs,
+        *,
+        most: int | None = None,
+        cursor: str | None = None,
+        actor: str | None = None,
+        on_progress: Progress | None = None,
+        limits: ScanLimits | None = None,
+    ) -> Acted:
+        """Do something to jobs: a filter (or its text), which may not be of all jobs, or ids (or one id).
+
+        ``action``: `Complete`, `Remove`, `Fail`, `Retry`, `Reschedule`, `EditPayload` or `RunCopy`. It is done a
+        thousand at a time, in savepoints: what one raises undoes that one; what was done before stays, uncommitted.
+        What a worker has (for less than four hours, as in Graphile Worker), or another transaction, is left out and
+        told; nothing waits for a lock. A filter means the jobs that are there when it begins.
+
+        ``most``: after so many jobs it returns with a ``cursor``; call again with it, for the same jobs, to go on. So
+        you can commit in between, and an outage undoes no more than what was not committed. ``actor``: who does it;
+        a line is then left for `list_audit`. ``on_progress`` is called after each thousand with what was done so far.
+
+        Workers of all kinds see what is due at their next poll. Raises, beside what every method does,
+        InvalidPayloadError for a payload, and SchemaBehindError for an ``actor`` where the table is not there.
+        """
+        return await self._run(
+            session, acting.act, action, jobs, most, cursor, actor, on_progress, limits or self.limits
+        )
+
+    async def unlock_workers(
+        self,
+        session: AnyAsyncSession,
+        locked_by: Iterable[str] | str,
+        *,
+        even_living: bool = False,
+        actor: str | None = None,
+        limits: ScanLimits | None = None,
+    ) -> Unlocked:
+        """Clear the locks of workers that are gone: ids of pools, as jobs and queues have them in locked_by.
+
+        Those of gw_sqla's that live are left alone, unless ``even_living``. Whether a worker of Graphile Worker's lives
+        is not known: stop it first, or its jobs run twice. ``actor`` as for `act`.
+        """
+        return await self._run(session, unlocking.unlock_workers, locked_by, even_living, actor, limits or self.limits)
+
+    async def list_audit(
+        self,
+        session: AnyAsyncSession,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        limits: ScanLimits | None = None,
+    ) -> list[AuditLine]:
+        """Return what was done by actors that were named, newest first: ``limit`` (1 to 1000) lines before an id."""
+        return await self._run(session, audit.list_audit, before, limit, limits or self.limits)
+
+    async def _run(
+        self,
+        session: AnyAsyncSession,
+        call: Callable[Concatenate[Session, str, A], T],
+        /,
+        *args: A.args,
+        **options: A.kwargs,
+    ) -> T:
+        return await call_in_async(
+            session, lambda plain: call(plain, self.schema, *args, **options), of_sync="SyncAdmin"
+        )

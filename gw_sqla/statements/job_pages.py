@@ -1,0 +1,145 @@
+"""Bounded reading of jobs: where a number of rows ends, and what of the rows up to there fits a filter.
+
+Whatever the filter, no statement looks at more rows than it is told: first the *edge* is found, the place that so many
+rows of an index lie before, then the rows up to it are read and tested. A limit alone bounds nothing: a filter that few
+jobs fit would read the whole table for its page.
+
+Orders: ``id``, by the primary key; ``turn``, that of claims (priority, run_at, id), which waiting jobs have. No index
+has all of these in that order, as claims look for jobs without a queue apart: two have, ``sqla_jobs_ready_index`` and
+``sqla_jobs_turn_index``. So rows lie in *lanes*, each a set of conditions that one index answers; a statement
+reads each lane and merges what it finds. What is asked of a lane is bounded as if it were alone.
+
+Rejected: to sort what ``jobs_main_index`` has, which ends before the id. Jobs that were added in one transaction have
+one priority and one run_at: of 300,000 such jobs no page was there within 80 ms. ``sqla_jobs_turn_index`` costs claims
+nothing that could be measured, and adding jobs to queues up to a fifth (``python -m benchmarks.index_cost``);
+``sqla_jobs_failed_index`` costs nothing measurable. One of locked jobs would cost each claim a fifth: there is none.
+
+The time in a place is text: PostgreSQL's times, infinities included, go beyond those of Python. DateStyle must be ISO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    SmallInteger,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+)
+
+from gw_sqla.models import Job
+from gw_sqla.statements.job_details import details
+from gw_sqla.statements.quoting import TEXT, TIMESTAMP, as_text
+
+__all__ = ["Place", "Range", "count", "edge", "ids", "page", "within"]
+
+MOST_STORED = 2048
+"""Bytes, as stored, of a payload that a list has; a longer one is read with its job."""
+MOST_ERROR = 2000
+"""Characters of last_error that a list has."""
+
+Condition = ColumnElement[bool]
+
+
+class Place(NamedTuple):
+    """A job's place in an order; by ``id`` the others are None."""
+
+    id: int
+    priority: int | None = None
+    run_at: str | None = None
+
+
+class Range(NamedTuple):
+    """The rows in question, in an order: those behind ``after``, up to ``edge`` (itself too); None: no bound."""
+
+    by_turn: bool
+    descending: bool
+    lanes: Sequence[Sequence[Condition]] = ((),)
+    after: Place | None = None
+    edge: Place | None = None
+
+
+def edge(rows: Range, count: int) -> Select[*tuple[Any, ...]]:
+    """Select the first place that is the ``count``th of its lane behind ``after``; no row where lanes have fewer."""
+    found = _merged(rows, (), 1, offset=count - 1).subquery().c
+    return select(found.id, found.priority, cast(found.run_at, TEXT)) if rows.by_turn else select(found.id)
+
+
+def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
+    """Select the first jobs of the range that fit: the columns of ListedJob, then ``place_run_at``."""
+    size = func.pg_catalog.pg_column_size(Job.payload, type_=Integer)
+    texts: dict[str, ColumnElement[Any]] = {
+        "payload_text": case((size <= MOST_STORED, cast(Job.payload, TEXT)), else_=as_text("")),
+        "last_error": func.pg_catalog.left(Job.last_error, MOST_ERROR, type_=TEXT),
+    }
+    found = _merged(rows, conditions, limit).subquery()
+    return (
+        details(**texts)
+        .add_columns(size.label("stored_size"), cast(Job.run_at, TEXT).label("place_run_at"))
+        .join(found, found.c.id == Job.id)
+        .order_by(*(column.desc() if rows.descending else column for column in _key(rows)))
+    )
+
+
+def ids(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
+    """Select the ids of the first jobs of the range that fit, in the order of the range, which is that of ids."""
+    return select(_merged(rows, conditions, limit).subquery().c.id)
+
+
+def count(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
+    """Count the jobs of the range that fit, up to ``limit``: ``jobs``. In order, for that is how indexes are chosen."""
+    found = _merged(rows, conditions, limit).subquery()
+    return select(func.pg_catalog.count(literal_column("*"), type_=BigInteger).label("jobs")).select_from(found)
+
+
+def within(rows: Range, lane: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions that a row of the lane is in the range."""
+    found = list(lane)
+    key: Any = tuple_(*_key(rows)) if rows.by_turn else Job.id
+    if rows.after is not None:
+        bound = _bound(rows.by_turn, rows.after)
+        found.append(key < bound if rows.descending else key > bound)
+    if rows.edge is not None:
+        bound = _bound(rows.by_turn, rows.edge)
+        found.append(key >= bound if rows.descending else key <= bound)
+    return [and_(*found)] if found else []
+
+
+def _key(rows: Range) -> list[Any]:
+    return [Job.priority, Job.run_at, Job.id] if rows.by_turn else [Job.id]
+
+
+def _ordered(rows: Range, found: Any) -> Any:
+    """Put the columns of the order, which the select has, in order."""
+    columns = [found.selected_columns[column.key] for column in _key(rows)]
+    return found.order_by(*(column.desc() if rows.descending else column for column in columns))
+
+
+def _merged(rows: Range, conditions: Sequence[Condition], limit: int, offset: int = 0) -> Any:
+    """Select the key of the first rows of all lanes that fit; behind so many of each lane."""
+    lanes = [
+        _ordered(rows, select(*_key(rows)).where(*within(rows, lane), *conditions)).offset(offset or None).limit(limit)
+        for lane in rows.lanes
+    ]
+    return lanes[0] if len(lanes) == 1 else _ordered(rows, union_all(*lanes)).limit(limit)
+
+
+def _bound(by_turn: bool, place: Place) -> Any:
+    number = bindparam(None, place.id, type_=BigInteger, unique=True)
+    if not by_turn:
+        return number
+    assert place.run_at is not None
+    priority = bindparam(None, place.priority, type_=SmallInteger, unique=True)
+    return tuple_(priority, cast(as_text(place.run_at), TIMESTAMP), number)

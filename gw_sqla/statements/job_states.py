@@ -1,0 +1,55 @@
+"""What state a job is in, as SQL: the one place that says so. `gw_sqla.types.JobState` says what the states mean.
+
+    ============  ==========================================================================
+    locked        ``locked_at is not null``
+    failed        unlocked, ``attempts >= max_attempts``
+    ready         ``is_available`` (unlocked, with attempts left), ``run_at <= now()``
+    retrying      ``is_available``, ``run_at > now()``, ``attempts > 0``
+    scheduled     ``is_available``, ``run_at > now()``, ``attempts <= 0``
+    ============  ==========================================================================
+
+A condition is written with the columns that the indexes' own conditions name, so that PostgreSQL finds an index for it;
+a test compares both forms. ``now()`` is the time at which the transaction began.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, case, func, literal_column
+
+from gw_sqla.models import Job
+from gw_sqla.statements.quoting import TIMESTAMP
+from gw_sqla.types import JobState
+
+__all__ = ["NOW", "WAITING", "is_in_state", "state_of"]
+
+_ZERO: ColumnElement[int] = literal_column("0")
+NOW = func.pg_catalog.now(type_=TIMESTAMP)
+
+WAITING = frozenset({JobState.READY, JobState.RETRYING, JobState.SCHEDULED})
+"""The states of jobs whose turn comes: ``is_available``."""
+
+
+def state_of() -> ColumnElement[str]:
+    """Return the job's state as a column."""
+    return case(
+        (Job.locked_at.is_not(None), literal_column(f"'{JobState.LOCKED}'")),
+        (Job.attempts >= Job.max_attempts, literal_column(f"'{JobState.FAILED}'")),
+        (Job.run_at <= NOW, literal_column(f"'{JobState.READY}'")),
+        (Job.attempts > _ZERO, literal_column(f"'{JobState.RETRYING}'")),
+        else_=literal_column(f"'{JobState.SCHEDULED}'"),
+    )
+
+
+def is_in_state(state: JobState) -> ColumnElement[bool]:
+    """Return the condition that a job is in the state."""
+    match state:
+        case JobState.LOCKED:
+            return Job.locked_at.is_not(None)
+        case JobState.FAILED:
+            return and_(Job.locked_at.is_(None), Job.attempts >= Job.max_attempts)
+        case JobState.READY:
+            return and_(Job.is_available, Job.run_at <= NOW)
+        case JobState.RETRYING:
+            return and_(Job.is_available, Job.run_at > NOW, Job.attempts > _ZERO)
+        case JobState.SCHEDULED:
+            return and_(Job.is_available, Job.run_at > NOW, Job.attempts <= _ZERO)

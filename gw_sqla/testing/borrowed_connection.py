@@ -1,0 +1,132 @@
+"""BorrowedConnection: the connection of a test, lent to the parts of a worker in place of connections of their own.
+
+Their statements run in the transaction that the test rolls back. Sessions of handlers are bound to it and begin a
+savepoint each, SQLAlchemy's "create_savepoint", so that a handler's commit is that savepoint's release, and its
+rollback loses what it did itself. Each job has a savepoint around it, too, by which the connection is got back when a
+handler has left the transaction aborted. It is plain SQL: a savepoint of SQLAlchemy's would be a part of whatever
+sessions of the test's do meanwhile.
+
+One connection runs one statement at a time: a handler that uses two sessions at once fails here, and what it commits in
+one session while another is open is inside that one's savepoint. Nothing else is unlike production.
+
+The session of a handler is an AsyncSession, also over the connection of a sync test: SQLAlchemy's awaiting methods run
+the sync session that is in each of them, and this one never waits for the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
+
+from gw_sqla.database.session import AsyncSession, async_sessionmaker
+from gw_sqla.database.worker_connection import for_driver
+from gw_sqla.errors import JobTesterError
+
+__all__ = ["BorrowedConnection", "CallDriver"]
+
+R = TypeVar("R")
+
+_SAVEPOINT = text("savepoint gw_sqla_job")
+_RELEASE = text("release savepoint gw_sqla_job")
+_ROLLBACK = text("rollback to savepoint gw_sqla_job")
+
+
+class CallDriver(Protocol):
+    """Calls what uses the test's connection, where its driver can be used."""
+
+    async def __call__(self, work: Callable[[], R], /) -> R:
+        """Call it and return its result."""
+        ...
+
+
+class BorrowedConnection:
+    """Fits where a worker's parts take `gw_sqla.database.worker_connection.Statements`.
+
+    Errors of the database leave as SQLAlchemy raises them.
+    """
+
+    def __init__(self, connection: Connection, call: CallDriver) -> None:
+        self._connection = connection
+        self._call = call
+        self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
+            sync_session_class=self._bound_session, expire_on_commit=False
+        )
+
+    def use_now(self, work: Callable[[Session], R]) -> R:
+        """Call a function with a session of the kit's own, in sync code; what it writes stays.
+
+        Without a savepoint: that would be two statements more for one that reads.
+        """
+        session = Session(self._connection, join_transaction_mode="rollback_only")
+        result = work(session)
+        session.commit()  # ends its own transaction, and not the one that it has joined
+        return result
+
+    async def use(self, work: Callable[[Session], R]) -> R:
+        """The same in async code."""
+        return await self._call(lambda: self.use_now(work))
+
+    async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Run one statement and return its rows."""
+        return await self._call(lambda: self._fetch(statement, parameters))
+
+    async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """The same."""
+        return await self.fetch(statement, parameters)
+
+    async def lost_have_ended(self) -> bool:
+        """None is ever lost: it is the test's to end."""
+        return True
+
+    async def cut_off(self) -> None:
+        """Leave it: it is the test's."""
+
+    async def close(self) -> None:
+        """Leave it: it is the test's."""
+
+    async def begin_job(self) -> None:
+        """Begin the savepoint of a job."""
+        await self._run(_SAVEPOINT)
+
+    async def end_job(self) -> bool:
+        """Release the savepoint; False where the transaction was aborted, and is got back by rolling back to it.
+
+        Raises JobTesterError where the handler has ended a transaction of the test's around it.
+        """
+        try:
+            await self._run(_RELEASE)
+        except DBAPIError:
+            await self.undo_job()
+            return False
+        return True
+
+    async def undo_job(self) -> None:
+        """Roll back to the savepoint, and release it."""
+        try:
+            await self._run(_ROLLBACK)
+        except DBAPIError as error:
+            raise JobTesterError(
+                "the handler has ended the transaction, or the savepoint, of the test's own session, and with it the "
+                "one of the job: commit the test's session before jobs run, and let handlers use theirs "
+                "(ctx.session(), or an AsyncSession parameter)"
+            ) from error
+        await self._run(_RELEASE)
+
+    def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        if self._connection.dialect.driver == "asyncpg":  # as a worker: a new connection looks no array types up
+            sql, arguments = for_driver(statement, parameters)
+            return self._connection.exec_driver_sql(sql, tuple(arguments)).all()
+        assert isinstance(statement, Executable)
+        return self._connection.execute(statement, parameters).all()
+
+    async def _run(self, command: Executable) -> None:
+        await self._call(lambda: self._connection.execute(command))
+
+    def _bound_session(self, **options: Any) -> Session:
+        return Session(**options | {"bind": self._connection, "join_transaction_mode": "create_savepoint"})

@@ -1,0 +1,98 @@
+"""``pause``, ``resume``, ``pauses`` and ``cleanup``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.command import APP, error_line, fetch, run, run_here
+from tests.cli.on_terminal import on_terminal
+from tests.cli.test_jobs import FAIL, add
+
+
+def pauses(url: str) -> list[Any]:
+    found: list[Any] = json.loads(run_here("pauses", "--json", "--database-url", url).stdout)
+    return found
+
+
+def test_a_task_is_paused_and_resumed(clean_database: str) -> None:
+    """A worker leaves it alone until then."""
+    options = ("--database-url", clean_database)
+    add(clean_database, "greet", '{"name": "Ada"}')
+    done = run_here("pause", "--task", "greet", "--reason", "provider down", "--actor", "ada", *options)
+    assert (done.returncode, done.stdout) == (0, "paused: task 'greet', by ada: provider down\n")
+    assert done.stderr == "workers of Graphile Worker (Node.js and Rust) know no pauses: stop those\n"
+    [pause] = pauses(clean_database)
+    assert pause.pop("paused_at")
+    assert pause == {"kind": "task", "name": "greet", "until": None, "paused_by": "ada", "reason": "provider down"}
+    assert run("worker", "--once", "--app", APP, *options).stdout == "completed 0, failed 0\n"
+    done = run_here("resume", "--task", "greet", *options)
+    assert (done.returncode, done.stdout) == (0, "resumed: task 'greet', by ada: provider down\n")
+    assert "completed 1, failed 0" in run("worker", "--once", "--app", APP, *options).stdout
+    done = run_here("pauses", *options)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "nothing is paused\n")
+
+
+def test_until_a_time(clean_database: str) -> None:
+    """From now on, or a time; everything is resumed at once."""
+    options = ("--database-url", clean_database)
+    run_here("pause", "--queue", "customer:1", "--until", "2h", *options)
+    run_here("pause", "--everything", "--until", "2090-01-01T00:00:00Z", *options)
+    everything, queue = sorted(pauses(clean_database), key=lambda pause: str(pause["kind"]))
+    assert everything["until"] == "2090-01-01T00:00:00Z"
+    assert (queue["kind"], queue["name"], queue["until"] > queue["paused_at"]) == ("queue", "customer:1", True)
+    assert len(run_here("pauses", *options).stdout.splitlines()) == 3
+    done = run_here("resume", "--everything", *options)
+    assert len(done.stdout.splitlines()) == 2
+    assert pauses(clean_database) == []
+
+
+def test_what_cannot_be_paused(clean_database: str) -> None:
+    options = ("--database-url", clean_database)
+    for command in ("pause", "resume"):
+        assert "say what: --task NAME, --queue NAME" in error_line(run_here(command, *options), 2)
+        assert "one of them" in error_line(run_here(command, "--task", "a", "--everything", *options), 2)
+    line = error_line(run_here("resume", "--task", "greet", *options), 1)
+    assert line == "Error: nothing of it was paused: see pauses"
+    assert "is not an ISO 8601 time" in error_line(run_here("pause", "--task", "a", "--until", "noon", *options), 2)
+
+
+@pytest.fixture
+def old(clean_database: str) -> list[int]:
+    """Two jobs that failed for good, one of them nine days ago; an unused queue and two unused tasks."""
+    ids = [add(clean_database) for _ in range(2)]
+    fetch(clean_database, FAIL, ids)
+    age = "update graphile_worker._private_jobs "
+    age += "set run_at = now() - interval '9 days', updated_at = now() - interval '9 days' where id = $1"
+    fetch(clean_database, age, ids[0])
+    fetch(clean_database, "insert into graphile_worker._private_job_queues (queue_name) values ('unused')")
+    fetch(clean_database, "insert into graphile_worker._private_tasks (identifier) values ('unused'), ('kept')")
+    return ids
+
+
+def test_a_cleanup(clean_database: str, old: list[int]) -> None:
+    """Of names without asking; of jobs when it is confirmed."""
+    options = ("--database-url", clean_database)
+    done = run_here("cleanup", "--keep-task", "kept", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "1 tasks, 1 queues and 0 failed jobs removed\n"
+    line = error_line(run_here("cleanup", "--failed-after", "7d", *options), 2)
+    assert "Delete all jobs that failed for good more than 7 days ago?" in line
+    assert "add --yes if you mean it" in line
+    code, shown = on_terminal("-m", "gw_sqla", "cleanup", "--failed-after", "7d", "--no-tasks", *options, types="y\n")
+    assert code == 0, shown
+    assert "0 tasks, 0 queues and 1 failed jobs removed" in shown
+    assert [row["id"] for row in fetch(clean_database, "select id from graphile_worker._private_jobs")] == old[1:]
+
+
+def test_a_cleanup_for_programs(clean_database: str, old: list[int]) -> None:
+    done = run_here("cleanup", "--no-queues", "--json", "--database-url", clean_database)
+    assert json.loads(done.stdout) == {"tasks": 2, "queues": 0, "failed_jobs": 0, "restored": 0}
+
+
+@pytest.mark.parametrize(("age", "says"), [("2026-01-01T00:00:00Z", "is a time"), ("old", "is no duration")])
+def test_ages_that_are_none(clean_database: str, age: str, says: str) -> None:
+    command = ("cleanup", "--failed-after", age, "--yes", "--database-url", clean_database)
+    assert says in error_line(run_here(*command), 2)

@@ -1,0 +1,15 @@
+-- $1 job_ids
+select j.id, copy.id as copy_id
+from "graphile_worker"._private_jobs j
+join "graphile_worker"._private_tasks t on t.id = j.task_id
+left join "graphile_worker"._private_job_queues q on q.id = j.job_queue_id
+cross join lateral (
+  select case pg_catalog.jsonb_typeof(j.flags)
+    when 'object' then array(select pg_catalog.jsonb_object_keys(j.flags))
+    when 'array' then array(select pg_catalog.jsonb_array_elements_text(j.flags))
+  end as flags
+) f
+cross join lateral "graphile_worker".add_job(
+  t.identifier, j.payload, q.queue_name, pg_catalog.now(), j.max_attempts, null, j.priority, f.flags
+) copy
+where j.id = any ($1::BIGINT[])

@@ -1,0 +1,1 @@
+select pg_catalog.to_regclass('"graphile_worker"._private_sqla_workers') is not null as register, pg_catalog.to_regclass('"graphile_worker"._private_sqla_pauses') is not null as pauses, pg_catalog.to_regclass('"graphile_worker".sqla_jobs_failed_index') is not null as failed_index, pg_catalog.to_regclass('"graphile_worker".sqla_jobs_turn_index') is not null as turn_index

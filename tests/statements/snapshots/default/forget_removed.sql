@@ -1,0 +1,3 @@
+delete from "graphile_worker"._private_sqla_removed r
+where r.removed_at < pg_catalog.now() - interval '1 day'
+returning r.id

@@ -1,0 +1,5 @@
+-- $1 id
+select
+  q.queue_name, q.locked_by, q.locked_at
+from "graphile_worker"._private_job_queues q
+where q.id = $1::INTEGER

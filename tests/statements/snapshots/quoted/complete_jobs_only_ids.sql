@@ -1,0 +1,4 @@
+-- $1 job_ids
+select
+  j.id
+from "we""ird: 50% Schema".complete_jobs($1::BIGINT[]) j

@@ -1,0 +1,8 @@
+-- $1 param_1
+-- $2 param_2
+-- $3 param_3
+SELECT pg_catalog.count(*) AS jobs
+FROM (SELECT "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.id < $1::BIGINT AND "we""ird: 50% Schema"._private_jobs.id >= $2::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.id DESC
+ LIMIT $3::INTEGER) AS anon_1

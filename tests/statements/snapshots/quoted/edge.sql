@@ -1,0 +1,9 @@
+-- $1 param_1
+-- $2 param_2
+-- $3 param_3
+-- $4 param_4
+SELECT anon_1.id
+FROM (SELECT "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.id < $1::BIGINT AND "we""ird: 50% Schema"._private_jobs.id >= $2::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.id DESC
+ LIMIT $3::INTEGER OFFSET $4::INTEGER) AS anon_1

@@ -1,0 +1,1 @@
+select pg_catalog.now() as now

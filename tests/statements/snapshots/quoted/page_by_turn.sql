@@ -1,0 +1,27 @@
+-- $1 pg_column_size_1
+-- $2 param_1
+-- $3 left_1
+-- $4 param_2
+-- $5 param_3
+-- $6 param_4
+-- $7 param_5
+-- $8 param_6
+-- $9 param_7
+-- $10 param_8
+-- $11 param_9
+-- $12 param_10
+-- $13 param_11
+-- $14 param_12
+-- $15 param_13
+-- $16 param_14
+-- $17 param_15
+-- $18 param_16
+SELECT "we""ird: 50% Schema"._private_jobs.id AS id, "we""ird: 50% Schema"._private_jobs.task_id AS task_id, "we""ird: 50% Schema"._private_jobs.job_queue_id AS job_queue_id, CASE WHEN (pg_catalog.pg_column_size("we""ird: 50% Schema"._private_jobs.payload) <= $1::INTEGER) THEN CAST("we""ird: 50% Schema"._private_jobs.payload AS pg_catalog.text) ELSE $2::pg_catalog.text END AS payload_text, "we""ird: 50% Schema"._private_jobs.priority AS priority, least(greatest("we""ird: 50% Schema"._private_jobs.run_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') AS run_at, "we""ird: 50% Schema"._private_jobs.attempts AS attempts, "we""ird: 50% Schema"._private_jobs.max_attempts AS max_attempts, pg_catalog.left("we""ird: 50% Schema"._private_jobs.last_error, $3::INTEGER) AS last_error, "we""ird: 50% Schema"._private_jobs.created_at AS created_at, "we""ird: 50% Schema"._private_jobs.updated_at AS updated_at, "we""ird: 50% Schema"._private_jobs.key AS key, "we""ird: 50% Schema"._private_jobs.locked_at AS locked_at, "we""ird: 50% Schema"._private_jobs.locked_by AS locked_by, "we""ird: 50% Schema"._private_jobs.revision AS revision, "we""ird: 50% Schema"._private_jobs.flags AS flags, "we""ird: 50% Schema"._private_tasks.identifier AS task_identifier, "we""ird: 50% Schema"._private_job_queues.queue_name, CASE WHEN ("we""ird: 50% Schema"._private_jobs.locked_at IS NOT NULL) THEN 'locked' WHEN ("we""ird: 50% Schema"._private_jobs.attempts >= "we""ird: 50% Schema"._private_jobs.max_attempts) THEN 'failed' WHEN ("we""ird: 50% Schema"._private_jobs.run_at <= pg_catalog.now()) THEN 'ready' WHEN ("we""ird: 50% Schema"._private_jobs.attempts > 0) THEN 'retrying' ELSE 'scheduled' END AS state, pg_catalog.pg_column_size("we""ird: 50% Schema"._private_jobs.payload) AS stored_size, CAST("we""ird: 50% Schema"._private_jobs.run_at AS pg_catalog.text) AS place_run_at
+FROM "we""ird: 50% Schema"._private_jobs LEFT OUTER JOIN "we""ird: 50% Schema"._private_tasks ON "we""ird: 50% Schema"._private_tasks.id = "we""ird: 50% Schema"._private_jobs.task_id LEFT OUTER JOIN "we""ird: 50% Schema"._private_job_queues ON "we""ird: 50% Schema"._private_job_queues.id = "we""ird: 50% Schema"._private_jobs.job_queue_id JOIN ((SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) > ($4::SMALLINT, CAST($5::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $6::BIGINT) AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) <= ($7::SMALLINT, CAST($8::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $9::BIGINT) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $10::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) > ($11::SMALLINT, CAST($12::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $13::BIGINT) AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) <= ($14::SMALLINT, CAST($15::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $16::BIGINT) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $17::INTEGER) ORDER BY priority, run_at, id
+ LIMIT $18::INTEGER) AS anon_1 ON anon_1.id = "we""ird: 50% Schema"._private_jobs.id ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id

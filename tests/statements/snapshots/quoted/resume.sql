@@ -1,0 +1,15 @@
+-- $1 kind
+-- $2 name
+-- $3 schema_name
+with p as (
+  delete from "we""ird: 50% Schema"._private_sqla_pauses p
+  where $1::pg_catalog.text is null or p.kind = $1::pg_catalog.text and p.name = $2::pg_catalog.text
+  returning p.*
+)
+select
+  p.kind, p.name, greatest(p.paused_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00') as paused_at,
+  case when p.paused_until < pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00' then greatest(p.paused_until, pg_catalog.timestamptz '0001-01-02 00:00:00+00') end as paused_until, p.reason, p.paused_by,
+  pg_catalog.pg_notify('sqla:pauses', $3::pg_catalog.text) is not null as told
+from p
+where p.paused_until is null or p.paused_until > pg_catalog.now()
+order by p.kind, p.name
