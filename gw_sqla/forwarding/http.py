@@ -123,6 +123,9 @@ class HttpSink:
         assert self._transport is not None
         try:
             url = self._url if message.topic is None else _checked(message.topic, "topic")
+        except ConfigurationError as error:
+            return error
+        try:
             headers = self._headers_of(message)
             request = httpx.Request("POST", url, headers=headers, content=message.body, extensions=self._extensions)
             answer = await self._transport.handle_async_request(request)
@@ -133,8 +136,6 @@ class HttpSink:
         except httpx.TransportError as error:
             fault = f"{url.host}: {class_name(error)}"
             return ConnectionError(fault) if message.topic is None else RuntimeError(fault)
-        except ConfigurationError as error:
-            return error
         return _judged(answer, url.host, has_own_url=message.topic is not None)
 
     def _headers_of(self, message: Message) -> dict[str, str]:

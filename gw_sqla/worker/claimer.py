@@ -44,6 +44,7 @@ class Taker(Protocol):
 
     def wanted(self) -> int:
         """How many jobs to claim now."""
+        ...
 
     def give(self, runs: Collection[Run], /) -> None:
         """Take what was claimed, the most urgent first."""

@@ -62,6 +62,7 @@ class SinkCalls:
     async def send(self, messages: Sequence[Message]) -> tuple[Sequence[Any], BaseException | None]:
         """Send; return a result for each message, and the fault if the sink is out of reach."""
         fault: BaseException | None
+        results: Sequence[Any] = ()
         try:
             with anyio.move_on_after(self._timeout) as patience:
                 results = await self._sink.send(messages)

@@ -11,6 +11,7 @@ import anyio.to_thread
 import nats
 import pytest
 from nats.aio.msg import Msg
+from nats.js.errors import NotFoundError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import (
@@ -51,7 +52,7 @@ class Stream:
         async def make() -> None:
             client = await nats.connect(self.url)
             context = client.jetstream()
-            with suppress(nats.js.errors.NotFoundError):
+            with suppress(NotFoundError):
                 await context.delete_stream("orders")
             await context.add_stream(name="orders", subjects=["orders.>"], **options)
             await client.close()
