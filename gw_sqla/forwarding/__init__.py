@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gw_sqla.execution.sink import Message, Sink, standard_headers
+    from gw_sqla.forwarding.celery_tasks import CelerySink
     from gw_sqla.forwarding.http import HttpSink
     from gw_sqla.forwarding.nats_jetstream import NatsSink
     from gw_sqla.forwarding.rabbitmq import RabbitMQSink
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gw_sqla.forwarding.refusal import RefusedError
 
 __all__ = [
+    "CelerySink",
     "HttpSink",
     "Message",
     "NatsSink",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CelerySink": "gw_sqla.forwarding.celery_tasks",
     "HttpSink": "gw_sqla.forwarding.http",
     "Message": "gw_sqla.execution.sink",
     "NatsSink": "gw_sqla.forwarding.nats_jetstream",
