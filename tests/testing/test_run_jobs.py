@@ -133,7 +133,7 @@ async def test_a_completion_that_is_rolled_back(
     assert [failed.message for failed in report.retried] == ["the transaction that completed the job was rolled back"]
     assert await notes(session) == []
     [job] = await jobs.added()
-    assert (job.attempts, job.state) == (1, JobState.SCHEDULED)
+    assert (job.attempts, job.state) == (1, JobState.RETRYING)
 
 
 async def test_errors_are_raised_as_handlers_raised_them(
