@@ -37,6 +37,7 @@ _COMMANDS = (
     "add",
     "schema",
     "crontab",
+    "forward",
     "postgres",
     "quickstart",
     "completion",

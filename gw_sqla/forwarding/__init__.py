@@ -10,16 +10,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gw_sqla.execution.sink import Message, Sink, standard_headers
+    from gw_sqla.forwarding.celery_tasks import CelerySink
     from gw_sqla.forwarding.http import HttpSink
+    from gw_sqla.forwarding.nats_jetstream import NatsSink
     from gw_sqla.forwarding.rabbitmq import RabbitMQSink
     from gw_sqla.forwarding.redis_streams import RedisStreamSink
     from gw_sqla.forwarding.refusal import RefusedError
 
-__all__ = ["HttpSink", "Message", "RabbitMQSink", "RedisStreamSink", "RefusedError", "Sink", "standard_headers"]
+__all__ = [
+    "CelerySink",
+    "HttpSink",
+    "Message",
+    "NatsSink",
+    "RabbitMQSink",
+    "RedisStreamSink",
+    "RefusedError",
+    "Sink",
+    "standard_headers",
+]
 
 _HOMES = {
+    "CelerySink": "gw_sqla.forwarding.celery_tasks",
     "HttpSink": "gw_sqla.forwarding.http",
     "Message": "gw_sqla.execution.sink",
+    "NatsSink": "gw_sqla.forwarding.nats_jetstream",
     "RabbitMQSink": "gw_sqla.forwarding.rabbitmq",
     "RedisStreamSink": "gw_sqla.forwarding.redis_streams",
     "RefusedError": "gw_sqla.forwarding.refusal",

@@ -87,13 +87,14 @@ class RabbitMQSink:
     async def _open(self) -> None:
         try:
             self._connection = connection = await aio_pika.connect(self._url, **self._options)
-            self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            self._channel = channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+            await channel.initialize()
             if self._exchange_name:
-                self._exchange = await self._channel.get_exchange(self._exchange_name, ensure=True)
+                self._exchange = await channel.get_exchange(self._exchange_name, ensure=True)
             else:
-                self._exchange = self._channel.default_exchange
+                self._exchange = channel.default_exchange
                 if self._routing_key is not None:
-                    await self._channel.get_queue(self._routing_key, ensure=True)
+                    await channel.get_queue(self._routing_key, ensure=True)
         except (*_REFUSED, exceptions.ChannelClosed) as error:
             raise ConfigurationError(f"RabbitMQ: {_said(error)}") from None
         except InvalidFrameError:  # aiormq expects anything but that the broker closes the connection here

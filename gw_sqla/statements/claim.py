@@ -34,6 +34,7 @@ the number of queues, not with the number of jobs.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -101,7 +102,7 @@ with
       select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size
       from __schema__._private_jobs j
       where j.job_queue_id = q.id and {due}
-      order by j.priority, j.run_at
+      order by j.priority, j.run_at{tie}
       limit 1
       for no key update skip locked
     ) head
@@ -120,15 +121,7 @@ with
   )
 """
 
-_CLAIM = (
-    _CHOSEN
-    + """,
-  locked_queues as (
-    update __schema__._private_job_queues q
-    set locked_at = pg_catalog.now(), locked_by = :pool_id
-    from chosen c
-    where q.id = c.job_queue_id
-  )
+LOCK_JOBS = """
 update __schema__._private_jobs j
 set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = :pool_id
 from chosen c, __schema__._private_tasks t
@@ -145,6 +138,18 @@ returning
   (select cast(extract(epoch from pg_catalog.now()) operator(pg_catalog.*) 1000000 as bigint)) as locked_us,
   c.job_queue_id as queue_id
 """
+"""Locks the ``chosen`` jobs, and returns them."""
+
+_CLAIM = (
+    _CHOSEN
+    + """,
+  locked_queues as (
+    update __schema__._private_job_queues q
+    set locked_at = pg_catalog.now(), locked_by = :pool_id
+    from chosen c
+    where q.id = c.job_queue_id
+  )"""
+    + LOCK_JOBS
 )
 
 
@@ -159,6 +164,8 @@ class Variant(NamedTuple):
     ``by_clock``: a job is due by the time ``now``, not by the database's; locks have the database's time all the same.
     ``sized``: a payload of more than ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``:
     jobs ``refused_ids`` stay; ``pausing_queues``: those of ``paused_queues``; ``among``: all but ``among_ids``.
+    ``in_order``: of the jobs of a queue that have one run_at, that with the least id comes first; looking for it takes
+    longer the more of them there are.
     """
 
     forbidding_flags: bool = False
@@ -170,6 +177,7 @@ class Variant(NamedTuple):
     refusing: bool = False
     pausing_queues: bool = False
     among: bool = False
+    in_order: bool = False
 
 
 class Bounds(NamedTuple):
@@ -185,6 +193,23 @@ class Bounds(NamedTuple):
         return cls(large=max(_SMALL, half // count), most_large=max(1, half // max_size) if max_size else 1)
 
 
+COLUMNS: dict[str, TypeEngine[Any]] = {
+    "id": BigInteger(),
+    "task_identifier": TEXT,
+    "payload_text": TEXT,
+    "queue_name": TEXT,
+    "priority": SmallInteger(),
+    "run_at": TIMESTAMP,
+    "attempts": SmallInteger(),
+    "max_attempts": SmallInteger(),
+    "key": TEXT,
+    "flags_text": TEXT,
+    "locked_us": BigInteger(),
+    "queue_id": Integer(),
+}
+"""Those of ClaimedJob."""
+
+
 @lru_cache
 def claim(schema: str, variant: Variant = Variant()) -> TextualSelect:  # noqa: B008 - it never changes
     """Claim up to ``count`` jobs of ``task_identifiers`` for ``pool_id``; the columns of ClaimedJob.
@@ -192,30 +217,20 @@ def claim(schema: str, variant: Variant = Variant()) -> TextualSelect:  # noqa: 
     Jobs without a queue only after ``after_priority``, ``after_run_at`` and ``after_id``. Rows come back in no promised
     order.
     """
-    return _statement(_CLAIM, schema, variant, pool_id=TEXT).columns(
-        id=BigInteger,
-        task_identifier=TEXT,
-        payload_text=TEXT,
-        queue_name=TEXT,
-        priority=SmallInteger,
-        run_at=TIMESTAMP,
-        attempts=SmallInteger,
-        max_attempts=SmallInteger,
-        key=TEXT,
-        flags_text=TEXT,
-        locked_us=BigInteger,
-        queue_id=Integer,
-    )
+    return claim_statement(_CLAIM, schema, variant, pool_id=TEXT).columns(**COLUMNS)
 
 
 @lru_cache
 def candidates(schema: str, variant: Variant) -> TextualSelect:
     """Select the ids of the jobs that the same claim would lock now, in its order."""
     text = f"{_CHOSEN}\nselect id from chosen order by priority, run_at, id"
-    return _statement(text, schema, variant).columns(id=BigInteger)
+    return claim_statement(text, schema, variant).columns(id=BigInteger)
 
 
-def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any] | type[TypeEngine[Any]]) -> TextClause:
+def claim_statement(
+    text: str, schema: str, variant: Variant, **more: TypeEngine[Any] | type[TypeEngine[Any]]
+) -> TextClause:
+    """Return a statement of a claim's, its text filled in and its parameters typed."""
     due = _DUE.format(now=":now" if variant.by_clock else "pg_catalog.now()")
     small = f"least({_SMALL}, :max_size / 256)" if variant.sized else str(_SMALL)
     size = _SIZE.format(small=small)
@@ -241,15 +256,16 @@ def _statement(text: str, schema: str, variant: Variant, **more: TypeEngine[Any]
     if variant.pausing_queues:
         more["paused_queues"] = TEXTS
     is_open = " and q.queue_name <> all (:paused_queues)" if variant.pausing_queues else ""
-    return statement(
-        text.format(open=is_open, due=due, earliest=EARLIEST, size=size, large=large, payload=payload),
-        schema,
-        task_identifiers=TEXTS,
-        count=Integer,
-        large=Integer,
-        most_large=Integer,
-        after_priority=Integer,
-        after_run_at=TIMESTAMP,
-        after_id=BigInteger,
-        **more,
-    )
+    kinds: dict[str, TypeEngine[Any] | type[TypeEngine[Any]]] = {
+        "task_identifiers": TEXTS,
+        "count": Integer,
+        "large": Integer,
+        "most_large": Integer,
+        "after_priority": Integer,
+        "after_run_at": TIMESTAMP,
+        "after_id": BigInteger,
+    }
+    tie = ", j.id" if variant.in_order else ""
+    text = text.format(open=is_open, due=due, earliest=EARLIEST, size=size, large=large, payload=payload, tie=tie)
+    named = {name: kind for name, kind in (kinds | more).items() if re.search(rf":{name}\b", text)}
+    return statement(text, schema, **named)

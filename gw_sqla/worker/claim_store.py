@@ -9,7 +9,7 @@ callers, with `gw_sqla.database.outage.Outage` for the backoff and the log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from operator import itemgetter
@@ -21,19 +21,26 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.outage import is_answer
 from gw_sqla.database.worker_connection import Statements
+from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.pause import Pause, as_pause
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import job_queries, orphaned_locks, pauses
 from gw_sqla.statements.claim import Bounds, Variant, candidates, claim
+from gw_sqla.statements.following_claim import claim_following
 from gw_sqla.worker.refused_claims import RefusedClaims
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import has_retirements
 
 __all__ = ["ClaimStore"]
 
+log = logging.getLogger(__name__)
+
 _LOOK_AHEAD = 100
 """So many jobs are looked at, at least, where some are refused."""
+
+_FEWEST_EACH = 10
+"""So many jobs that follow in a queue are looked at, at least, and twice a fair share."""
 
 _as_job = partial(tuple.__new__, ClaimedJob)  # ClaimedJob._make, without a call in Python for each job
 _URGENCY = itemgetter(*map(ClaimedJob._fields.index, ("priority", "run_at", "id")))
@@ -118,6 +125,32 @@ class ClaimStore:
 
         Those without a queue are looked for ``after`` a priority, run_at and id. ``among``: only jobs of these ids.
         """
+        return await self._claim(
+            self._fetch_claim, task_identifiers, count, forbidden_flags, after, paused_queues, among
+        )
+
+    async def claim_with_following(
+        self,
+        task_identifiers: Sequence[str],
+        count: int,
+        forbidden_flags: Sequence[str],
+        after: tuple[int, datetime, int],
+        paused_queues: Sequence[str] = (),
+    ) -> list[Run]:
+        """The same, with several jobs of one queue: for callers who settle all of them together."""
+        fetch = self._fetch_with_following
+        return await self._claim(fetch, task_identifiers, count, forbidden_flags, after, paused_queues)
+
+    async def _claim(
+        self,
+        fetch: Callable[[dict[str, Any]], Awaitable[Sequence[Any]]],
+        task_identifiers: Sequence[str],
+        count: int,
+        forbidden_flags: Sequence[str],
+        after: tuple[int, datetime, int],
+        paused_queues: Sequence[str],
+        among: Sequence[int] | None = None,
+    ) -> list[Run]:
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
         parameters |= Bounds.of(count, self._max_payload_size)._asdict()
@@ -132,7 +165,7 @@ class ClaimStore:
         if self._max_payload_size is not None:
             parameters["max_size"] = self._max_payload_size
         try:
-            rows = await (self._fetch_claim(parameters) if among is None else self._claim_among(parameters, among))
+            rows = await (fetch(parameters) if among is None else self._claim_among(parameters, among))
             jobs = list(map(_as_job, rows))
             jobs.sort(key=_URGENCY)
             return list(map(Run, jobs))
@@ -140,8 +173,26 @@ class ClaimStore:
             self._claim_is_unanswered = True
             raise
 
-    async def _fetch_claim(self, parameters: dict[str, Any]) -> Sequence[Any]:
-        variant = self._variant_now(parameters)
+    async def _fetch_with_following(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        rows = await self._fetch_claim(parameters, in_order=True)
+        queue_ids = [row["queue_id"] for row in rows if row["queue_id"] is not None]
+        room = parameters["count"] - len(rows)
+        if not queue_ids or not room:
+            return rows
+        most, large = self._max_payload_size, parameters["large"]
+        parameters |= {"count": room, "queue_ids": queue_ids, "large": large if most is None else min(large, most)}
+        parameters["each"] = min(room, _FEWEST_EACH + 2 * room // len(queue_ids))
+        statement = claim_following(self._schema, self._variant_now(parameters))
+        try:
+            return [*rows, *await self._connection.fetch_shielded(statement, parameters)]
+        except asyncpg.PostgresError as refusal:
+            if not is_answer(refusal):
+                raise
+            log.debug("the jobs that follow in queues were not claimed: %s", error_text(refusal))
+            return rows
+
+    async def _fetch_claim(self, parameters: dict[str, Any], *, in_order: bool = False) -> Sequence[Any]:
+        variant = self._variant_now(parameters)._replace(in_order=in_order)
         try:
             return await self._connection.fetch_shielded(claim(self._schema, variant), parameters)
         except asyncpg.PostgresError as refusal:

@@ -51,7 +51,10 @@ class Taker(Protocol):
 
 
 class Claimer:
-    """Claims jobs for one taker of a worker pool. ``outage``: that of all the pool's claims."""
+    """Claims jobs for one taker of a worker pool. ``outage``: that of all the pool's claims.
+
+    ``following``: it may be given several jobs of one queue, since it settles what was claimed together together.
+    """
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class Claimer:
         poll_interval: timedelta,
         lease: Lease,
         outage: Outage,
+        following: bool = False,
     ) -> None:
         self._store = store
         self._demand = demand
@@ -81,6 +85,7 @@ class Claimer:
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
         self._lease = lease
+        self._claim_of_store = store.claim_with_following if following else store.claim
         self._cursor = ClaimCursor()
         self._answered = anyio.Event()
         self._answered.set()
@@ -184,7 +189,7 @@ class Claimer:
         with anyio.CancelScope(shield=True):
             self._answered = anyio.Event()
             try:
-                runs = await self._store.claim(
+                runs = await self._claim_of_store(
                     self._open_tasks, wanted, self._forbidden_flags, self._cursor.begin(), self._pauses.queues
                 )
             except BaseException:

@@ -212,6 +212,7 @@ def _claimers(
             poll_interval=settings.poll_interval,
             lease=lease,
             outage=outage,
+            following=isinstance(taker, Forwarder),
         )
         for demand, taker, of_taker in takers
         if of_taker

@@ -65,7 +65,7 @@ def _serving(receiver: Receiver) -> Iterator[None]:
             if status != 204:
                 self.wfile.write(body)  # an answer may quote what it was sent
 
-        def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the base's
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - of the class it is of
             """Say nothing."""
 
     server = _Server(("127.0.0.1", receiver.port), Handler)

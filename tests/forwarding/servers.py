@@ -168,3 +168,9 @@ def running_rabbitmq() -> Iterator[RabbitMQ]:
                 yield broker
             finally:
                 broker.kill()
+
+
+def nats_command(port: int, directory: Path) -> list[str]:
+    """Return the command of a NATS server with JetStream."""
+    path = program("nats-server", "nats-server")
+    return [path, "--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(directory)]

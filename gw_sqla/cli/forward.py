@@ -1,0 +1,130 @@
+"""``forward``: a worker that forwards jobs as a file says; ``forward check`` looks whether it can."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import click
+from sqlalchemy import URL
+
+from gw_sqla.cli.engine import connected
+from gw_sqla.cli.error_report import UnreachableError
+from gw_sqla.cli.options import EXIT_CODES, database_url_option, debug_option, option, schema_option
+from gw_sqla.database.event_loops import database_loop
+from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.errors import ConfigurationError, SinkUnavailableError
+from gw_sqla.execution.sink import Sink
+from gw_sqla.forwarding.configuration import Configuration, read_configuration
+from gw_sqla.runner import Runner
+from gw_sqla.settings import RunnerSettings
+
+__all__ = ["command"]
+
+_CHECK_SECONDS = 10
+
+_config_option = option(
+    "--config", metavar="FILE", default="forward.toml", help="What is forwarded where; docs/forwarding.md tells how."
+)
+
+
+@click.group(invoke_without_command=True, epilog=EXIT_CODES)
+@_config_option
+@database_url_option(required=False)
+@schema_option
+@option("--once", is_flag=True, help="Forward what is ready, print how many jobs completed and failed, and end.")
+@option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
+@option(
+    "--poll-interval",
+    type=click.FloatRange(min=0.001, max=86400),
+    default=2.0,
+    metavar="SECONDS",
+    help="How often to look for due jobs when no notification comes.",
+)
+@option(
+    "--grace-period",
+    type=click.FloatRange(min=0, max=86400),
+    default=30.0,
+    metavar="SECONDS",
+    help="How long a confirmation is waited for after a signal.",
+)
+@option("--transaction-pooler", is_flag=True, help="The database is behind a pooler in transaction mode (PgBouncer).")
+@option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+    help="What to log.",
+)
+@debug_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    config: str,
+    database_url: URL | None,
+    *,
+    once: bool,
+    backend: str,
+    poll_interval: float,
+    grace_period: float,
+    log_level: str,
+    **settings: Any,
+) -> None:
+    """Forward jobs to Redis, RabbitMQ and others, as a file says; no Python needed.
+
+    Works until SIGINT, SIGTERM, SIGHUP or SIGUSR2. Log lines go to standard error.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if database_url is None:
+        raise click.UsageError("Missing option '--database-url', or the variable DATABASE_URL.", ctx)
+    logging.basicConfig(
+        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    runner_settings = RunnerSettings(
+        poll_interval=timedelta(seconds=poll_interval), grace_period=timedelta(seconds=grace_period), **settings
+    )
+    anyio.run(_work, database_url, read_configuration(config), runner_settings, once, backend=backend)
+
+
+@command.command()
+@_config_option
+@debug_option
+def check(config: str) -> None:
+    """Look whether the file is right, and connect to each sink in it. Needs no database; sends nothing."""
+    configuration = read_configuration(config)
+    anyio.run(_check, configuration)
+    click.echo(f"{config}: sinks: {len(configuration.sinks)}, tasks: {len(configuration.tasks)}; no errors")
+
+
+async def _work(url: URL, configuration: Configuration, settings: RunnerSettings, once: bool) -> None:
+    async with connected(url, pool_size=1, transaction_pooler=settings.transaction_pooler) as engine:
+        runner = Runner(engine, configuration.tasks, settings)
+        if once:
+            click.echo(await runner.run_once())
+        else:
+            await runner.run()
+
+
+async def _check(configuration: Configuration) -> None:
+    async with database_loop():
+        for name, sink in configuration.sinks.items():
+            await _check_sink(name, sink)
+            click.echo(f"{name}: reached")
+
+
+async def _check_sink(name: str, sink: Sink) -> None:
+    try:
+        with anyio.fail_after(_CHECK_SECONDS):
+            await sink.open()
+    except (SinkUnavailableError, OSError) as error:
+        reason = f"no answer within {_CHECK_SECONDS} s" if type(error) is TimeoutError else error_text(error)
+        raise UnreachableError(f"sink {name} cannot be reached: {reason}") from error
+    except ConfigurationError as error:
+        raise ConfigurationError(f"sink {name}: {error}") from error
+    finally:
+        with anyio.move_on_after(_CHECK_SECONDS, shield=True):
+            await sink.close()
