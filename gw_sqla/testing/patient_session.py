@@ -30,12 +30,17 @@ class PatientSession(AsyncSession):
 def _patient(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        with anyio.CancelScope(shield=True):
-            result = await method(*args, **kwargs)
+        result = await _to_its_end(method, *args, **kwargs)
         await anyio.lowlevel.checkpoint_if_cancelled()
         return result
 
     return call
+
+
+async def _to_its_end(method: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    with anyio.CancelScope(shield=True):
+        return await method(*args, **kwargs)
+    raise AssertionError("nothing cancels this scope")
 
 
 for _name in dir(AsyncSession):
