@@ -39,14 +39,14 @@ class ScanLimits:
 
     ``rows``: how many rows it looks at, from 1 to 10,000,000. Raise it to search further in one call. Defaults to
     100,000. ``timeout``: how long its statements take together, from 10 ms to an hour; the database ends a statement
-    that takes longer, and the caller's transaction goes on. Defaults to 80 ms: a page and its count are then there
-    within 200 ms. Raise it, too, for a database that is far away.
+    that takes longer, and the caller's transaction goes on. Round trips are not counted: a database may be far away.
+    Defaults to 150 ms, so that a page is there within 200 ms.
 
     Raises InvalidJobError.
     """
 
     rows: int = 100_000
-    timeout: timedelta = timedelta(milliseconds=80)
+    timeout: timedelta = timedelta(milliseconds=150)
 
     def __post_init__(self) -> None:
         if not isinstance(self.rows, int) or isinstance(self.rows, bool) or not 1 <= self.rows <= 10_000_000:

@@ -35,7 +35,15 @@ _COLUMNS: list[Column[AuditLine]] = [
 @search_option
 @format_options
 @debug_option
-def command(database_url: URL, schema: str, *, limit: int, before: int | None, limits: ScanLimits, output: str) -> None:
+def command(
+    database_url: URL,
+    schema: str,
+    *,
+    limit: int,
+    before: int | None,
+    limits: ScanLimits,
+    output: str | None,
+) -> None:
     """List who did what to jobs, newest first, of the last 90 days.
 
     Those who named themselves are there: --actor of the commands that change jobs, or GW_SQLA_ACTOR.

@@ -34,7 +34,7 @@ __all__ = ["known", "run"]
 @items_option
 @format_options
 @debug_option
-def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[str, ...], output: str) -> None:
+def known(database_url: URL, schema: str, *, crontab: str | None, apps: tuple[str, ...], output: str | None) -> None:
     """Show what the database knows of cron items.
 
     For each identifier: since when it has been known, the minute of its last job, and, if it is in the crontab or the

@@ -10,7 +10,7 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.crontab_items import items_by_identifier, items_option
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.listing import Column, Format, format_options, print_list, printable
+from gw_sqla.cli.listing import Column, format_options, print_list, printable
 from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, schema_option
 from gw_sqla.crontab import CronItem
 from gw_sqla.health import Finding, Verdict, examine
@@ -53,7 +53,7 @@ def command(
     schema: str,
     crontab: str | None,
     apps: tuple[str, ...],
-    output: str,
+    output: str | None,
 ) -> None:
     """Tell what is wrong with the database and its queues.
 
@@ -70,7 +70,7 @@ def command(
         raise click.UsageError("--role goes with --as: say for which work its rights must do")
     items = list(items_by_identifier(crontab, apps).values())
     findings = anyio.run(_examine, database_url, schema, items or None)
-    if output == Format.TABLE:
+    if output is None:
         for finding in findings:
             _print(finding)
     else:

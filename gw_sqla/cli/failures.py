@@ -35,7 +35,7 @@ COLUMNS: list[Column[FailureGroup]] = [
 @format_options
 @debug_option
 def command(
-    words: tuple[str, ...], database_url: URL, schema: str, *, limit: int, limits: ScanLimits, output: str
+    words: tuple[str, ...], database_url: URL, schema: str, *, limit: int, limits: ScanLimits, output: str | None
 ) -> None:
     """Group failures by task and error, the largest group first.
 

@@ -57,7 +57,7 @@ def list_(
     cursor: str | None,
     counts: bool,
     limits: ScanLimits,
-    output: str,
+    output: str | None,
 ) -> None:
     """List jobs.
 

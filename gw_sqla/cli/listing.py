@@ -56,15 +56,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def format_options(command: F) -> F:
-    """Declare ``--json`` and ``--csv``; the command gets a Format as ``output``. The last of them wins."""
+    """Declare ``--json`` and ``--csv``; the command gets ``output``: the name of a Format, None for a table."""
     for name in (Format.CSV, Format.JSON):
         command = click.option(
             f"--{name}",
             "output",
             flag_value=name.value,
-            type=click.Choice([each.value for each in Format]),
-            default=Format.TABLE.value,
-            show_default=False,
+            default=None,  # which of two flags is the default, each version of click decides in another way
             help=f"Print {name.upper()}, for programs.",
         )(command)
     return command
@@ -87,9 +85,9 @@ class Column(Generic[T]):
     right: bool = False
 
 
-def print_list(rows: Collection[T], columns: Sequence[Column[T]], output: str, *, nothing: str) -> None:
+def print_list(rows: Collection[T], columns: Sequence[Column[T]], output: str | None, *, nothing: str) -> None:
     """Print the rows; where there are none, people are told ``nothing``, on standard error."""
-    match Format(output):
+    match Format(output or Format.TABLE):
         case Format.JSON:
             print_json([as_record(row, columns) for row in rows])
         case Format.CSV:

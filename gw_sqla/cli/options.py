@@ -32,7 +32,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 EXIT_CODES = """\b
 Exit codes:
   0    done; for a worker also: stopped by a signal, all jobs written
-  1    the database, its schema, the role's rights or the network stood in the way
+  1    the database, its schema, the role's rights or the network stood in the way; or doctor found
+       something wrong; or what was named is gone, held by a worker, or not to be had
   2    wrong usage or bad input; nothing was done
   3    migrate --check: there is something to do
   57   the schema has a breaking migration that this version does not know

@@ -20,7 +20,7 @@ __all__ = ["command"]
 @schema_option
 @format_options
 @debug_option
-def command(database_url: URL, schema: str, *, output: str) -> None:
+def command(database_url: URL, schema: str, *, output: str | None) -> None:
     """List what is paused now, why, by whom and until when."""
     print_list(anyio.run(_look, database_url, schema), COLUMNS, output, nothing="nothing is paused")
 

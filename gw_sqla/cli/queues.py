@@ -43,7 +43,14 @@ _COLUMNS: list[Column[QueueInfo]] = [
 @format_options
 @debug_option
 def command(
-    database_url: URL, schema: str, *, locked: bool, limit: int, after: str | None, limits: ScanLimits, output: str
+    database_url: URL,
+    schema: str,
+    *,
+    locked: bool,
+    limit: int,
+    after: str | None,
+    limits: ScanLimits,
+    output: str | None,
 ) -> None:
     """List queues by name.
 

@@ -50,7 +50,15 @@ COLUMNS: list[Column[TaskInfo]] = [
 @search_option
 @format_options
 @debug_option
-def command(database_url: URL, schema: str, *, limit: int, after: str | None, limits: ScanLimits, output: str) -> None:
+def command(
+    database_url: URL,
+    schema: str,
+    *,
+    limit: int,
+    after: str | None,
+    limits: ScanLimits,
+    output: str | None,
+) -> None:
     """List tasks by name: jobs of each by state, and the living workers that know it.
 
     WAITING counts ready jobs too. A count with a + is of the jobs that were looked at.

@@ -80,7 +80,7 @@ def command() -> None:
 @search_option
 @format_options
 @debug_option
-def list_(database_url: URL, schema: str, *, limits: ScanLimits, output: str) -> None:
+def list_(database_url: URL, schema: str, *, limits: ScanLimits, output: str | None) -> None:
     """List workers and what they hold.
 
     STATE is alive, dead, or unknown: who holds locks and is not registered, as workers of Graphile Worker are. --json

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from errno import EWOULDBLOCK
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -71,12 +72,14 @@ def _lock(home: Path) -> TextIOWrapper:
         if any(home.iterdir()) and not (home / _LOCK).exists():
             raise ConfigurationError(f"{home}: has other things in it: give an empty folder, or one that is not there")
         lock = (home / _LOCK).open("a")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise ConfigurationError(f"{home}: another program has an embedded PostgreSQL there") from error
     except OSError as error:
         raise ConfigurationError(f"{home}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        problem = "another program has an embedded PostgreSQL there" if error.errno == EWOULDBLOCK else error.strerror
+        raise ConfigurationError(f"{home}: {problem}") from error
     return lock
 
 

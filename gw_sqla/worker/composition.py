@@ -17,11 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
@@ -40,7 +39,6 @@ from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.claim_demand import Demand, Demands
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer, Taker
-from gw_sqla.worker.cleanup import Cleanup
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.forwarder import Forwarder
@@ -60,6 +58,9 @@ from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.slots import Slots
 from gw_sqla.worker.stop_request import StopRequest
 from gw_sqla.worker.sweeps import Sweeps
+
+if TYPE_CHECKING:
+    from gw_sqla.worker.cleanup import Cleanup
 
 __all__ = ["Parts", "compose"]
 
@@ -277,6 +278,9 @@ def _listener(
 def _cleanup(engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands) -> Cleanup | None:
     if settings.cleanup_interval is None:
         return None
+    from gw_sqla.admin.cleaning import Cleaning  # a worker needs nothing else of admin, which takes long to import
+    from gw_sqla.worker.cleanup import Cleanup
+
     return Cleanup(
         Cleaning(engine, settings.schema, pooled=settings.transaction_pooler),
         interval=settings.cleanup_interval,

@@ -163,3 +163,48 @@ async def test_out_of_time(door: Door, look: Look) -> None:
         finally:
             await look.execute("rollback")
     assert len(await look.jobs()) == 1
+
+
+async def test_a_server_that_goes_away(kind: str, look: Look, sync_engine: sa.Engine) -> None:
+    """What was committed stays, the chunk in hand is undone, and the last cursor goes on."""
+    if kind != "sync":
+        return
+    await add_many(look, 250)
+    admin = SyncAdmin(limits=ROOMY)
+    with Session(sync_engine) as session:
+        first = admin.act(session, Complete(), "task:a", most=100)
+        session.commit()
+        pid = session.execute(sa.text("select pg_backend_pid()")).scalar_one()
+
+        def cut(_: Acted) -> None:
+            with sync_engine.connect() as other:
+                other.execute(sa.text(f"select pg_terminate_backend({pid})"))
+
+        admin.act(session, Complete(), "task:a", most=100, cursor=first.cursor, on_progress=cut)
+        with pytest.raises(DBAPIError):
+            session.commit()
+        session.rollback()
+        assert len(await look.jobs()) == 150
+        rest = admin.act(session, Complete(), "task:a", cursor=first.cursor)
+        session.commit()
+    assert (rest.done, rest.cursor) == (150, None)
+    assert await look.jobs() == {}
+
+
+async def test_a_connection_that_is_cut_in_a_chunk(kind: str, look: Look, sync_engine: sa.Engine) -> None:
+    if kind != "sync":
+        return
+    await add_many(look, 5)
+
+    def cut(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "complete_jobs" in statement:
+            other.execute(sa.text(f"select pg_terminate_backend({pid})"))
+            other.commit()
+
+    with sync_engine.connect() as other, Session(sync_engine) as session:
+        pid = session.execute(sa.text("select pg_backend_pid()")).scalar_one()
+        event.listen(session.connection(), "before_cursor_execute", cut)
+        with pytest.raises(DBAPIError):
+            SyncAdmin(limits=ROOMY).act(session, Complete(), "task:a")
+        session.rollback()
+    assert len(await look.jobs()) == 5

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 
 from gw_sqla import (
@@ -25,9 +25,11 @@ from gw_sqla import (
     async_sessionmaker,
 )
 from gw_sqla.admin import Admin, Count, ScanLimits, ScanStop, SyncAdmin
+from gw_sqla.types import DEFAULT_SCHEMA
 from tests.admin.door import Door
 from tests.repository.look import Look
 from tests.schema.roles import Role, temporary_role
+from tests.support.proxy import start_proxy
 from tests.support.server import Server
 
 pytestmark = pytest.mark.anyio
@@ -169,3 +171,23 @@ async def test_the_other_kind_of_session(kind: str, sessions: async_sessionmaker
     async with sessions() as session:
         with pytest.raises(InvalidJobError, match="for AsyncSession: Admin"):
             SyncAdmin().list_jobs(session)  # type: ignore[arg-type]
+
+
+async def test_a_database_that_is_far_away(kind: str, look: Look, clean_database: str, engine: AsyncEngine) -> None:
+    """The round trips are not counted: they take longer together than the limits let the statements take."""
+    limits = ScanLimits(timeout=timedelta(milliseconds=400))
+    with start_proxy(clean_database) as proxy:
+        far = Door(async_sessionmaker(create_async_engine(proxy.url, poolclass=sa.NullPool)), None, DEFAULT_SCHEMA)
+        if kind == "sync":
+            plain = sa.create_engine(sa.make_url(proxy.url).set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+            far = Door(far.sessions, plain, DEFAULT_SCHEMA)
+        await look.execute("select {s}.add_job('a')")
+        async with far.begin() as transaction:
+            for delay in (0.0, 0.1):  # first, the drivers prepare their statements
+                proxy.delay = delay
+                assert (await transaction.ask("count_jobs", "task:a", limits=limits)) == Count(1)
+                page = await transaction.ask("list_jobs", "task:a", limits=limits)
+                assert (len(page.jobs), page.stopped) == (1, None)
+                [task] = await transaction.ask("list_tasks", limits=limits)
+                assert task.waiting == Count(1)
+            proxy.delay = 0
