@@ -158,11 +158,11 @@ class Kit:
 
     def _seen(self, job: JobDetails) -> JobDetails:
         """Return the job with its state at the kit's time."""
-        if job.state in (JobState.LOCKED, JobState.FAILED):
+        is_waiting = job.state in (JobState.SCHEDULED, JobState.RETRYING, JobState.READY)
+        if not is_waiting:
             return job
-        if job.run_at <= self.clock.now():
-            return replace(job, state=JobState.READY)
-        return replace(job, state=JobState.RETRYING if job.attempts else JobState.SCHEDULED)
+        later = JobState.RETRYING if job.attempts > 0 else JobState.SCHEDULED
+        return replace(job, state=later if job.run_at > self.clock.now() else JobState.READY)
 
     def _known(self, task: Task[Any] | str) -> Task[Any]:
         identifier = identifier_of(task)

@@ -28,18 +28,19 @@ class PatientSession(AsyncSession):
 
 
 def _patient(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    async def shielded(*args: P.args, **kwargs: P.kwargs) -> R:
-        with anyio.CancelScope(shield=True):
-            return await method(*args, **kwargs)
-        raise AssertionError("nothing cancels this scope")
-
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        result = await shielded(*args, **kwargs)
+        result = await _to_its_end(method, *args, **kwargs)
         await anyio.lowlevel.checkpoint_if_cancelled()
         return result
 
     return call
+
+
+async def _to_its_end(method: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    with anyio.CancelScope(shield=True):
+        return await method(*args, **kwargs)
+    raise AssertionError("nothing cancels this scope")
 
 
 for _name in dir(AsyncSession):
