@@ -75,13 +75,13 @@ async def test_failed_job_waits_for_the_contracts_backoff(
     await add_job(fail, {})
     job = await run_failing(engine, tasks, sessions, repo)
     assert job.last_error == "ValueError: no such order"
-    assert (job.attempts, job.state) == (1, JobState.SCHEDULED)
+    assert (job.attempts, job.state) == (1, JobState.RETRYING)
     wait = (job.run_at - before).total_seconds()
     assert 2.718 < wait < 2.718 + 10
     assert job.updated_at == job.created_at
 
 
-@pytest.mark.parametrize(("wait", "state"), [(timedelta(0), JobState.READY), (timedelta.max, JobState.SCHEDULED)])
+@pytest.mark.parametrize(("wait", "state"), [(timedelta(0), JobState.READY), (timedelta.max, JobState.RETRYING)])
 async def test_tasks_own_backoff_replaces_it(
     engine: AsyncEngine,
     tasks: TaskRegistry,
@@ -120,7 +120,7 @@ async def test_broken_backoff_gives_way_to_the_contracts(
         raise ValueError
 
     await add_job(fail)
-    assert (await run_failing(engine, tasks, sessions, repo)).state is JobState.SCHEDULED
+    assert (await run_failing(engine, tasks, sessions, repo)).state is JobState.RETRYING
 
 
 async def test_out_of_attempts_is_permanent(

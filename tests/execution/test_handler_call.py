@@ -81,7 +81,7 @@ async def test_batch_retries_the_items_that_failed(
     async with sessions() as session:
         [job] = await repo.list_jobs(session)
     assert job.payload == [1, 3]
-    assert (job.attempts, job.state) == (1, JobState.SCHEDULED)
+    assert (job.attempts, job.state) == (1, JobState.RETRYING)
     assert job.last_error == "2 of 4 items failed, the first with ValueError: odd"
 
 
@@ -100,11 +100,11 @@ async def test_batch_without_failures_completes(
 @pytest.mark.parametrize(
     ("results", "state", "payload", "message"),
     [
-        ([1], JobState.SCHEDULED, [1, 2], "must return one result for each of 2 items, returned 1"),
-        ("ab", JobState.SCHEDULED, [1, 2], "returned 2"),
-        (7, JobState.SCHEDULED, [1, 2], "returned a int"),
+        ([1], JobState.RETRYING, [1, 2], "must return one result for each of 2 items, returned 1"),
+        ("ab", JobState.RETRYING, [1, 2], "returned 2"),
+        (7, JobState.RETRYING, [1, 2], "returned a int"),
         ([FailPermanently("a"), FailPermanently("b")], JobState.FAILED, [1, 2], "2 of 2 items failed"),
-        ([FailPermanently("a"), ValueError("b")], JobState.SCHEDULED, [1, 2], "2 of 2 items failed"),
+        ([FailPermanently("a"), ValueError("b")], JobState.RETRYING, [1, 2], "2 of 2 items failed"),
     ],
 )
 async def test_batch_results_that_fail_the_job(

@@ -122,7 +122,7 @@ async def test_what_goes_wrong_fails_one_job(engine: AsyncEngine, add_job: AddJo
         assert says in str(job.last_error)
         assert len(str(job.last_error)) <= 4000
         assert job.payload == ([1, 3] if task == "batch" else payload or {}), says
-        assert job.state is (JobState.FAILED if payload == "FailPermanently" else JobState.SCHEDULED), says
+        assert job.state is (JobState.FAILED if payload == "FailPermanently" else JobState.RETRYING), says
         assert (before == after) == (task != "die"), says
     assert not failed
     assert all(has_ended(int(pid)) for pid in pids)

@@ -103,7 +103,7 @@ async def test_a_recovered_job_waits_and_says_why(
     async with sessions() as session:
         jobs = await repo.list_jobs(session)
     assert [(job.state, job.attempts, job.last_error) for job in jobs] == [
-        (JobState.SCHEDULED, 1, DIED),
+        (JobState.RETRYING, 1, DIED),
         (JobState.FAILED, 1, DIED),
     ]
     assert timedelta(minutes=4) < jobs[0].run_at - before < timedelta(minutes=6)
