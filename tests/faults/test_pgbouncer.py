@@ -95,7 +95,7 @@ async def test_workers_in_transaction_mode(
             await recorder.until(lambda: len(recorder.completed) == 32 and len(recorder.failed) == 8, seconds=60)
         async with async_sessionmaker(first)() as session:
             counts = await repo.count_jobs_by_state(session)
-    assert counts[JobState.SCHEDULED] + counts[JobState.READY] == 8
+    assert counts[JobState.RETRYING] + counts[JobState.READY] == 8
     assert counts[JobState.LOCKED] == counts[JobState.FAILED] == 0
     assert all(line.endswith(": ValueError") for line in log.lines), log.lines
     assert recorder.lost == []

@@ -65,6 +65,9 @@ async def test_a_worker_is_registered_while_it_runs(
             "pid": os.getpid(),
             "concurrency": 10,
             "tasks": ["note"],
+            "forbidden_flags": [],
+            "accepted_flags": [],
+            "flag_allowlist": None,
         }
         await next_beat(sessions)
     assert await registered(sessions) == []
