@@ -2,8 +2,8 @@
 
 Of the connection's kind: `UNREACHABLE`. The same befalls a message that makes the other side end the connection, or
 that it never confirms. It is told apart when it is sent alone: three times in a row, each time after the sink was
-opened without a fault, and nothing confirmed in between. Where the sink says itself that it is unavailable, the message
-is never to blame.
+opened without a fault, and nothing else was sent in between. Where the sink says itself that it is unavailable, the
+message is never to blame.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class SinkCalls:
     def __init__(self, sink: Sink, timeout: float) -> None:
         self._sink = sink
         self._timeout = timeout
-        self._failed_sends = 0
+        self._suspect: str | None = None
+        self._failed_alone = 0
         self.name = type(sink).__name__
 
     async def open(self) -> None:
@@ -86,11 +87,13 @@ class SinkCalls:
     def _judged(
         self, results: Sequence[Any], messages: Sequence[Message], fault: BaseException | None
     ) -> Sequence[Any]:
-        """Return the results; that of one message alone with a fault in it, which now is its own."""
-        if fault is None:
-            self._failed_sends = 0
+        """Return the results; that of one message that has failed alone again and again is its own fault now."""
+        if fault is None or isinstance(fault, SinkUnavailableError) or len(messages) > 1:
+            self._suspect = None
             return results
-        self._failed_sends = 0 if None in results else self._failed_sends + 1
-        if len(messages) == 1 and self._failed_sends >= _BLAMED_AFTER and not isinstance(fault, SinkUnavailableError):
-            return [Blamed(fault)]
-        return results
+        self._failed_alone = self._failed_alone + 1 if self._suspect == messages[0].id else 1
+        self._suspect = messages[0].id
+        if self._failed_alone < _BLAMED_AFTER:
+            return results
+        self._suspect = None
+        return [Blamed(fault)]

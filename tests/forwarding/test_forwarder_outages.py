@@ -131,8 +131,15 @@ async def test_part_is_confirmed_before_the_connection_ends(
 
 
 async def test_broker_that_never_confirms_fails_one_at_a_time(
-    engine: AsyncEngine, tasks: TaskRegistry, recorder: Recorder, sessions: Sessions, repo: JobRepository, log: Log
+    engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    sessions: Sessions,
+    repo: JobRepository,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("gw_sqla.database.outage._FIRST_DELAY", 0.001)
     sink = KeptSink()
     task = tasks.forward("out", sink, timeout=timedelta(milliseconds=20), backoff=lambda _: timedelta(hours=1))
 
@@ -146,7 +153,7 @@ async def test_broker_that_never_confirms_fails_one_at_a_time(
     async with Runner(engine, tasks, settings, observers=[recorder]):
         await recorder.until(lambda: len(recorder.failed) == 2)
     assert [failed.message for failed in recorder.failed] == ["TimeoutError: not confirmed within 0.02 s"] * 2
-    assert [len(batch) for batch in sink.batches][:3] == [100, 12, 1]
+    assert [len(batch) for batch in sink.batches][:8] == [100, 12, 1, 1, 1, 1, 1, 1]
     assert len(log.about(OUTAGE)) == 1
 
 

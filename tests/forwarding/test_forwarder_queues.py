@@ -20,6 +20,7 @@ from gw_sqla import (
     RunCounts,
     Runner,
     RunnerSettings,
+    SinkUnavailableError,
     TaskRegistry,
     async_sessionmaker,
 )
@@ -87,7 +88,7 @@ async def test_two_workers_and_outages(
         await anyio.sleep(random.uniform(0, 0.005))
         confirmed = len(messages) if random.random() < 0.5 else random.randrange(len(messages) + 1)
         sent.extend(messages[:confirmed])
-        return [None] * confirmed + [ConnectionError("gone")] * (len(messages) - confirmed)
+        return [None] * confirmed + [SinkUnavailableError("gone")] * (len(messages) - confirmed)
 
     def registry() -> TaskRegistry:
         tasks = TaskRegistry()
