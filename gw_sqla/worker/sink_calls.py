@@ -1,9 +1,9 @@
 """SinkCalls: the calls to one sink, bounded in time, and what their exceptions mean.
 
 Of the connection's kind: `UNREACHABLE`. The same befalls a message that makes the other side end the connection, or
-that it never confirms. It is told apart when it is sent alone: three times in a row, each time after the sink was
-opened without a fault, and nothing else was sent in between. Where the sink says itself that it is unavailable, the
-message is never to blame.
+that it never confirms. It is told apart where messages are sent alone: when that has failed three times in a row, each
+time after the sink was opened without a fault, the last is to blame. Where the sink says itself that it is unavailable,
+none is.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ class SinkCalls:
     def __init__(self, sink: Sink, timeout: float) -> None:
         self._sink = sink
         self._timeout = timeout
-        self._suspect: str | None = None
         self._failed_alone = 0
         self.name = type(sink).__name__
 
@@ -87,13 +86,9 @@ class SinkCalls:
     def _judged(
         self, results: Sequence[Any], messages: Sequence[Message], fault: BaseException | None
     ) -> Sequence[Any]:
-        """Return the results; that of one message that has failed alone again and again is its own fault now."""
+        """Return the results; after some that have failed alone in a row, that of the last is its own fault."""
         if fault is None or isinstance(fault, SinkUnavailableError) or len(messages) > 1:
-            self._suspect = None
+            self._failed_alone = 0
             return results
-        self._failed_alone = self._failed_alone + 1 if self._suspect == messages[0].id else 1
-        self._suspect = messages[0].id
-        if self._failed_alone < _BLAMED_AFTER:
-            return results
-        self._suspect = None
-        return [Blamed(fault)]
+        self._failed_alone += 1
+        return results if self._failed_alone < _BLAMED_AFTER else [Blamed(fault)]

@@ -153,7 +153,7 @@ async def test_broker_that_never_confirms_fails_one_at_a_time(
     async with Runner(engine, tasks, settings, observers=[recorder]):
         await recorder.until(lambda: len(recorder.failed) == 2)
     assert [failed.message for failed in recorder.failed] == ["TimeoutError: not confirmed within 0.02 s"] * 2
-    assert [len(batch) for batch in sink.batches][:8] == [100, 12, 1, 1, 1, 1, 1, 1]
+    assert [len(batch) for batch in sink.batches][:6] == [100, 12, 1, 1, 1, 1]
     assert len(log.about(OUTAGE)) == 1
 
 
