@@ -136,7 +136,9 @@ def test_a_payload_that_python_cannot_parse(clean_database: str, payload: str) -
         done = run_here("jobs", "show", job, *options, "--database-url", clean_database)
         assert done.returncode == 0, done.stderr
     [shown] = json.loads(done.stdout, parse_constant=pytest.fail)
-    assert shown["payload"] == payload, "the text, where it is no JSON of Python's"
+    found = shown["payload"]
+    text = found if isinstance(found, str) else json.dumps(found)  # newer interpreters parse deeper ones
+    assert text == payload, "the text, where it is no JSON of Python's"
 
 
 def test_ids_that_are_gone(clean_database: str, three: list[int]) -> None:
