@@ -11,6 +11,7 @@ once, over two connections, were slower: each pays for stepping over the rows th
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Protocol, TypeVar
@@ -102,7 +103,8 @@ class Claimer:
                     await self._run_or_back_off(self._orphaned_locks.release)
                 if self._demand.may_have_more and self._wanted() > 0:  # since then
                     continue
-            longest = min(self._poll_seconds, self._orphaned_locks.seconds_to_next, self._pauses.seconds_to_next)
+            pauses = self._pauses.seconds_to_next or math.inf  # a look that is due comes with the next claim
+            longest = min(self._poll_seconds, self._orphaned_locks.seconds_to_next, pauses)
             with anyio.move_on_after(longest) as poll:
                 await self._demand.wait()
             if poll.cancelled_caught:

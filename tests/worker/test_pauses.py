@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
+import anyio
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,6 +25,7 @@ from gw_sqla.admin import Pause, Pausing
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.pause import PauseSeen
+from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.pauses import Pauses
 from tests.support.recorder import Recorder
@@ -212,3 +215,30 @@ async def test_a_pause_is_logged_for_people(
     await pause(sessions, task="a", until=datetime(2100, 1, 1, tzinfo=UTC), reason="a bad release", paused_by="ada")
     await Runner(engine, tasks).run_once()
     assert "paused: task 'a' until 2100-01-01T00:00:00+00:00, by ada: a bad release" in caplog.text
+
+
+async def test_a_worker_without_a_free_slot_waits(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that is due comes with the next claim: nobody spins until there is one."""
+    polls: list[float] = []
+    enough = anyio.Event()
+    wait = Demand.wait
+
+    async def noted(demand: Demand) -> None:
+        polls.append(monotonic())
+        if len(polls) == 40:
+            enough.set()
+        await wait(demand)
+
+    monkeypatch.setattr(Demand, "wait", noted)
+
+    @tasks.task("slow")
+    async def slow() -> None:
+        await enough.wait()
+
+    await add_job(slow)
+    settings = RunnerSettings(concurrency=1, poll_interval=timedelta(milliseconds=20))
+    async with Runner(engine, tasks, settings):
+        await enough.wait()
+    assert polls[39] - polls[19] >= 18 * 0.02
