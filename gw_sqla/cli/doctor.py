@@ -34,7 +34,7 @@ _COLUMNS: list[Column[Finding]] = [
 @click.option(
     "--as",
     "as_",
-    type=click.Choice(["adder", "reader", "worker", "admin", "migrator"]),
+    type=click.Choice(["adder", "reader", "worker", "admin", "cleaner", "migrator"]),
     help="Look at the rights for this work, and at nothing else.",
 )
 @click.option("--role", metavar="ROLE", help="With --as: whose rights, unquoted. Default: the role that connects.")

@@ -102,7 +102,7 @@ role_kind_option = click.option(
     "--as",
     "as_",
     required=True,
-    type=click.Choice(["adder", "reader", "worker", "admin", "migrator"]),
+    type=click.Choice(["adder", "reader", "worker", "admin", "cleaner", "migrator"]),
     help="The work of the role.",
 )
 

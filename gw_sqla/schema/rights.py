@@ -4,12 +4,14 @@
     reader     reads jobs, payloads included, cron items and workers
     worker     runs jobs, and adds them: by cron and by its handlers
     admin      reads, completes, fails, reschedules, edits, copies, removes and unlocks jobs, pauses, cleans up
+    cleaner    deletes unused tasks and queues, and failed jobs: for a worker with ``cleanup_interval``, beside its own
     migrator   owns what is in the schema (`gw_sqla.schema.grants`): no list of privileges would do, for only owners
                may index a table or replace a function, and a later migration may do either
 
 Decisions:
 
 * A worker gets what cron and adding take too, for that opens nothing: whoever may update a job can make another of it.
+* It may not delete tasks and queues: others go by their ids. Who cleans up takes that on top (``cleaner``).
 * Nobody but the migrator writes ``migrations``: a row of it stops all workers. Nobody truncates: row level security
   does not cover it.
 * Privileges of whole tables. With some columns only, an adder could not lock jobs, but it could still spend their
@@ -29,7 +31,7 @@ from gw_sqla.schema.supported_revisions import VERSION_TABLE
 
 __all__ = ["MIGRATOR", "ON_START", "RIGHTS", "Rights", "RoleKind", "has_policy"]
 
-RoleKind: TypeAlias = Literal["adder", "reader", "worker", "admin", "migrator"]
+RoleKind: TypeAlias = Literal["adder", "reader", "worker", "admin", "cleaner", "migrator"]
 MIGRATOR: RoleKind = "migrator"
 
 
@@ -91,10 +93,8 @@ RIGHTS: Mapping[RoleKind, Rights] = {
         {
             **ON_START,
             "_private_jobs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-            "_private_job_queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-            "_private_tasks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_job_queues": ("SELECT", "INSERT", "UPDATE"),
             "_private_known_crontabs": ("SELECT", "INSERT", "UPDATE"),
-            **_CLEANUP,
         },
         ("add_job", "add_jobs", "sqla_complete_job"),
         {
@@ -125,6 +125,15 @@ RIGHTS: Mapping[RoleKind, Rights] = {
             "_private_sqla_removed": _CLEANUP["_private_sqla_removed"],
             "_private_job_retirements": ("SELECT", "INSERT", "DELETE"),
         },
+    ),
+    "cleaner": Rights(
+        {
+            "_private_jobs": ("SELECT", "UPDATE", "DELETE"),
+            "_private_job_queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_tasks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "_private_sqla_workers": ("SELECT",),
+            **_CLEANUP,
+        }
     ),
 }
 

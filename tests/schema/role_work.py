@@ -102,6 +102,15 @@ async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
         await session.execute(text("update graphile_worker._private_job_queues set locked_by = null, locked_at = null"))
         await session.execute(text("delete from graphile_worker._private_sqla_workers"))
         await session.execute(
+            text(
+                "insert into graphile_worker._private_sqla_workers "
+                """values ('pool-kept', now(), now(), '60 s', '{"tasks": ["kept"]}')"""
+            )
+        )
+        await session.execute(text("insert into graphile_worker._private_tasks (identifier) values ('kept')"))
+        bad = await repo.add_job(session, "bad")
+        await repo.permanently_fail_jobs(session, [bad.id], "no")
+        await session.execute(
             text("insert into graphile_worker._private_sqla_removed values ('task', 0, 't', 'epoch')")
         )
         await session.execute(
@@ -110,10 +119,13 @@ async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
                 "select 'task', id, 'x' from graphile_worker._private_tasks"
             )
         )
-    assert (await cleanup(engine, failed_after=timedelta(0))).tasks > 0
+    cleaned = await cleanup(engine, failed_after=timedelta(0))
+    assert (cleaned.tasks > 0, cleaned.failed_jobs) == (True, 1)
     removed = text("select name from graphile_worker._private_sqla_removed where name in ('gone', 't') order by name")
+    kept = text("select count(*) from graphile_worker._private_tasks where identifier = 'kept'")
     async with sessions.begin() as session:
         assert list(await session.scalars(removed)) == ["gone", "gone"]
+        assert await session.scalar(kept) == 1
         job = (await repo.add_job(session, "there", queue_name="there")).id
         await session.execute(
             text(
@@ -131,6 +143,16 @@ async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
         found = await repo.get_job(session, job)
         assert found is not None
         assert (found.task_identifier, found.queue_name) == ("gone", "gone")
+
+
+async def clean_in_turn(engine: AsyncEngine, sessions: Sessions) -> None:
+    """What a worker does that cleans up by itself."""
+    cleaning = Cleaning(engine, "graphile_worker")
+    try:
+        assert [await cleaning.take_turn(timedelta(hours=1)) for _ in range(2)] == [True, False]
+    finally:
+        await cleaning.close()
+    await clean(engine, sessions)
 
 
 async def _look_at(session: AsyncSession, job_id: int) -> None:
@@ -217,7 +239,6 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
     sweeps = Sweeps(engine, "graphile_worker", rust)
     known = KnownCrontabs(engine, "graphile_worker")
-    cleaning = Cleaning(engine, "graphile_worker")
     try:
         await pool.register()
         await recover(sweeps, sessions)
@@ -232,10 +253,7 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
         await pool.deregister()
         async with sessions() as session:
             assert await session.scalar(text("select count(*) from graphile_worker._private_sqla_workers")) == 0
-        await clean(engine, sessions)
-        assert [await cleaning.take_turn(timedelta(hours=1)) for _ in range(2)] == [True, False]
     finally:
-        await cleaning.close()
         await claims.close()
         await store.close()
         await pool.close()
@@ -303,4 +321,10 @@ async def complete(engine: AsyncEngine, run: Run) -> bool:
         return bool(await session.scalar(statement, parameters | {"queue_id": job.queue_id, "pool_id": "pool-own"}))
 
 
-WORK: dict[RoleKind, Work] = {"adder": add, "reader": read, "worker": work, "admin": administer}
+WORK: dict[RoleKind, Work] = {
+    "adder": add,
+    "reader": read,
+    "worker": work,
+    "admin": administer,
+    "cleaner": clean_in_turn,
+}

@@ -155,7 +155,7 @@ async def test_role_with_just_the_rights(
     assert (state.role, state.version) == (role.name, HEAD)
 
 
-@pytest.mark.parametrize("kind", ["adder", "reader", "worker", "admin"])
+@pytest.mark.parametrize("kind", ["adder", "reader", "worker", "admin", "cleaner"])
 async def test_advice_of_the_error_helps(
     migrated_engine: AsyncEngine, migrated_database: str, role: Role, kind: RoleKind
 ) -> None:

@@ -223,11 +223,11 @@ async def test_names_that_cannot_be() -> None:
 async def test_a_peers_schema_that_is_not_adopted(
     migrated_engine: AsyncEngine, migrated_database: str, role: Role, kind: RoleKind
 ) -> None:
-    """Whoever only adds, reads or administers can do so; a worker's schema must be migrated."""
+    """Whoever only adds, reads or administers can do so; the schema of workers, and who cleans up, must be migrated."""
     connection = await connect(migrated_database)
     await make_peers(connection)
     await connection.close()
-    if kind == "worker":
+    if kind in {"worker", "cleaner"}:
         with pytest.raises(SchemaMissingError, match="migrate first"):
             await apply_grants(migrated_engine, role.name, as_=kind)
     else:
