@@ -30,25 +30,24 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import lru_cache
 from time import monotonic
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import asyncpg
-from sqlalchemy import URL, Connection
+from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
-from gw_sqla.database.array_literals import with_arrays_as_text
+from gw_sqla.database.driver_statements import for_driver, sql_for_driver
 from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
 from gw_sqla.database.lost_backends import end_backends, own_backend
 from gw_sqla.database.outage import DATABASE_FAULTS, ConnectError, is_refusal, waited_for_lock
 from gw_sqla.database.own_pool import with_own_pool
 from gw_sqla.error_texts.error_text import error_text
 
-__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "Statements", "WorkerConnection", "for_driver"]
+__all__ = ["SESSION_SETTINGS", "STATEMENT_SECONDS", "WorkerConnection"]
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
@@ -75,55 +74,6 @@ _READ_COMMITTED = "set default_transaction_isolation = 'read committed'"
 
 _SEARCH_PATH = "set search_path = pg_catalog, pg_temp"
 """Unnamed, ``pg_temp`` would be the first place for types."""
-
-_DIALECT = URL.create("postgresql+asyncpg").get_dialect()()
-
-
-class _Compiled(NamedTuple):
-    """The SQL for the driver, the names of its parameters in their order, and what writes those that are arrays."""
-
-    sql: str
-    names: tuple[str, ...]
-    writers: dict[int, Callable[[Sequence[Any]], str]]
-
-
-@lru_cache
-def _compiled(statement: ClauseElement) -> _Compiled:
-    compiled: Any = statement.compile(dialect=_DIALECT)
-    sql, writers = with_arrays_as_text(str(compiled))
-    return _Compiled(sql, tuple(compiled.positiontup or ()), writers)
-
-
-def for_driver(statement: ClauseElement, parameters: dict[str, Any]) -> tuple[str, list[Any]]:
-    """Return the SQL for asyncpg, and its arguments."""
-    sql, names, writers = _compiled(statement)
-    arguments = [parameters[name] for name in names]
-    for place, write in writers.items():
-        if arguments[place] is not None:
-            arguments[place] = write(arguments[place])
-    return sql, arguments
-
-
-class Statements(Protocol):
-    """Where the statements of a worker pool run: a `WorkerConnection`, or what a test lends (`gw_sqla.testing`)."""
-
-    async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        """Run one statement and return its rows."""
-        ...
-
-    async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        """The same for a caller in a shielded scope."""
-        ...
-
-    async def lost_have_ended(self) -> bool:
-        """Tell whether what was lost of it can lock nothing any more."""
-        ...
-
-    async def cut_off(self) -> None:
-        """End the statement that is under way."""
-
-    async def close(self) -> None:
-        """Give it up."""
 
 
 class WorkerConnection:
@@ -308,5 +258,5 @@ class WorkerConnection:
         if not self._pooled:
             await self._driver.execute(f"{_READ_COMMITTED};\n{self._settings}")
             if self._ends_backends:
-                self._backend = tuple(await self._driver.fetchrow(_compiled(own_backend()).sql))
+                self._backend = tuple(await self._driver.fetchrow(sql_for_driver(own_backend())))
         return self._driver

@@ -24,8 +24,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.driver_statements import for_driver
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.database.worker_connection import for_driver
 from gw_sqla.errors import JobTesterError
 from gw_sqla.testing.patient_session import PatientSession
 

@@ -19,8 +19,8 @@ import anyio
 import asyncpg
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.driver_statements import Statements
 from gw_sqla.database.outage import is_answer
-from gw_sqla.database.worker_connection import Statements
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.pause import Pause, as_pause

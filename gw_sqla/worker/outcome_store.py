@@ -17,7 +17,8 @@ import asyncpg
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.array_literals import ids_of
-from gw_sqla.database.worker_connection import SESSION_SETTINGS, Statements
+from gw_sqla.database.driver_statements import Statements
+from gw_sqla.database.worker_connection import SESSION_SETTINGS
 from gw_sqla.execution.failure_log import log_failure, log_snooze
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed, Snoozed

@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.database.driver_statements import Statements
 from gw_sqla.database.outage import is_answer
-from gw_sqla.database.worker_connection import Statements
 from gw_sqla.error_texts.error_text import error_text
 
 __all__ = ["unlock_around_refusals"]

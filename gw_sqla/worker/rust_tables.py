@@ -6,7 +6,7 @@ import logging
 
 import asyncpg
 
-from gw_sqla.database.worker_connection import Statements
+from gw_sqla.database.driver_statements import Statements
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.statements.quoting import quoted
 from gw_sqla.statements.rust_tables import find_table
