@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 from typing import Any
@@ -27,7 +28,7 @@ from gw_sqla import (
 from gw_sqla.database.event_loops import database_loop
 from gw_sqla.database.worker_connection import WorkerConnection
 from tests.support.recorder import Recorder
-from tests.support.server import RestartableServer, Server, execute, restartable_server
+from tests.support.server import RestartableServer, Server, connect, execute, restartable_server
 from tests.worker.conftest import ONLY_NOTIFIED, AddJob
 
 pytestmark = pytest.mark.anyio
@@ -36,11 +37,28 @@ Sessions = async_sessionmaker[AsyncSession]
 
 _KILL = """select pg_terminate_backend(pid) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and query like '{}'"""
+_LISTENS = """select count(*) from pg_stat_activity
+where datname = current_database() and query like 'LISTEN%worker:migrate%' and state = 'idle'"""
 
 
 async def run_sql(url: str, sql: str) -> None:
     """Run SQL on a connection that is not the worker's."""
     await call_asyncio(execute, url, sql)
+
+
+async def wait_until_it_listens(url: str) -> None:
+    """Wait until the worker's listener has proved itself: a first job may well be claimed before."""
+
+    async def look() -> None:
+        connection = await connect(url)
+        try:
+            while not await connection.fetchval(_LISTENS):
+                await asyncio.sleep(0.01)
+        finally:
+            await connection.close()
+
+    with anyio.fail_after(30):
+        await call_asyncio(look)
 
 
 async def test_killed_listener_is_replaced(
@@ -58,6 +76,7 @@ async def test_killed_listener_is_replaced(
     async with Runner(engine, tasks, ONLY_NOTIFIED, observers=[recorder]):
         await add_job(note, 1)
         await recorder.until(lambda: recorder.completed)
+        await wait_until_it_listens(database)
         await run_sql(database, _KILL.format("LISTEN%"))
         await add_job(note, 2)  # announced before or after the new LISTEN: claimed either way
         await recorder.until(lambda: len(recorder.completed) == 2)
