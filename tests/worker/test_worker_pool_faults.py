@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import timedelta
 from typing import Any
@@ -48,17 +47,13 @@ async def run_sql(url: str, sql: str) -> None:
 
 async def wait_until_it_listens(url: str) -> None:
     """Wait until the worker's listener has proved itself: a first job may well be claimed before."""
-
-    async def look() -> None:
-        connection = await connect(url)
-        try:
-            while not await connection.fetchval(_LISTENS):
-                await asyncio.sleep(0.01)
-        finally:
-            await connection.close()
-
-    with anyio.fail_after(30):
-        await call_asyncio(look)
+    connection = await call_asyncio(connect, url)
+    try:
+        with anyio.fail_after(30):
+            while not await call_asyncio(connection.fetchval, _LISTENS):  # noqa: ASYNC110 - the server's view has no event
+                await anyio.sleep(0.01)
+    finally:
+        await call_asyncio(connection.close)
 
 
 async def test_killed_listener_is_replaced(
