@@ -44,7 +44,7 @@ from gw_sqla.testing.job_chains import JobChains
 from gw_sqla.testing.job_report import JobReport, error_of
 from gw_sqla.testing.kit_clock import KitClock
 from gw_sqla.testing.lent_row import add_row
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.pauses import Pauses
@@ -152,10 +152,10 @@ class JobRuns:
         ids = [job.id for job in wanted]
         flags = self._settings.forbidden_flags
         paused = work.pauses.queues
-        runs = await work.claims.claim(identifiers, 1, flags, START, paused, among=ids)
+        runs = await work.claims.claim(identifiers, 1, flags, EVERYWHERE, paused, among=ids)
         if not runs and (names := sorted({job.queue_name for job in wanted if job.queue_name is not None})):
             await self._lent.fetch(job_queries.lock_queues(self._settings.schema), {"names": names})
-            runs = await work.claims.claim(identifiers, 1, flags, START, paused, among=ids)
+            runs = await work.claims.claim(identifiers, 1, flags, EVERYWHERE, paused, among=ids)
         return runs[0] if runs else None
 
     async def _run_claimed(self, work: _Work, run: Run) -> Completed | Failed | Snoozed:
@@ -181,7 +181,7 @@ class JobRuns:
             job_id = await self._lent.use(
                 lambda session: add_row(session, self._settings.schema, spec, attempt, self._settings.max_payload_size)
             )
-            [run] = await work.claims.claim([task.identifier], 1, (), START, among=[job_id])
+            [run] = await work.claims.claim([task.identifier], 1, (), EVERYWHERE, among=[job_id])
             return Run(run.job._replace(queue_name=spec.queue_name, key=spec.job_key))
         now = self._clock.now()
         return Run(

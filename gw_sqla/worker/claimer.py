@@ -21,7 +21,7 @@ import anyio.lowlevel
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements.claim import Bounds
+from gw_sqla.statements.claim_rules import Bounds
 from gw_sqla.worker.claim_cursor import ClaimCursor
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
@@ -191,8 +191,9 @@ class Claimer:
         with anyio.CancelScope(shield=True):
             self._answered = anyio.Event()
             try:
+                look = self._cursor.begin(self._demand.take_released())
                 runs = await self._claim_of_store(
-                    self._open_tasks, wanted, self._forbidden_flags, self._cursor.begin(), self._pauses.queues
+                    self._open_tasks, wanted, self._forbidden_flags, look, self._pauses.queues
                 )
             except BaseException:
                 self._orphaned_locks.may_exist = True
