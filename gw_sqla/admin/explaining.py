@@ -26,6 +26,7 @@ from gw_sqla.admin.reasons import (
     QueueLocked,
     Reason,
     Running,
+    Snoozes,
     TaskUnknown,
     Waiting,
 )
@@ -34,6 +35,7 @@ from gw_sqla.admin.workers import Worker, find_parts, known_workers
 from gw_sqla.jobs.argument_checks import check_ids
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.statements import job_queries, job_reports, pauses
+from gw_sqla.statements.snoozes import find_snoozes
 from gw_sqla.types import JobState
 
 __all__ = ["explain_job"]
@@ -67,7 +69,14 @@ def explain_job(session: Session, schema: str, job_id: int, limits: ScanLimits) 
                 reasons = [*paused, *_of_waiting(reading, schema, job, now.now, workers, limits)]
                 if paused:
                     reasons = [reason for reason in reasons if not isinstance(reason, Waiting)]
-    return Explanation(job, tuple(reasons))
+        snoozes = _snoozes(reading, schema, job_id) if parts.snoozes else None
+    return Explanation(job, tuple(reasons), snoozes)
+
+
+def _snoozes(reading: BoundedReading, schema: str, job_id: int) -> Snoozes | None:
+    for row in reading.ask(find_snoozes(schema), {"id": job_id}):
+        return Snoozes(row.snoozes, row.last_at, row.reason)
+    return None
 
 
 def _pauses(reading: BoundedReading, schema: str, job: JobDetails) -> Iterator[Paused]:

@@ -98,6 +98,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim pausing_queues": lambda schema: claim.claim(schema, claim.Variant(pausing_queues=True)),
     **{name: getattr(pauses, name) for name in pauses.__all__ if name[0].islower()},
     **{name: getattr(cleanup, name) for name in cleanup.__all__},
+    "find_snoozes": snoozes.find_snoozes,
     "forget_snoozes": snoozes.forget_snoozes,
     "release_jobs": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=False),
     "release_jobs heeding_retirements": lambda schema: orphaned_locks.release_jobs(schema, heeding_retirements=True),
