@@ -18,7 +18,7 @@ from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.jobs.argument_checks import check_ids
 from gw_sqla.statements import job_actions, job_pages
 from gw_sqla.statements.job_conditions import conditions
-from gw_sqla.statements.job_pages import Place, Range
+from gw_sqla.statements.job_ranges import Place, Range
 
 __all__ = ["FittingJobs", "Jobs", "ListedJobs", "chosen_ids", "jobs_to_take"]
 

@@ -14,7 +14,7 @@ from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.jobs.argument_checks import check_bool, check_count, check_member
 from gw_sqla.jobs.stored_job import ListedJob
 from gw_sqla.statements import job_pages
-from gw_sqla.statements.job_pages import Place, Range
+from gw_sqla.statements.job_ranges import Place, Range
 from gw_sqla.statements.job_states import WAITING
 from gw_sqla.types import JobState
 

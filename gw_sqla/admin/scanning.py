@@ -19,7 +19,8 @@ from gw_sqla.filters.fields import Choice
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.models import Job
 from gw_sqla.statements.job_conditions import conditions
-from gw_sqla.statements.job_pages import Place, Range, edge
+from gw_sqla.statements.job_pages import edge
+from gw_sqla.statements.job_ranges import Place, Range
 from gw_sqla.statements.job_states import WAITING, is_in_state
 from gw_sqla.types import JobState
 

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, ColumnElement, Integer, Select, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.models import Job, Task
-from gw_sqla.statements.job_pages import Range, within
+from gw_sqla.statements.job_ranges import Range, within
 from gw_sqla.statements.job_states import NOW
 from gw_sqla.statements.quoting import TEXT, TIMESTAMP, as_text, statement
 

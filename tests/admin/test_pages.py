@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gw_sqla import InvalidFilterError, InvalidJobError
 from gw_sqla.admin import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.cursors import Cursor, read_cursor, write_cursor
-from gw_sqla.statements.job_pages import Place
+from gw_sqla.statements.job_ranges import Place
 from tests.admin.door import Door
 from tests.repository.look import Look
 
@@ -155,9 +155,8 @@ async def test_bad_limits(options: dict[str, Any]) -> None:
         ScanLimits(**options)
 
 
-PLACES = st.builds(
-    Place, st.integers(0, 2**63 - 1), st.integers(-(2**15), 2**15 - 1), st.just("2026-01-01 00:00:00+00")
-)
+TIMES = ["2026-01-01 00:00:00", "-infinity", "20000-01-01 00:00:00.5", "4000-01-01 00:00:00 BC"]
+PLACES = st.builds(Place, st.integers(0, 2**63 - 1), st.integers(-(2**15), 2**15 - 1), st.sampled_from(TIMES))
 
 
 @given(st.sampled_from(JobOrder), st.booleans(), st.booleans(), PLACES)

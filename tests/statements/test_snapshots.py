@@ -23,6 +23,7 @@ from gw_sqla.statements import (
     job_details,
     job_pages,
     job_queries,
+    job_ranges,
     job_reports,
     orphaned_locks,
     outcomes,
@@ -35,6 +36,7 @@ from gw_sqla.statements import (
     stale_locks,
     workers,
 )
+from gw_sqla.statements.job_ranges import Place, Range
 from gw_sqla.types import DEFAULT_SCHEMA, JobState
 from tests.statements.snapshot import FOLDER, check, compiled
 
@@ -46,13 +48,13 @@ FILTER = JobFilter.parse(
     "state:failed,ready -task:a queue:b -key:* -locked-by:* priority:<5 attempts:>1 flag:c -flag:d created:>-1d "
     "run-at:<2026-01-01 -error:e error:f payload.g.0:7 -payload.h:* id:>7"
 )
-START = job_pages.Place(7, 0, "2026-01-01 00:00:00+00")
-END = job_pages.Place(9, 1, "infinity")
-BY_ID = job_pages.Range(False, True, ((),), job_pages.Place(9), job_pages.Place(7))
+START = Place(7, 0, "2026-01-01 00:00:00")
+END = Place(9, 1, "infinity")
+BY_ID = Range(False, True, ((),), Place(9), Place(7))
 LANES: Any = tuple(
     (Job.is_available, is_without) for is_without in (Job.job_queue_id.is_(None), Job.job_queue_id.is_not(None))
 )
-BY_TURN = job_pages.Range(True, False, LANES, START, END)
+BY_TURN = Range(True, False, LANES, START, END)
 
 
 def filtered(_: str) -> Executable:
@@ -118,7 +120,13 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "page by_turn": lambda _: job_pages.page(BY_TURN, (), 101),
     "count": lambda _: job_pages.count(BY_ID, (), 10_001),
     "count by_turn": lambda _: job_pages.count(BY_TURN, (), 10_001),
-    "within": lambda _: sa.select(Job.id).where(*job_pages.within(BY_ID, ())),
+    "within": lambda _: sa.select(Job.id).where(*job_ranges.within(BY_ID, ())),
+    "key_of": lambda _: sa.select(*job_ranges.key_of(BY_TURN)),
+    "parts": lambda _: sa.select(Job.id).where(*job_ranges.parts(BY_ID, ())[0]),
+    "parts by_turn": lambda _: sa.union_all(
+        *(sa.select(Job.id).where(*part) for part in job_ranges.parts(BY_TURN, LANES[0]))
+    ),
+    "time_of_place": lambda _: sa.select(job_ranges.time_of_place(Job.run_at)),
     "error_lines": lambda _: job_reports.error_lines(BY_ID, ()),
     "jobs_before": lambda schema: job_reports.jobs_before(schema, in_queue=False),
     "jobs_before in_queue": lambda schema: job_reports.jobs_before(schema, in_queue=True),
@@ -156,6 +164,7 @@ def test_every_builder_has_a_snapshot() -> None:
         job_details,
         job_pages,
         job_queries,
+        job_ranges,
         job_reports,
         orphaned_locks,
         outcomes,
@@ -182,6 +191,7 @@ OF_CORE = {
     *job_conditions.__all__,
     *job_details.__all__,
     *job_pages.__all__,
+    *job_ranges.__all__,
     "error_lines",
     "lock_free",
     "set_up",
