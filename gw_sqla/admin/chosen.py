@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import bounded
-from gw_sqla.admin.scanning import Scan, path_to, the_filter
+from gw_sqla.admin.paths import path_to, the_filter
+from gw_sqla.admin.scanning import Scan
 from gw_sqla.admin.values import JobOrder, ScanLimits
 from gw_sqla.calls.asking import ask
 from gw_sqla.errors import InvalidFilterError, InvalidJobError, ReadTimeoutError

@@ -36,9 +36,10 @@ from sqlalchemy import (
 from gw_sqla.models import Job
 from gw_sqla.statements.job_details import details
 from gw_sqla.statements.job_ranges import Condition, Range, key_of, parts, time_of_place
+from gw_sqla.statements.job_states import NOW
 from gw_sqla.statements.quoting import TEXT, as_text
 
-__all__ = ["count", "edge", "ids", "page"]
+__all__ = ["count", "edge", "head", "ids", "page", "place_of", "size_of_lane"]
 
 MOST_STORED = 2048
 """Bytes, as stored, of a payload that a list has; a longer one is read with its job."""
@@ -76,6 +77,24 @@ def ids(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tup
 def count(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
     """Count the jobs of the range that fit, up to ``limit``: ``jobs``. In order, for that is how indexes are chosen."""
     found = _merged(rows, conditions, limit).subquery()
+    return select(func.pg_catalog.count(literal_column("*"), type_=BigInteger).label("jobs")).select_from(found)
+
+
+def head(lane: Sequence[Condition], *, descending: bool) -> Select[*tuple[Any, ...]]:
+    """Select priority and run_at of the lane's first turn (or its last one), and what time it is: as in a place."""
+    columns = (Job.priority, time_of_place(Job.run_at).label("run_at"), time_of_place(NOW).label("now"))
+    key = (Job.priority, Job.run_at)
+    return select(*columns).where(*lane).order_by(*(one.desc() if descending else one for one in key)).limit(1)
+
+
+def place_of(job_id: int) -> Select[*tuple[Any, ...]]:
+    """Select the job's place among turns."""
+    return select(Job.id, Job.priority, time_of_place(Job.run_at)).where(Job.id == job_id)
+
+
+def size_of_lane(lane: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
+    """Count the lane's jobs, up to ``limit``: ``jobs``."""
+    found = select(literal_column("1")).select_from(Job).where(*lane).limit(limit).subquery()
     return select(func.pg_catalog.count(literal_column("*"), type_=BigInteger).label("jobs")).select_from(found)
 
 

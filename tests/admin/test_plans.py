@@ -119,7 +119,8 @@ PRIMARY = "jobs_pkey1"
         ("count_jobs", "state:failed", {}, {"sqla_jobs_failed_index"}),
         ("count_jobs", "state:ready", {}, TURNS),
         ("count_jobs", "state:waiting", {}, TURNS),
-        ("count_jobs", "state:scheduled", {}, {PRIMARY}),
+        ("count_jobs", "state:scheduled", {}, TURNS),
+        ("count_jobs", "state:scheduled,retrying,failed", {}, {PRIMARY}),
         ("list_failures", "state:failed", {}, {"sqla_jobs_failed_index"}),
     ],
 )
