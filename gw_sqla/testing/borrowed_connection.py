@@ -15,11 +15,13 @@ the sync session that is in each of them, and this one never waits for the event
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
+import anyio
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
@@ -63,7 +65,7 @@ class _Record(tuple[Any, ...]):
 class BorrowedConnection:
     """Fits where a worker's parts take `gw_sqla.database.worker_connection.Statements`.
 
-    Errors of the database leave as SQLAlchemy raises them.
+    Errors of the database leave as SQLAlchemy raises them; once the connection is lost, as a JobTesterError.
     """
 
     def __init__(self, connection: Connection, call: CallDriver) -> None:
@@ -78,10 +80,11 @@ class BorrowedConnection:
 
         Without a savepoint: that would be two statements more for one that reads.
         """
-        session = Session(self._connection, join_transaction_mode="rollback_only")
-        result = work(session)
-        session.commit()  # ends its own transaction, and not the one that it has joined
-        return result
+        with self._told_if_lost():
+            session = Session(self._connection, join_transaction_mode="rollback_only")
+            result = work(session)
+            session.commit()  # ends its own transaction, and not the one that it has joined
+            return result
 
     async def use(self, work: Callable[[Session], R]) -> R:
         """The same in async code."""
@@ -89,11 +92,14 @@ class BorrowedConnection:
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return its rows."""
-        return await self._call(lambda: self._fetch(statement, parameters))
+        with self._told_if_lost():
+            return await self._call(lambda: self._fetch(statement, parameters))
 
     async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        """The same."""
-        return await self.fetch(statement, parameters)
+        """The same, shielded from a cancellation: in the middle of a statement it would cost the connection."""
+        with anyio.CancelScope(shield=True):
+            return await self.fetch(statement, parameters)
+        raise AssertionError("nothing cancels this scope")
 
     async def lost_have_ended(self) -> bool:
         """None is ever lost: it is the test's to end."""
@@ -106,7 +112,7 @@ class BorrowedConnection:
         """Leave it: it is the test's."""
 
     async def begin_job(self) -> None:
-        """Begin the savepoint of a job."""
+        """Begin the savepoint of a job; shielded from a cancellation, as what ends it."""
         await self._run(_SAVEPOINT)
 
     async def end_job(self) -> bool:
@@ -144,7 +150,20 @@ class BorrowedConnection:
         return [_Record(row, names) for row in result]
 
     async def _run(self, command: Executable) -> None:
-        await self._call(lambda: self._connection.execute(command))
+        with anyio.CancelScope(shield=True), self._told_if_lost():
+            await self._call(lambda: self._connection.execute(command))
+
+    @contextmanager
+    def _told_if_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            if not self._connection.invalidated:
+                raise
+            raise JobTesterError(
+                "the connection of the test's session is lost, and its transaction with it: was a statement cancelled, "
+                "or the connection ended by the server?"
+            ) from error
 
     def _bound_session(self, **options: Any) -> Session:
         return Session(**options | {"bind": self._connection, "join_transaction_mode": "create_savepoint"})

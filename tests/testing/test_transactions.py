@@ -6,15 +6,18 @@ import anyio
 import anyio.abc
 import anyio.from_thread
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session
 
 from gw_sqla import (
     AsyncSession,
+    Failed,
     JobContext,
     JobRepository,
     JobState,
+    JobTesterError,
     TaskRegistry,
 )
 from gw_sqla.testing import JobTester, rolled_back_session
@@ -137,6 +140,56 @@ async def test_an_aborted_transaction_is_got_back(
     assert len(await jobs.added()) == 1
 
 
+async def test_a_transaction_that_is_aborted_after_the_job_was_completed(
+    session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository
+) -> None:
+    """Nobody can be asked whether the job is there: nothing of it can be committed."""
+
+    @tasks.task("aborts")
+    async def aborts(payload: str, ctx: JobContext) -> None:
+        async with ctx.session() as own:
+            await own.execute(WRITE, {"note": payload})
+            await ctx.complete(own)
+        with pytest.raises(DBAPIError):
+            await session.run_sync(_abort)
+
+    await repo.add_job(session, aborts, "a")
+    await session.commit()
+    with anyio.fail_after(20):
+        report = await jobs.run_jobs(errors="record")
+    assert "aborted its transaction" in report.retried[0].message
+    assert await notes(session) == []
+    assert len(await jobs.added()) == 1
+    with anyio.fail_after(20):
+        outcome = await jobs.run(aborts, "a", errors="record")
+    assert isinstance(outcome, Failed)
+    assert "aborted its transaction" in outcome.message
+
+
+def _abort(session: Session) -> None:
+    bind = session.get_bind()
+    assert isinstance(bind, Connection)
+    bind.execute(text("select 1/0"))
+
+
+async def test_a_connection_that_is_lost_after_the_job_was_completed(
+    session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository
+) -> None:
+    """The test ends with what the driver says; its transaction is gone."""
+
+    @tasks.task("loses")
+    async def loses(ctx: JobContext) -> None:
+        async with ctx.session() as own:
+            await ctx.complete(own)
+        with pytest.raises(DBAPIError):
+            await session.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+
+    await repo.add_job(session, loses)
+    await session.commit()
+    with anyio.fail_after(20), pytest.raises(JobTesterError, match="connection"):
+        await jobs.run_jobs()
+
+
 async def test_a_queue_of_a_test_beside_this_one_is_waited_for(
     kit_engine: AsyncEngine, tasks: TaskRegistry, repo: JobRepository
 ) -> None:
@@ -196,3 +249,4 @@ async def test_cancellation_undoes_the_job(
         await jobs.run_jobs()
     assert began.is_set()
     assert await notes(session) == []
+    assert [(job.attempts, job.state) for job in await jobs.added()] == [(0, JobState.READY)]
