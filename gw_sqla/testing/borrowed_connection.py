@@ -28,7 +28,8 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.driver_statements import for_driver
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.errors import JobTesterError
+from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.errors import JobTesterError, SchemaBehindError
 from gw_sqla.testing.patient_session import PatientSession
 
 __all__ = ["BorrowedConnection", "CallDriver"]
@@ -37,6 +38,9 @@ R = TypeVar("R")
 
 _SAVEPOINT = text("savepoint gw_sqla_job")
 _RELEASE = text("release savepoint gw_sqla_job")
+_MISSING = ("42P01", "42883", "42703")
+"""SQLSTATEs of a table, a function or a column that is not there."""
+
 _ROLLBACK = text("rollback to savepoint gw_sqla_job")
 
 
@@ -68,9 +72,10 @@ class BorrowedConnection:
     Errors of the database leave as SQLAlchemy raises them; once the connection is lost, as a JobTesterError.
     """
 
-    def __init__(self, connection: Connection, call: CallDriver) -> None:
+    def __init__(self, connection: Connection, call: CallDriver, schema: str) -> None:
         self._connection = connection
         self._call = call
+        self._schema = schema
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
             class_=PatientSession, sync_session_class=self._bound_session, expire_on_commit=False
         )
@@ -92,7 +97,7 @@ class BorrowedConnection:
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return its rows."""
-        with self._told_if_lost():
+        with self._told_if_lost(), self._told_if_behind():
             return await self._call(lambda: self._fetch(statement, parameters))
 
     async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
@@ -167,3 +172,19 @@ class BorrowedConnection:
 
     def _bound_session(self, **options: Any) -> Session:
         return Session(**options | {"bind": self._connection, "join_transaction_mode": "create_savepoint"})
+
+    @contextmanager
+    def _told_if_behind(self) -> Iterator[None]:
+        """Explain what a worker, which looks at the schema's version when it starts, would have told."""
+        try:
+            yield
+        except DBAPIError as error:
+            sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+            if sqlstate not in _MISSING:
+                raise
+            raise SchemaBehindError(
+                self._schema,
+                f"the worker schema {self._schema!r} of the test's database lacks what this version of gw_sqla needs "
+                f"({error_text(error)}): bring it up to date, by 'python -m gw_sqla migrate', or in a history of your "
+                "own by 'python -m gw_sqla revision'",
+            ) from error

@@ -66,7 +66,7 @@ class Kit:
         self._settings = settings or RunnerSettings()
         self.schema = self._settings.schema
         self.clock = KitClock(now)
-        self._lent = BorrowedConnection(connection, call)
+        self._lent = BorrowedConnection(connection, call, self.schema)
         self._sinks = {self._forwarded(task): _sink(task, sink) for task, sink in (sinks or {}).items()}
         application = Application(
             tasks=tasks,

@@ -34,7 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "gw_sqla_tasks", "the application's tasks: module:name of a TaskRegistry, or a fixture's name", default="tasks"
     )
-    parser.addini("gw_sqla_schema", "the worker schema that gw_sqla_database has", default="graphile_worker")
+    parser.addini(
+        "gw_sqla_schema",
+        "the worker schema that gw_sqla_database has; nothing, where your own migrations make it",
+        default="graphile_worker",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,7 +65,7 @@ def gw_sqla_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 
     is_one_of_many = hasattr(request.config, "workerinput")  # of pytest-xdist
     with migrated_database(
-        schema=str(request.config.getini("gw_sqla_schema")),
+        schema=str(request.config.getini("gw_sqla_schema")) or None,
         shared_in=tmp_path_factory.getbasetemp().parent if is_one_of_many else None,
     ) as url:
         yield url.render_as_string(hide_password=False)

@@ -17,6 +17,7 @@ from gw_sqla import (
     JobRepository,
     JobTesterError,
     RunnerSettings,
+    SchemaBehindError,
     SchemaMissingError,
     TaskRegistry,
     call_asyncio,
@@ -135,6 +136,15 @@ async def test_no_worker_schema(kit_engine: AsyncEngine, tasks: TaskRegistry) ->
         jobs = JobTester(session, tasks, settings=RunnerSettings(schema="nowhere"))
         with pytest.raises(SchemaMissingError, match="gw_sqla_database"):
             await jobs.assert_added("note")
+
+
+async def test_an_older_worker_schema(
+    session: AsyncSession, jobs: JobTester, repo: JobRepository, tasks: TaskRegistry
+) -> None:
+    await session.execute(text("drop table graphile_worker._private_sqla_pauses"))
+    await repo.add_job(session, "note")
+    with pytest.raises(SchemaBehindError, match=r"'graphile_worker' .* lacks what .*gw_sqla migrate"):
+        await jobs.run_jobs()
 
 
 async def test_what_is_not_awaited(session: AsyncSession, tasks: TaskRegistry) -> None:
