@@ -30,7 +30,7 @@ from gw_sqla.database.driver_statements import for_driver
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import JobTesterError, SchemaBehindError
-from gw_sqla.testing.patient_session import PatientSession
+from gw_sqla.testing.patient_session import BlockingSession, PatientSession
 
 __all__ = ["BorrowedConnection", "CallDriver"]
 
@@ -38,6 +38,7 @@ R = TypeVar("R")
 
 _SAVEPOINT = text("savepoint gw_sqla_job")
 _RELEASE = text("release savepoint gw_sqla_job")
+_ABORTED = "25P02"
 _MISSING = ("42P01", "42883", "42703")
 """SQLSTATEs of a table, a function or a column that is not there."""
 
@@ -77,7 +78,9 @@ class BorrowedConnection:
         self._call = call
         self._schema = schema
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
-            class_=PatientSession, sync_session_class=self._bound_session, expire_on_commit=False
+            class_=PatientSession if connection.dialect.is_async else BlockingSession,
+            sync_session_class=self._bound_session,
+            expire_on_commit=False,
         )
 
     def use_now(self, work: Callable[[Session], R]) -> R:
@@ -85,7 +88,7 @@ class BorrowedConnection:
 
         Without a savepoint: that would be two statements more for one that reads.
         """
-        with self._told_if_lost():
+        with self._told_if_ended():
             session = Session(self._connection, join_transaction_mode="rollback_only")
             result = work(session)
             session.commit()  # ends its own transaction, and not the one that it has joined
@@ -97,7 +100,7 @@ class BorrowedConnection:
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return its rows."""
-        with self._told_if_lost(), self._told_if_behind():
+        with self._told_if_ended(), self._told_if_behind():
             return await self._call(lambda: self._fetch(statement, parameters))
 
     async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
@@ -118,7 +121,15 @@ class BorrowedConnection:
 
     async def begin_job(self) -> None:
         """Begin the savepoint of a job; shielded from a cancellation, as what ends it."""
-        await self._run(_SAVEPOINT)
+        try:
+            await self._run(_SAVEPOINT)
+        except DBAPIError as error:
+            if _sqlstate(error) != _ABORTED:
+                raise
+            raise JobTesterError(
+                "an earlier statement of the test failed, so PostgreSQL ignores all others: roll the test's session "
+                "back first, or put what may fail into a savepoint, session.begin_nested()"
+            ) from error
 
     async def end_job(self) -> bool:
         """Release the savepoint; False where the transaction was aborted, and is got back by rolling back to it.
@@ -155,11 +166,19 @@ class BorrowedConnection:
         return [_Record(row, names) for row in result]
 
     async def _run(self, command: Executable) -> None:
-        with anyio.CancelScope(shield=True), self._told_if_lost():
+        with anyio.CancelScope(shield=True), self._told_if_ended():
             await self._call(lambda: self._connection.execute(command))
 
+    def _bound_session(self, **options: Any) -> Session:
+        return Session(**options | {"bind": self._connection, "join_transaction_mode": "create_savepoint"})
+
     @contextmanager
-    def _told_if_lost(self) -> Iterator[None]:
+    def _told_if_ended(self) -> Iterator[None]:
+        if not self._connection.in_transaction():
+            raise JobTesterError(
+                "the transaction of the test has ended (it was rolled back, committed, or its connection closed), and "
+                "all that was in it: what came now would not be undone with the test"
+            )
         try:
             yield
         except SQLAlchemyError as error:
@@ -170,17 +189,13 @@ class BorrowedConnection:
                 "or the connection ended by the server?"
             ) from error
 
-    def _bound_session(self, **options: Any) -> Session:
-        return Session(**options | {"bind": self._connection, "join_transaction_mode": "create_savepoint"})
-
     @contextmanager
     def _told_if_behind(self) -> Iterator[None]:
         """Explain what a worker, which looks at the schema's version when it starts, would have told."""
         try:
             yield
         except DBAPIError as error:
-            sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-            if sqlstate not in _MISSING:
+            if _sqlstate(error) not in _MISSING:
                 raise
             raise SchemaBehindError(
                 self._schema,
@@ -188,3 +203,7 @@ class BorrowedConnection:
                 f"({error_text(error)}): bring it up to date, by 'python -m gw_sqla migrate', or in a history of your "
                 "own by 'python -m gw_sqla revision'",
             ) from error
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
