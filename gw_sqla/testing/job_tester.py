@@ -175,7 +175,7 @@ class JobTester(AwaitedCalls):
 
         By a timedelta, or its parts, ``travel(hours=1)``, or to a time with a time zone.
         """
-        parts = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        parts = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
         return self._kit.clock.travel(by, to, parts)
 
     def cron_jobs(self, start: datetime, end: datetime) -> list[JobSpec]:

@@ -139,6 +139,8 @@ class Kit:
     def cron_jobs(self, start: datetime, end: datetime) -> list[JobSpec]:
         """Return the jobs that the cron items would add from one time (included) to another (excluded), in order."""
         start, end = check_time("start", start).astimezone(UTC), check_time("end", end).astimezone(UTC)
+        if end < start:
+            raise JobTesterError(f"end: must not be before start, is {end}: start is {start}")
         items: list[CronItem] = [*getattr(self._tasks, "cron_items", ()), *self._settings.crontab]
         if not items:
             raise JobTesterError("there are no cron items: declare them by @tasks.cron, or give settings a crontab")

@@ -143,7 +143,7 @@ class SyncJobTester:
         seconds: float = 0,
         to: datetime | None = None,
     ) -> datetime:
-        parts = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        parts = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
         return self._kit.clock.travel(by, to, parts)
 
     def cron_jobs(self, start: datetime, end: datetime) -> list[JobSpec]:

@@ -123,10 +123,14 @@ async def test_options_of_travel(jobs: JobTester) -> None:
         {"hours": 1, "to": datetime.now(UTC)},
         {"by": 5},
         {"by": timedelta(1), "hours": 1},
+        {"days": 4_000_000},
+        {"hours": float("nan")},
+        {"hours": "1"},
     ]
     for options in wrong:
         with pytest.raises(JobTesterError, match="travel: "):
             await jobs.travel(**options)
+    assert jobs.now < datetime.now(UTC) + timedelta(minutes=1)
 
 
 async def test_no_worker_schema(kit_engine: AsyncEngine, tasks: TaskRegistry) -> None:
