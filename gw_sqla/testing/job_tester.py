@@ -107,13 +107,17 @@ class JobTester(AwaitedCalls):
         The message has the jobs of the task that are there, the nearest first, with what differs.
         """
         __tracebackhide__ = True
-        return await self._call(lambda: self._kit.assert_added(task, payload, count, dict(expected)))
+        expectation = self._kit.expectation(task, payload, dict(expected), count)
+        jobs = await self._call(lambda: self._kit.added(None))
+        return expectation.assert_added(jobs, count, self.now)
 
     @must_be_awaited
     async def refute_added(self, task: Task[Any] | str, payload: Any = None, **expected: Unpack[ExpectedJob]) -> None:
         """Raise AssertionError where the test has a job that is as described; parameters as in `assert_added`."""
         __tracebackhide__ = True
-        await self._call(lambda: self._kit.refute_added(task, payload, dict(expected)))
+        expectation = self._kit.expectation(task, payload, dict(expected))
+        jobs = await self._call(lambda: self._kit.added(None))
+        expectation.refute_added(jobs, self.now)
 
     @must_be_awaited
     async def run(

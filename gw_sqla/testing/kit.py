@@ -84,22 +84,14 @@ class Kit:
         jobs = [self._seen(job) for job in self._lent.use_now(self._jobs)]
         return [job for job in jobs if task is None or job.task_identifier == identifier_of(task)]
 
-    def assert_added(
-        self, task: Task[Any] | str, payload: Any, count: int | None, options: Mapping[str, Any]
-    ) -> list[JobDetails]:
-        """Return the jobs that are as expected; raises AssertionError."""
-        __tracebackhide__ = True
+    def expectation(
+        self, task: Task[Any] | str, payload: Any, options: Mapping[str, Any], count: int | None = None
+    ) -> Expectation:
+        """Return what a job is to be like; raises JobTesterError for what none can be."""
         self._check_task(task)
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
             raise JobTesterError(f"count: must be a number of jobs, is {count!r}")
-        expectation = Expectation(task, payload, options)
-        return expectation.assert_added(self.added(None), count, self.clock.now())
-
-    def refute_added(self, task: Task[Any] | str, payload: Any, options: Mapping[str, Any]) -> None:
-        """Raise AssertionError where a job is as expected."""
-        __tracebackhide__ = True
-        self._check_task(task)
-        Expectation(task, payload, options).refute_added(self.added(None), self.clock.now())
+        return Expectation(task, payload, options)
 
     async def run(
         self, task: Task[Any] | str, payload: Any, attempt: int, errors: Errors, options: JobOptions

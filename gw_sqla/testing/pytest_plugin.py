@@ -88,12 +88,15 @@ def _sync_jobs(session: Any, tasks: Any, options: dict[str, Any]) -> Iterator[An
 
 
 def _fixture(name: str, make: Callable[..., Iterator[Any]], session: str, tasks: str) -> Any:
-    """Return a fixture of this name that depends on fixtures whose names are settings."""
+    """Return a fixture of this name that depends on fixtures whose names are settings.
+
+    Where one of them is not found, pytest shows the line of the function's ``def``.
+    """
     is_import = ":" in tasks
     names = [session, _OPTIONS] + ([] if is_import else [tasks])
 
-    def fixture(**values: Any) -> Iterator[Any]:
-        registry = pkgutil.resolve_name(tasks) if is_import else values[tasks]
+    def fixture(**values: Any) -> Iterator[Any]:  # needs the fixtures that gw_sqla_session, gw_sqla_tasks... name
+        registry = _imported(tasks) if is_import else values[tasks]
         yield from make(values[session], registry, values[_OPTIONS])
 
     fixture.__name__ = name
@@ -101,3 +104,10 @@ def _fixture(name: str, make: Callable[..., Iterator[Any]], session: str, tasks:
     parameters = [Parameter(name, Parameter.KEYWORD_ONLY) for name in dict.fromkeys(names)]
     fixture.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return pytest.fixture(fixture)
+
+
+def _imported(tasks: str) -> Any:
+    try:
+        return pkgutil.resolve_name(tasks)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise pytest.UsageError(f"gw_sqla_tasks = {tasks}: cannot be imported: {error}") from error

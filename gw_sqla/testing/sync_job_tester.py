@@ -104,11 +104,13 @@ class SyncJobTester:
         **expected: Unpack[ExpectedJob],
     ) -> list[JobDetails]:
         __tracebackhide__ = True
-        return self._kit.assert_added(task, payload, count, dict(expected))
+        expectation = self._kit.expectation(task, payload, dict(expected), count)
+        return expectation.assert_added(self._kit.added(None), count, self.now)
 
     def refute_added(self, task: Task[Any] | str, payload: Any = None, **expected: Unpack[ExpectedJob]) -> None:
         __tracebackhide__ = True
-        self._kit.refute_added(task, payload, dict(expected))
+        expectation = self._kit.expectation(task, payload, dict(expected))
+        expectation.refute_added(self._kit.added(None), self.now)
 
     def run(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -112,6 +113,7 @@ async def test_the_message_has_the_near_misses(
         "    priority: expected 0, is 1",
         "jobs of other tasks: 'mail' (1)",
     ]
+    assert Path(str(failure.traceback.filter(failure)[-1].path)) == Path(__file__)  # not where it came from
     with pytest.raises(AssertionError, match="expected 3 of these jobs, 2 were added"):
         await jobs.assert_added(charge, count=3)
     with pytest.raises(AssertionError, match=f"(?s)no job like this was expected.*1 were added.*job {near.id}"):
