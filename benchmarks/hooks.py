@@ -1,4 +1,4 @@
-"""What hooks cost a job, in instructions, as callgrind counts them: a clock cannot tell one percent on a shared machine.
+"""What hooks cost a job, in instructions as callgrind counts them: a clock tells no percent on a shared machine.
 
 The same worker with no hook, with one interceptor that does nothing, with one observer that hears of completions, and
 with the log of completions (to nowhere); and, where GW_SQLA_BENCH_BASE names a tree of gw_sqla from before there were
