@@ -20,7 +20,6 @@ from typing import Any, Literal, TypeAlias
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.hooks import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Snoozed
@@ -68,7 +67,6 @@ class JobRuns:
         self._jobs = jobs
         self._application = application
         self._settings = application.settings
-        self._observers = Observers(application.observers)
         self._clock = clock
         self._pool_id = f"pool-{secrets.token_hex(9)}"
 
@@ -164,7 +162,7 @@ class JobRuns:
         run.end(outcome)
         is_lost = await worker.write(run)
         assert isinstance(run.outcome, (Completed, Failed, Snoozed))
-        (self._observers.lost if is_lost else self._observers.written)([run.outcome])
+        (worker.observers.lost if is_lost else worker.observers.written)([run.outcome])
         return run.outcome
 
     async def _run_of(self, worker: LentWorker, task: Task[Any], spec: JobSpec, attempt: int) -> Run:
