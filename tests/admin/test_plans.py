@@ -146,7 +146,7 @@ def test_a_later_page_reads_no_more_than_the_first(full: sa.Engine, after: bool)
     assert sum(rows_read(node) for node in found) <= ROWS * 4 + 500
 
 
-@pytest.mark.parametrize("method", ["list_tasks", "list_lock_owners", "list_queues"])
+@pytest.mark.parametrize("method", ["list_tasks", "list_lock_owners", "list_queues", "read_fleet"])
 def test_reports(full: sa.Engine, method: str) -> None:
     found = [node for plan in explained(full, method) for node in scans(plan)]
     assert [node["Node Type"] for node in found if "Index" not in node["Node Type"]] == [], "only by an index"
