@@ -1,0 +1,1 @@
+"""What monitoring sees of a queue and its workers: metrics, health, traces."""
