@@ -7,22 +7,24 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeAlias
 
 import anyio
 import click
+from click.core import ParameterSource
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.cli.application import load_crontab, load_tasks
+from gw_sqla.application import Application
+from gw_sqla.cli.application import load_application, load_crontab
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import EXIT_CODES, Invocation
 from gw_sqla.cli.supervisor_link import Lifeline
 from gw_sqla.cli.worker_options import WorkerCommand, worker_options
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.runner import Runner
 from gw_sqla.schema.check import check_schema
 from gw_sqla.schema.migrations import migrate
@@ -75,22 +77,40 @@ def command(
             raise ConfigurationError("--no-flags: is an empty allowlist; leave it out, or --flag-allowlist")
         settings["flag_allowlist"] = ()
     runner_settings = RunnerSettings(crontab=tuple(load_crontab(crontab)), **settings)
-    migration = partial(_migrate, runner_settings.schema, lock_timeout) if migrate_first else None
+    schema = runner_settings.schema
+    migration = partial(_migrate, schema, lock_timeout) if migrate_first else None
     with nullcontext() if lifeline is None else lifeline.reporting(debug=invocation.debug):
         if processes > 1 and lifeline is None:
-            schema = runner_settings.schema
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migration=migration)
             return
-        tasks = load_tasks(apps, folder, only=only_tasks, without=not_tasks)
-        work = partial(_work, database_url, tasks, runner_settings, once=once, migration=migration)
+        application = load_application(apps, folder, only=only_tasks, without=not_tasks)
+        if application.settings is not None:
+            runner_settings = _over(application.settings, runner_settings, click.get_current_context())
+        work = partial(_work, database_url, application, runner_settings, once=once, migration=migration)
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )
 
 
+def _over(settings: RunnerSettings, given: RunnerSettings, context: click.Context) -> RunnerSettings:
+    """Return the application's settings, but what the command line or the environment gives goes before them."""
+    if settings.schema != given.schema:
+        raise ConfigurationError(
+            f"--app: its settings say schema={settings.schema!r}, but the schema is the command line's, which is "
+            f"{given.schema!r}: leave it out there, and give --schema or GRAPHILE_WORKER_SCHEMA"
+        )
+    names = {field.name for field in fields(RunnerSettings)} & context.params.keys() - {"schema", "crontab"}
+    told = {name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if context.params.get("no_flags"):
+        told.add("flag_allowlist")
+    return replace(
+        settings, crontab=(*settings.crontab, *given.crontab), **{name: getattr(given, name) for name in told}
+    )
+
+
 async def _work(
     url: URL,
-    tasks: TaskRegistry,
+    application: Application,
     settings: RunnerSettings,
     *,
     once: bool,
@@ -100,7 +120,13 @@ async def _work(
     # A connection for each job's session, and some for what handlers open beside it.
     room = settings.concurrency + 2
     async with connected(url, pool_size=room, transaction_pooler=settings.transaction_pooler) as engine:
-        runner = Runner(engine, tasks, settings)
+        runner = Runner(
+            engine,
+            application.tasks,
+            settings,
+            observers=application.observers,
+            interceptors=application.interceptors,
+        )
         if migration is not None and lifeline is None:
             await migration(engine)
         async with nullcontext() if lifeline is None else lifeline.obeyed_by(runner):

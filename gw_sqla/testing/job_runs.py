@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Literal, TypeAlias
 
 import anyio
@@ -28,7 +29,9 @@ from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.execution.resources import Resources
-from gw_sqla.hooks import Observer, Observers
+from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
+from gw_sqla.hooks.observer import Observer
+from gw_sqla.hooks.observers import Observers, check_observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Returned, Snoozed
@@ -76,6 +79,7 @@ class JobRuns:
         settings: RunnerSettings,
         resources: Mapping[Resource, Any],
         observers: Sequence[Observer],
+        interceptors: Sequence[Interceptor],
         clock: KitClock,
     ) -> None:
         self._lent = lent
@@ -83,7 +87,8 @@ class JobRuns:
         self._tasks = tasks
         self._settings = settings
         self._given = resources
-        self._observers = Observers(observers)
+        self._observers = check_observers(observers)
+        self._interceptors = check_interceptors(interceptors)
         self._clock = clock
         self._pool_id = f"pool-{secrets.token_hex(9)}"
 
@@ -173,7 +178,7 @@ class JobRuns:
         run.end(outcome)
         is_lost = await work.write(run)
         assert isinstance(run.outcome, (Completed, Failed, Snoozed))
-        (self._observers.lost if is_lost else self._observers.written)([run.outcome])
+        (work.observers.lost if is_lost else work.observers.written)([run.outcome])
         return run.outcome
 
     async def _run_of(self, work: _Work, task: Task[Any], spec: JobSpec, attempt: int) -> Run:
@@ -204,7 +209,10 @@ class JobRuns:
     @asynccontextmanager
     async def _work(self, until: Callable[[], datetime]) -> AsyncIterator[_Work]:
         settings = self._settings
-        repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
+        repository = JobRepository(
+            settings.schema, max_payload_size=settings.max_payload_size, interceptors=self._interceptors
+        )
+        observers = Observers(self._observers)
         workplace = Workplace(self._lent.sessions, repository, self._pool_id, anyio.Event())
         claims = ClaimStore(
             self._lent,
@@ -218,11 +226,11 @@ class JobRuns:
         )
         outcomes = OutcomeStore(self._lent, settings.schema, self._pool_id, claims, clock=self._clock.now)
         tasks = {name: _in_this_process(task) for name, task in self._tasks.items() if not is_forwarded(task)}
-        executor = Executor(tasks, workplace, ProcessPool(), self._observers, 1)
-        async with Resources(self._given) as resources:
+        executor = Executor(tasks, workplace, ProcessPool(), observers, 1, self._interceptors)
+        async with observers.delivering(), Resources(self._given) as resources:
             workplace.resources = resources.made
-            pauses = Pauses(claims, self._observers, interval=math.inf)
-            yield _Work(claims, outcomes, executor, resources, pauses)
+            pauses = Pauses(claims, observers, interval=math.inf)
+            yield _Work(claims, outcomes, executor, resources, pauses, observers)
 
     @asynccontextmanager
     async def _undone_if_left(self) -> AsyncIterator[None]:
@@ -245,8 +253,10 @@ class _Work:
         executor: Executor,
         resources: Resources,
         pauses: Pauses,
+        observers: Observers,
     ) -> None:
         self.claims = claims
+        self.observers = observers
         self.pauses = pauses
         self.outcomes = outcomes
         self.resources = resources
@@ -254,8 +264,9 @@ class _Work:
 
     async def execute(self, run: Run) -> Outcome:
         """Run the handler."""
-        run.begin()
-        return await self._executor.run(run)
+        now = monotonic()
+        run.begin(now, now)
+        return run.timed(await self._executor.execute(run))
 
     async def write(self, run: Run) -> bool:
         """Write what became of it; return whether its lock was lost: the handler has removed the job, perhaps."""

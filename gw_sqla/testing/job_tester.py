@@ -10,7 +10,8 @@ from typing import Any, Self, TypeVar, Unpack
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
 from gw_sqla.database.event_loops import call_asyncio
-from gw_sqla.hooks import Observer
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -34,9 +35,10 @@ class JobTester(AwaitedCalls):
     Parameters: ``session``, the test's, bound to a connection in a transaction that the test rolls back (SQLAlchemy's
     "join a session into an external transaction"); ``tasks``, the application's `gw_sqla.TaskRegistry`; ``resources``,
     what handlers are given in place of the resources of these types, which are then not made; ``settings``, of which
-    the schema, the bound of payloads and the forbidden flags hold here; ``observers``, as a runner's; ``now``, at which
-    time the kit's clock stands, with a time zone (by default it goes with the machine's); ``process_tasks``: handlers
-    of ``run_in="process"`` run in a thread of the test's process, without their timeouts (``"here"``), or are refused.
+    the schema, the bound of payloads and the forbidden flags hold here; ``observers`` and ``interceptors``, as those of
+    a runner; ``now``, at which time the kit's clock stands, with a time zone (by default it goes with the machine's);
+    ``process_tasks``: handlers of ``run_in="process"`` run in a thread of the test's process, without their timeouts
+    (``"here"``), or are refused.
 
     All it does is in the session's connection, and nothing of it is committed. The session itself is not used: it is
     not flushed, and holds what it has loaded (refresh what a handler has changed). Each method must be awaited before
@@ -54,13 +56,14 @@ class JobTester(AwaitedCalls):
         resources: Mapping[Any, Any] | None = None,
         settings: RunnerSettings | None = None,
         observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
         now: datetime | None = None,
         process_tasks: ProcessTasks = "here",
     ) -> None:
         super().__init__()
         self._session = async_session(session)
         connection = connection_of(self._session.sync_session)
-        self._kit = Kit(connection, self._call, tasks, resources, settings, observers, now, process_tasks)
+        self._kit = Kit(connection, self._call, tasks, resources, settings, observers, now, process_tasks, interceptors)
 
     @property
     def now(self) -> datetime:

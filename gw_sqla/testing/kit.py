@@ -19,7 +19,8 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.due_minutes import agenda
 from gw_sqla.errors import JobTesterError, SchemaMissingError
 from gw_sqla.execution.forwarded_tasks import is_forwarded
-from gw_sqla.hooks import Observer
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -52,6 +53,7 @@ class Kit:
         observers: Sequence[Observer],
         now: datetime | None,
         process_tasks: ProcessTasks,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         if not isinstance(tasks, Mapping) or isinstance(tasks, type):
             raise JobTesterError(f"tasks: must be a TaskRegistry, TaskRegistry(), not {tasks!r}")
@@ -64,7 +66,7 @@ class Kit:
         self.clock = KitClock(now)
         self._lent = BorrowedConnection(connection, call)
         given = _resources(tasks.values(), resources or {})
-        self._runs = JobRuns(self._lent, self._jobs, tasks, self._settings, given, observers, self.clock)
+        self._runs = JobRuns(self._lent, self._jobs, tasks, self._settings, given, observers, interceptors, self.clock)
 
     def added(self, task: Task[Any] | str | None) -> list[JobDetails]:
         """Return the jobs of the test, of one task if given."""

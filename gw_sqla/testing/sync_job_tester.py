@@ -22,7 +22,8 @@ from sqlalchemy.util import await_only, greenlet_spawn
 
 from gw_sqla.database.event_loops import database_loop, on_trio
 from gw_sqla.errors import JobTesterError
-from gw_sqla.hooks import Observer
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -64,6 +65,7 @@ class SyncJobTester:
         resources: Mapping[Any, Any] | None = None,
         settings: RunnerSettings | None = None,
         observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
         now: datetime | None = None,
         process_tasks: ProcessTasks = "here",
         backend: Literal["asyncio", "trio"] = "asyncio",
@@ -73,7 +75,7 @@ class SyncJobTester:
         connection = connection_of(sync_session(session))
         self._is_inside_a_loop = connection.dialect.is_async
         self._backend = backend
-        self._kit = Kit(connection, self._call, tasks, resources, settings, observers, now, process_tasks)
+        self._kit = Kit(connection, self._call, tasks, resources, settings, observers, now, process_tasks, interceptors)
 
     @property
     def now(self) -> datetime:

@@ -180,7 +180,8 @@ class Slots:
                 if self._closed:
                     return True
                 await self._wait_for_wake()
-            if monotonic() - self._turn_began > _TURN:
+            now = monotonic()
+            if now - self._turn_began > _TURN:
                 if self._lease.is_held:
                     await anyio.lowlevel.checkpoint()
                     await anyio.lowlevel.checkpoint()
@@ -190,7 +191,8 @@ class Slots:
                 continue  # the queue may be empty now
             if self._stop.is_requested:
                 return True
-            run = self._queue.take()
+            claimed, run = self._queue.take()
+            run.begin(now, claimed)
             if not self._waking or (self._busy and self._waking < _WAKING):
                 self._wake()
             if await self._run(slot, run) and await slot.has_traces_still():
@@ -209,7 +211,6 @@ class Slots:
 
     async def _run(self, slot: Slot, run: Run) -> bool:
         """Run a job; return whether something may be left behind in this task."""
-        run.begin()
         slot.run = run
         self._busy += 1
         try:
@@ -217,12 +218,12 @@ class Slots:
             if not slot.traces.are_there():
                 return self._end(slot, run, outcome)
             if slot.give_up_if_spoiled():
-                outcome = slot.spoiled_by(outcome)
+                outcome = run.timed(slot.spoiled_by(outcome))
         except anyio.get_cancelled_exc_class():
             if not slot.give_up_if_spoiled():  # or perhaps nothing is cancelled but what the handler has left open
                 self._end(slot, run, _cut_off(run))
                 raise
-            outcome = slot.spoiled_by(Completed(run.job))
+            outcome = run.timed(slot.spoiled_by(Completed(run.job)))
         except BaseException:
             self._end(slot, run, _cut_off(run))
             raise
@@ -270,7 +271,7 @@ class Slots:
 def _cut_off(run: Run) -> Outcome:
     """Return what became of a run that was cancelled."""
     if run.state is LOST:
-        return Failed(job=run.job, message=LOST_MESSAGE)
-    failed = Failed(job=run.job, message=SHUTDOWN_MESSAGE)
+        return run.timed(Failed(job=run.job, message=LOST_MESSAGE))
+    failed = run.timed(Failed(job=run.job, message=SHUTDOWN_MESSAGE))
     log_failure(failed)
     return failed

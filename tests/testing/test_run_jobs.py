@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import anyio
 import anyio.abc
@@ -22,6 +21,7 @@ from gw_sqla import (
     FailPermanently,
     JobContext,
     JobRepository,
+    JobStarted,
     JobState,
     JobTesterError,
     Observer,
@@ -461,8 +461,8 @@ async def test_observers(session: AsyncSession, tasks: TaskRegistry, repo: JobRe
     told: list[str] = []
 
     class Told(Observer):
-        def job_started(self, job: Any) -> None:
-            told.append(f"started {job.task_identifier}")
+        def job_started(self, event: JobStarted) -> None:
+            told.append(f"started {event.job.task_identifier}")
 
         def job_completed(self, outcome: Completed) -> None:
             told.append("completed")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.outcomes import Completed
 from gw_sqla.worker import finisher, put_aside
 from gw_sqla.worker.claim_cursor import START

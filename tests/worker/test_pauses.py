@@ -23,7 +23,7 @@ from gw_sqla import (
 )
 from gw_sqla.admin import Pause, Pausing
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.pause import PauseSeen
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
@@ -45,7 +45,7 @@ class Watch(Recorder):
         super().__init__()
         self.seen: list[PauseSeen] = []
 
-    def pause_seen(self, seen: PauseSeen) -> None:
+    async def pause_seen(self, seen: PauseSeen) -> None:
         self.seen.append(seen)
         self._changed.set()
 
