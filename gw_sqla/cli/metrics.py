@@ -32,9 +32,7 @@ __all__ = ["command"]
 @option("--most-tasks", type=click.IntRange(1, 1000), default=100, metavar="N", help="Tasks with figures of their own.")
 @option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
 @debug_option
-def command(
-    database_url: URL, schema: str, *, http: str, interval: float, most_tasks: int, backend: str
-) -> None:
+def command(database_url: URL, schema: str, *, http: str, interval: float, most_tasks: int, backend: str) -> None:
     """Serve the figures of the whole queue at /metrics, until a signal.
 
     Workers do so too, one at a time, with --http; this is for queues whose workers are elsewhere, or are none of

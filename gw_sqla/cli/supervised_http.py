@@ -89,7 +89,9 @@ class ProcessSockets:
 
         from gw_sqla.telemetry.http_server import Answer
 
-        texts = {number: body.decode() for number, (status, body) in (await self._ask("/metrics")).items() if status == 200}
+        texts = {
+            number: body.decode() for number, (status, body) in (await self._ask("/metrics")).items() if status == 200
+        }
         families = _merged(texts)
 
         class AllProcesses(Collector):
@@ -150,5 +152,3 @@ def _running(count: int) -> Metric:
     from prometheus_client.metrics_core import GaugeMetricFamily
 
     return GaugeMetricFamily("gw_sqla_processes", "Worker processes of this supervisor that answered.", count)
-
-

@@ -100,9 +100,7 @@ async def _answer(http: str, sockets: ProcessSockets, *, task_status: TaskStatus
 
 
 class _Supervisor:
-    def __init__(
-        self, arguments: Sequence[str], count: int, sockets: ProcessSockets | None, *, once: bool
-    ) -> None:
+    def __init__(self, arguments: Sequence[str], count: int, sockets: ProcessSockets | None, *, once: bool) -> None:
         self._sockets = sockets
         self._command = [sys.executable, "-m", "gw_sqla", *arguments]
         self._count = count

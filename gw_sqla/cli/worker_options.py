@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gw_sqla.cli.http_option import http_option
 from gw_sqla.cli.options import (
     app_option,
     crontab_option,
@@ -188,6 +189,7 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
         ),
     ],
     "What it says": [
+        http_option(),
         option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="info", help="What to log."),
         _setting(
             "blocking_threshold", "", "How long a handler may block the event loop until the log says so; 0 is off."

@@ -10,15 +10,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gw_sqla.telemetry.fleet_figures import FleetFigures
+    from gw_sqla.telemetry.opentelemetry_tracing import OpenTelemetryTracing, trace_setting
     from gw_sqla.telemetry.prometheus_metrics import PrometheusMetrics
     from gw_sqla.telemetry.worker_endpoints import serve_http
+    from gw_sqla.telemetry.worker_health import WorkerHealth
 
-__all__ = ["FleetFigures", "PrometheusMetrics", "serve_http"]
+__all__ = [
+    "FleetFigures",
+    "OpenTelemetryTracing",
+    "PrometheusMetrics",
+    "WorkerHealth",
+    "serve_http",
+    "trace_setting",
+]
 
 _HOMES = {
     "FleetFigures": "gw_sqla.telemetry.fleet_figures",
+    "OpenTelemetryTracing": "gw_sqla.telemetry.opentelemetry_tracing",
     "PrometheusMetrics": "gw_sqla.telemetry.prometheus_metrics",
+    "WorkerHealth": "gw_sqla.telemetry.worker_health",
     "serve_http": "gw_sqla.telemetry.worker_endpoints",
+    "trace_setting": "gw_sqla.telemetry.opentelemetry_tracing",
 }
 
 

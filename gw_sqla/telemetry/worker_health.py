@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from time import monotonic
-from typing import ClassVar
 
 from gw_sqla.hooks.events import (
     DatabaseFault,
@@ -30,7 +29,7 @@ from gw_sqla.hooks.events import (
     WorkerStopped,
     WorkerStopping,
 )
-from gw_sqla.hooks.observer import Observer
+from gw_sqla.hooks.observer import PromptObserver
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned, Snoozed
 from gw_sqla.settings import RunnerSettings
 
@@ -40,10 +39,8 @@ _CLAIM_SECONDS = 180.0
 """What a claim may take, with all that goes before it, and be on its way still."""
 
 
-class WorkerHealth(Observer):
+class WorkerHealth(PromptObserver):
     """Of one runner, whose ``settings`` it is given: by them it knows when a heartbeat or a claim is overdue."""
-
-    at_once: ClassVar[bool] = True
 
     def __init__(self, settings: RunnerSettings | None = None) -> None:
         settings = settings or RunnerSettings()
