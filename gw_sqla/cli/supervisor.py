@@ -141,8 +141,11 @@ class _Supervisor:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             began = anyio.current_time()
-            with nullcontext({}) if self._sockets is None else self._sockets.of(number) as variables:
-                end = await self._run_process(variables)
+            if self._sockets is None:
+                end = await self._run_process({})
+            else:
+                with self._sockets.of(number) as variables:
+                    end = await self._run_process(variables)
             self._judge(end)
             if self._once or self._stopping.is_set():
                 return

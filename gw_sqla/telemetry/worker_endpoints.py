@@ -26,8 +26,8 @@ async def serve_http(address: str, health: WorkerHealth) -> AsyncIterator[int]:
     """Answer while the block runs, which runs the runner; yield the port.
 
     Parameters: ``address``, ``HOST:PORT`` (port 0 is any that is free); ``health``, the observer of the runner:
-    `PrometheusMetrics`, or `WorkerHealth` for the probes alone. An address that cannot be had is logged, and tried again
-    every few seconds; it yields 0 then. Raises ConfigurationError for what is no address. A cancellation ends it.
+    `PrometheusMetrics`, or `WorkerHealth` for the probes alone. An address that cannot be had is logged, and tried
+    again every few seconds; it yields 0 then. Raises ConfigurationError for what is no address. A cancellation ends it.
     """
     if not isinstance(health, WorkerHealth):
         raise ConfigurationError(f"health: must be PrometheusMetrics or WorkerHealth, not {type(health).__name__}")
@@ -37,7 +37,7 @@ async def serve_http(address: str, health: WorkerHealth) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def serving(address: Address | str, routes: Mapping[str, Route]) -> AsyncIterator[int]:
-    """Serve the routes while the block runs, in its background; yield the port. What the block raises stays as it is."""
+    """Serve the routes in the background of the block; yield the port. What the block raises stays as it is."""
     left: BaseException | None = None
 
     async def start(*, task_status: TaskStatus[int]) -> None:
