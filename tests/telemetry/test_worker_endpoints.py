@@ -203,14 +203,16 @@ async def test_while_the_database_is_away(
         with anyio.fail_after(30):
             while (await ask(port, "/readyz")).status != 200:
                 await anyio.lowlevel.checkpoint()
-            await execute(server,f'alter database "{name}" allow_connections false')
+            await execute(server, f'alter database "{name}" allow_connections false')
             try:
-                await execute(server,f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
+                await execute(
+                    server, f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+                )
                 while (await ask(port, "/readyz")).status == 200:
                     await anyio.lowlevel.checkpoint()
                 assert (await ask(port, "/healthz")).status == 200
             finally:
-                await execute(server,f'alter database "{name}" allow_connections true')
+                await execute(server, f'alter database "{name}" allow_connections true')
             while (await ask(port, "/readyz")).status != 200:
                 await anyio.lowlevel.checkpoint()
         metrics._rendered_at = float("-inf")
