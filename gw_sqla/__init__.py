@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Snooze,
         TaskDefinitionError,
     )
+    from gw_sqla.execution.current_job import CurrentJob, JobLogFilter, current_job
     from gw_sqla.execution.executable_tasks import load_executable_tasks
     from gw_sqla.execution.job_context import JobContext
     from gw_sqla.execution.task_registry import TaskRegistry
@@ -106,6 +107,7 @@ __all__ = [
     "CronTick",
     "CrontabError",
     "CrontabProblem",
+    "CurrentJob",
     "DatabaseFault",
     "DatabaseFaultOver",
     "Event",
@@ -122,6 +124,7 @@ __all__ = [
     "JobDetails",
     "JobFailedError",
     "JobKeyMode",
+    "JobLogFilter",
     "JobNotAddedError",
     "JobRepository",
     "JobRow",
@@ -171,6 +174,7 @@ __all__ = [
     "WorkerStopping",
     "async_sessionmaker",
     "call_asyncio",
+    "current_job",
     "database_loop",
     "load_executable_tasks",
     "migrate",
@@ -195,6 +199,7 @@ _HOMES = {
             "SchemaError SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError "
             "SessionError SinkUnavailableError Snooze TaskDefinitionError"
         ),
+        "execution.current_job": "CurrentJob JobLogFilter current_job",
         "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",
         "execution.task_registry": "TaskRegistry",

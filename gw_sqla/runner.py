@@ -21,6 +21,7 @@ from gw_sqla.database.event_loops import database_loop, dispose_with_loop
 from gw_sqla.database.pool_size import most_connections
 from gw_sqla.error_texts.error_text import only_error
 from gw_sqla.errors import ConfigurationError
+from gw_sqla.execution.outcome_log import CompletionLog
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
 from gw_sqla.hooks.observer import Observer
@@ -191,6 +192,8 @@ class Runner:
             raise ConfigurationError("this runner runs already: make another Runner for a second pool")
         items = self._cron_items()
         check_items(items, self._tasks)
+        if CompletionLog.is_wanted():
+            at_once = [*at_once, CompletionLog()]
         observers = Observers(self._observers, at_once=at_once)
         self._pool = pool = WorkerPool(
             self._engine, self._tasks, self._settings, observers, items, self._interceptors

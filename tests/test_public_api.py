@@ -17,7 +17,7 @@ import gw_sqla
 NAMES = """
 Application CallNext CronJobsScheduled CronTick DatabaseFault DatabaseFaultOver Event HeartbeatSent Interceptor
 JobStarted JobsClaimed JobsRecovered ListenerLost ListenerUp LockLost OutcomesWritten PauseSeen SKIP StaleLocksFreed
-Swept WorkerStarted WorkerStopped WorkerStopping
+Swept WorkerStarted WorkerStopped WorkerStopping CurrentJob JobLogFilter current_job
 AccessError AsyncAttrs AsyncSession ClaimedJob Completed ConfigurationError CronItem CrontabError CrontabProblem
 ExecutableFailedError FailPermanently Failed GwSqlaError InvalidFilterError InvalidJobError InvalidPayloadError JSON
 JobContext JobDetails JobFailedError JobKeyMode JobNotAddedError JobRepository JobRow JobSpec JobState JobTesterError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
@@ -21,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.application import Application
 from gw_sqla.cli.application import load_application, load_crontab
 from gw_sqla.cli.engine import connected
+from gw_sqla.cli.log_setup import set_up_log
 from gw_sqla.cli.monitored import monitored
 from gw_sqla.cli.options import EXIT_CODES, Invocation
 from gw_sqla.cli.supervised_http import inherited_socket
@@ -60,6 +60,7 @@ def command(
     lock_timeout: timedelta | None,
     crontab: str | None,
     log_level: str,
+    log_format: str,
     no_flags: bool,
     http: str | None,
     **settings: Any,
@@ -73,7 +74,14 @@ def command(
     With several processes, one that dies is replaced. Signals go to their supervisor, the process that was started.
     """
     lifeline = Lifeline.inherited()
-    _start_log(log_level, several=processes > 1)
+    set_up = partial(
+        set_up_log,
+        log_level,
+        log_format,
+        with_process=processes > 1,
+        level_is_given=_is_given("log_level"),
+        format_is_given=_is_given("log_format"),
+    )
     _require_backend(backend, uvloop=uvloop)
     if no_flags:
         if settings["flag_allowlist"] is not None:
@@ -84,9 +92,11 @@ def command(
     migration = partial(_migrate, schema, lock_timeout) if migrate_first else None
     with nullcontext() if lifeline is None else lifeline.reporting(debug=invocation.debug):
         if processes > 1 and lifeline is None:
+            set_up()
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migration=migration, http=http)
             return
         application = load_application(apps, folder, only=only_tasks, without=not_tasks)
+        set_up()
         if application.settings is not None:
             runner_settings = _over(application.settings, runner_settings, click.get_current_context())
         work = partial(_work, database_url, application, runner_settings, once=once, migration=migration)
@@ -94,6 +104,11 @@ def command(
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )
+
+
+def _is_given(name: str) -> bool:
+    """Whether the command line, or the environment, says what an option is."""
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def _over(settings: RunnerSettings, given: RunnerSettings, context: click.Context) -> RunnerSettings:
@@ -104,7 +119,7 @@ def _over(settings: RunnerSettings, given: RunnerSettings, context: click.Contex
             f"{given.schema!r}: leave it out there, and give --schema or GRAPHILE_WORKER_SCHEMA"
         )
     names = {field.name for field in fields(RunnerSettings)} & context.params.keys() - {"schema", "crontab"}
-    told = {name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    told = {name for name in names if _is_given(name)}
     if context.params.get("no_flags"):
         told.add("flag_allowlist")
     return replace(
@@ -183,13 +198,6 @@ async def _migrate(schema: str, lock_timeout: timedelta | None, engine: AsyncEng
 
 def _print_counts(counts: RunCounts) -> None:
     click.echo(counts)
-
-
-def _start_log(level: str, *, several: bool) -> None:
-    origin = "[%(process)d] %(name)s" if several else "%(name)s"
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format=f"%(asctime)s %(levelname)-7s {origin}: %(message)s"
-    )
 
 
 def _require_backend(backend: str, *, uvloop: bool) -> None:

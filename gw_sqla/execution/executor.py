@@ -21,10 +21,10 @@ from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import Snooze
 from gw_sqla.execution.batch_results import batch_outcome, failed_items, snooze_limit_of_all
 from gw_sqla.execution.failed_outcome import bounded_wait, failed_with, of_any_error, snoozed_for, wait_until_next
-from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.handler_call import bind
 from gw_sqla.execution.interception import intercepted
 from gw_sqla.execution.job_context import Workplace
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.hooks.events import JobStarted
 from gw_sqla.hooks.interceptor import SKIP, Interceptor, of_running
@@ -55,6 +55,8 @@ class Executor:
         observers: Observers,
         concurrency: int,
         interceptors: Sequence[Interceptor] = (),
+        *,
+        outcome_log: OutcomeLog | None = None,
     ) -> None:
         threads = anyio.CapacityLimiter(concurrency)
         around = of_running(interceptors)
@@ -63,6 +65,7 @@ class Executor:
             for identifier, task in tasks.items()
         }
         self._observers = observers
+        self._log = outcome_log or OutcomeLog()
         self._completions = workplace.completions
         self.execute = self._run_observed if observers.hear_of_jobs else self.run
         """How to run a run: as `run`, and where anybody hears of jobs they are told."""
@@ -84,7 +87,7 @@ class Executor:
         if found is None or not job.payload_text:
             message = OVERSIZED if found else f"no task {job.task_identifier!r} is declared in this worker"
             not_run = Failed(job=job, message=message)
-            log_failure(not_run)
+            self._log.failed(not_run)
             return not_run
         task, call = found
         outcome: Outcome
@@ -112,7 +115,7 @@ class Executor:
             outcome = await self._of_own_transaction(task, run, outcome)
         outcome = run.timed(outcome)
         if isinstance(outcome, Failed) and run.state is not LOST:
-            log_failure(outcome)
+            self._log.failed(outcome)
         return outcome
 
     async def _of_own_transaction(self, task: Task[Any], run: Run, outcome: Outcome) -> Outcome:
@@ -145,7 +148,7 @@ class Executor:
 
     def _of_result(self, task: Task[Any], job: ClaimedJob, result: Any) -> Outcome:
         if result is SKIP:
-            log.info("job %d (%s) is skipped by an interceptor", job.id, job.task_identifier)
+            self._log.skipped(job)
             return Completed(job)
         if isinstance(result, Snooze):
             return snoozed_for(task, job, error_text(result), result.delay, result.limit, result)

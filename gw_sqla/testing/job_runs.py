@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeAlias
 import anyio
 from sqlalchemy.orm import Session
 
+from gw_sqla.execution.current_job import CurrentJob, look_for_job_by, look_no_more
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.job_context import Workplace
@@ -266,7 +267,11 @@ class _Work:
         """Run the handler."""
         now = monotonic()
         run.begin(now, now)
-        return run.timed(await self._executor.execute(run))
+        looking = look_for_job_by(lambda: CurrentJob.of(run.job))
+        try:
+            return run.timed(await self._executor.execute(run))
+        finally:
+            look_no_more(looking)
 
     async def write(self, run: Run) -> bool:
         """Write what became of it; return whether its lock was lost: the handler has removed the job, perhaps."""

@@ -30,6 +30,7 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.forwarded_tasks import is_forwarded, most_sent, sinks_of
 from gw_sqla.execution.job_context import Workplace
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.hooks.interceptor import Interceptor
 from gw_sqla.hooks.observers import Observers
@@ -70,6 +71,7 @@ __all__ = ["Parts", "compose"]
 class Parts:
     """The parts of one run of a runner."""
 
+    outcome_log: OutcomeLog
     claim_store: ClaimStore
     outcome_store: OutcomeStore
     known: KnownRuns
@@ -99,12 +101,14 @@ def compose(
     interceptors: Sequence[Interceptor] = (),
 ) -> Parts:
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
+    outcome_log = OutcomeLog()
     claim_store = _claim_store(engine, settings, pool_id)
     outcome_store = OutcomeStore(
         WorkerConnection(engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
         settings.schema,
         pool_id,
         claim_store,
+        outcome_log=outcome_log,
     )
     rust = RustWorkers(settings.schema)
     registration = _registration(engine, tasks, settings, pool_id, rust)
@@ -115,7 +119,9 @@ def compose(
     processes = ProcessPool()
     own_tasks = {identifier: task for identifier, task in tasks.items() if not is_forwarded(task)}
     forwarded = sinks_of(tasks)
-    executor = Executor(own_tasks, workplace, processes, observers, settings.concurrency, interceptors)
+    executor = Executor(
+        own_tasks, workplace, processes, observers, settings.concurrency, interceptors, outcome_log=outcome_log
+    )
     lease, known, slots_demand = Lease(), KnownRuns(), Demand()
     forwarded_demands = [Demand() for _ in forwarded]
     demand = Demands([slots_demand, *forwarded_demands]) if forwarded else slots_demand
@@ -138,6 +144,7 @@ def compose(
         lease=lease,
         on_free=slots_demand.slot_freed,
         stop=stop,
+        outcome_log=outcome_log,
     )
     pauses = Pauses(claim_store, observers, interval=settings.poll_interval.total_seconds())
     forwarders = [
@@ -152,6 +159,7 @@ def compose(
             on_reached=own_demand.jobs_may_be_due,
             observers=observers,
             stop=stop,
+            outcome_log=outcome_log,
         )
         for of_sink, own_demand in zip(forwarded, forwarded_demands, strict=True)
     ]
@@ -170,6 +178,7 @@ def compose(
         observers=observers,
     )
     return Parts(
+        outcome_log=outcome_log,
         claim_store=claim_store,
         outcome_store=outcome_store,
         known=known,

@@ -32,8 +32,8 @@ from anyio.abc import TaskGroup
 from gw_sqla.database.outage import Outage
 from gw_sqla.execution.executor import OVERSIZED
 from gw_sqla.execution.failed_outcome import of_any_error
-from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.forwarded_tasks import forwarding_of, make_message
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.sink import Message
 from gw_sqla.hooks.events import JobStarted
 from gw_sqla.hooks.observers import Observers
@@ -74,6 +74,7 @@ class Forwarder:
         on_reached: Callable[[], None],
         observers: Observers,
         stop: StopRequest,
+        outcome_log: OutcomeLog,
     ) -> None:
         forwarding = forwarding_of(next(iter(tasks.values())))
         self._tasks = tasks
@@ -89,6 +90,7 @@ class Forwarder:
         self._observers = observers
         self._is_observed = observers.hear_of_jobs
         self._stop = stop
+        self._log = outcome_log
         self._waiting: deque[tuple[float, list[Run]]] = deque()
         self._sending: Sequence[Run] = ()
         self._fault: BaseException | None = None
@@ -240,7 +242,7 @@ class Forwarder:
                 outcome = run.timed(outcome)  # noqa: PLW2901 - the same one
             run.end(outcome)
             if type(outcome) is Failed:
-                log_failure(outcome)
+                self._log.failed(outcome)
             self._finish(run)
         if lost:
             log.error("%d messages were sent to %s, but the locks of their jobs were lost meanwhile", lost, self.name)

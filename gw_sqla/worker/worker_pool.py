@@ -113,6 +113,7 @@ class WorkerPool:
             await parts.sweeps.close()
             await parts.claim_store.close()
             await parts.outcome_store.close()
+            parts.outcome_log.close()
             if began is not None:
                 self._tell_end(monotonic() - began)
         if stop.for_migration:

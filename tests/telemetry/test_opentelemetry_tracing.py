@@ -333,7 +333,7 @@ async def test_triggers_carry_it(engine: AsyncEngine, sessions: Sessions, look: 
 
 @pytest.fixture
 def instrumented(spans: Spans) -> Iterator[None]:
-    instrumentors = [SQLAlchemyInstrumentor(), AsyncPGInstrumentor()]
+    instrumentors: list[Any] = [SQLAlchemyInstrumentor(), AsyncPGInstrumentor()]  # type: ignore[no-untyped-call]
     for instrumentor in instrumentors:
         instrumentor.instrument(tracer_provider=spans.provider)
     yield
