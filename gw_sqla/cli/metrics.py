@@ -12,10 +12,21 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.http_option import http_option, require_prometheus
-from gw_sqla.cli.options import EXIT_CODES, database_url_option, debug_option, option, schema_option
+from gw_sqla.cli.log_setup import set_up_log
+from gw_sqla.cli.options import (
+    EXIT_CODES,
+    database_url_option,
+    debug_option,
+    log_format_option,
+    log_level_option,
+    option,
+    schema_option,
+)
 from gw_sqla.worker.signals import STOP_SIGNALS
 
 __all__ = ["command"]
+
+log = logging.getLogger(__name__)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -31,15 +42,27 @@ __all__ = ["command"]
 )
 @option("--most-tasks", type=click.IntRange(1, 1000), default=100, metavar="N", help="Tasks with figures of their own.")
 @option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
+@log_level_option
+@log_format_option
 @debug_option
-def command(database_url: URL, schema: str, *, http: str, interval: float, most_tasks: int, backend: str) -> None:
+def command(
+    database_url: URL,
+    schema: str,
+    *,
+    http: str,
+    interval: float,
+    most_tasks: int,
+    backend: str,
+    log_level: str,
+    log_format: str,
+) -> None:
     """Serve the figures of the whole queue at /metrics, until a signal.
 
     Workers do so too, one at a time, with --http; this is for queues whose workers are elsewhere, or are none of
     gw_sqla's. /healthz says that it runs, /readyz that the database answers. Needs the extra gw-sqla[prometheus], and a
     role that may read (grants --as reader).
     """
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    set_up_log(log_level, log_format, with_process=False)
     require_prometheus("metrics")
     anyio.run(partial(_export, database_url, schema, http, timedelta(seconds=interval), most_tasks), backend=backend)
 
@@ -75,7 +98,7 @@ async def _export(url: URL, schema: str, http: str, interval: timedelta, most_ta
             return verdict([] if fleet.is_up else ["the database does not answer; the log says why"])
 
         routes = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
-        logging.getLogger(__name__).info("metrics at http://%s/metrics", Address(address.host, port_of(listeners)))
+        log.info("metrics at http://%s/metrics", Address(address.host, port_of(listeners)))
         try:
             async with anyio.create_task_group() as serving:
                 serving.start_soon(serve, listeners, routes, name="gw_sqla HTTP")

@@ -73,7 +73,7 @@ def command(
 
     With several processes, one that dies is replaced. Signals go to their supervisor, the process that was started.
     """
-    lifeline = Lifeline.inherited()
+    lifeline, socket = Lifeline.inherited(), inherited_socket()
     set_up = partial(
         set_up_log,
         log_level,
@@ -100,7 +100,7 @@ def command(
         if application.settings is not None:
             runner_settings = _over(application.settings, runner_settings, click.get_current_context())
         work = partial(_work, database_url, application, runner_settings, once=once, migration=migration)
-        work = partial(work, http=http if lifeline is None else inherited_socket())
+        work = partial(work, http=http if lifeline is None else socket)
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )
