@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import subprocess
 import sys
 from datetime import timedelta
 from typing import Any
@@ -80,7 +79,7 @@ async def main() -> None:
     engine = create_async_engine(parse_url(os.environ["DATABASE_URL"]))
     for count in (FEW, FEW, MANY):
         await run(engine, sys.argv[1], count)
-        subprocess.run(["callgrind_control", "--dump", str(os.getpid())], check=True, stdout=subprocess.DEVNULL)
+        await anyio.run_process(["callgrind_control", "--dump", str(os.getpid())])
     await engine.dispose()
 
 
