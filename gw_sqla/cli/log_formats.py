@@ -73,7 +73,7 @@ class _JsonFormatter(_FieldsFormatter):
         """Return one JSON object."""
         fields = self.fields(record)
         try:
-            return json.dumps(fields, ensure_ascii=False, default=_text)
+            return json.dumps(fields, ensure_ascii=False, allow_nan=False, default=_text)
         except (TypeError, ValueError):  # keys that are no text, circles
             return json.dumps({name: _text(value) for name, value in fields.items()}, ensure_ascii=False)
 

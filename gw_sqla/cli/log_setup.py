@@ -1,8 +1,8 @@
 """The command line's log: to standard error, unless the application configures its own while it is imported.
 
 So it is set up after that import. An application that gives the root logger, or ``gw_sqla``, a handler
-(``basicConfig``, ``dictConfig``) has configured the log: its handlers, formats and levels stay. Then ``--log-level``,
-where it is given, is the level of the loggers below ``gw_sqla`` only, and ``--log-format`` is not heeded, which is said.
+(``basicConfig``, ``dictConfig``) has configured it: its handlers, formats and levels stay. Then ``--log-level``, where
+it is given, is the level of the loggers below ``gw_sqla`` only, and ``--log-format`` is not heeded, which is said.
 
 ``logging.warning(...)`` at import calls ``basicConfig()`` by itself, where nothing is configured: that handler, as bare
 as logging makes it, is not taken for a configuration. And a ``dictConfig`` disables all loggers that exist, unless told

@@ -119,8 +119,8 @@ def app_option(*, required: bool = True, help: str | None = None) -> Callable[[F
         multiple=True,
         metavar="MODULE:ATTRIBUTE",
         help=help
-        or "Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too. Can be "
-        "repeated (in the variable: separated by spaces): the worker then has the tasks of all.",
+        or "Where the TaskRegistry is, or an Application, such as myapp.jobs:tasks; the current directory is searched "
+        "too. Can be repeated (in the variable: separated by spaces): the worker then has the tasks of all.",
     )
 
 

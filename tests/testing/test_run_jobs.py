@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -16,11 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import (
     AsyncSession,
+    CallNext,
+    ClaimedJob,
     Completed,
     Failed,
     FailPermanently,
+    Interceptor,
     JobContext,
     JobRepository,
+    JobSpec,
     JobStarted,
     JobState,
     JobTesterError,
@@ -478,6 +484,29 @@ async def test_observers(session: AsyncSession, tasks: TaskRegistry, repo: JobRe
     await repo.add_jobs(session, [note.spec(0), note.spec(1)])
     await JobTester(session, tasks, observers=[Told()]).run_jobs(errors="record")
     assert told == ["started note", "completed", "started note", "ValueError: 1"]
+
+
+async def test_interceptors(session: AsyncSession, tasks: TaskRegistry, repo: JobRepository) -> None:
+    seen: list[Any] = []
+
+    class Doubles(Interceptor):
+        async def run_job(self, job: ClaimedJob, call_next: CallNext) -> Any:
+            return await call_next(job.with_payload(2 * job.payload))
+
+        def add_job(self, spec: JobSpec) -> JobSpec:
+            return replace(spec, payload=spec.payload + 100)
+
+    @tasks.task("note")
+    async def note(payload: int, ctx: JobContext) -> None:
+        seen.append(payload)
+        if payload < 100:
+            await ctx.repository.add_job(ctx_session, note, payload)
+
+    ctx_session = session
+    await repo.add_job(session, note, 1)
+    report = await JobTester(session, tasks, interceptors=[Doubles()]).run_jobs()
+    assert seen == [2, 204]
+    assert [outcome.seconds > 0 for outcome in report.completed] == [True, True]
 
 
 async def test_an_aborted_transaction_is_got_back(
