@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.cli.command import APP, fetch, started
-from tests.telemetry.test_http_of_commands import port_of, until
+from tests.telemetry.test_http_of_commands import until
 from tests.telemetry.test_shipped_files import FOLDER, dashboard_expressions, expressions
 
 prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
@@ -36,10 +36,10 @@ def free_port() -> int:
 
 @contextmanager
 def running(folder: Path, target: int) -> Iterator[int]:
-    """Prometheus, which scrapes each second."""
+    """Prometheus, which scrapes every two seconds."""
     scrape = {"job_name": "jobs-worker", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
     configuration = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
         "scrape_configs": [scrape],
         "rule_files": [str(FOLDER / "alerts.yml")],
     }
@@ -74,11 +74,13 @@ def ask(port: int, expression: str) -> list[Any] | None:
 
 @prometheus
 def test_each_panel_has_something_to_show(clean_database: str, tmp_path: Path) -> None:
-    options = ("--app", APP, "--database-url", clean_database, "--http", "127.0.0.1:0", "--processes", "2")
-    add = "select graphile_worker.add_job('greet', json_build_object('name', n::text)) from generate_series(1, 50) n"
-    with started("worker", *options) as worker:
-        target = port_of(worker)
+    target = free_port()
+    options = ("--app", APP, "--database-url", clean_database, "--http", f"127.0.0.1:{target}", "--processes", "2")
+    payload = "json_build_object('name', 'guest ' || n)"
+    add = f"select graphile_worker.add_job('greet', {payload}) from generate_series(1, 50) n"
+    with started("worker", *options, "--log-level", "warning") as worker:  # nobody reads its log meanwhile
         with running(tmp_path, target) as port:
+            until(lambda: ask(port, "up == 1"), 60)
             end = time.monotonic() + 60
             asked = dict.fromkeys(one for text in dashboard_expressions() for one in expressions(text))
             empty = list(asked)
