@@ -135,7 +135,11 @@ def _refuse_for_many(text: str | None, file: str | None, job_key: str | None, mo
 async def _add(
     url: URL, schema: str, spec: JobSpec, run_at: datetime | timedelta | None, mode: JobKeyMode | None
 ) -> None:
-    async with connected(url) as engine, adding(engine, schema), async_sessionmaker(engine).begin() as session:
+    async with (
+        connected(url, transaction_pooler=True) as engine,
+        adding(engine, schema),
+        async_sessionmaker(engine).begin() as session,
+    ):
         if isinstance(run_at, timedelta):
             run_at = at_time(run_at, await database_time(session))
         job: JobRow = await JobRepository(schema).add_job(
@@ -164,7 +168,7 @@ def _add_file(
     mode: JobKeyMode | None,
 ) -> None:
     async def add() -> None:
-        async with connected(url) as engine, adding(engine, schema):
+        async with connected(url, transaction_pooler=True) as engine, adding(engine, schema):
             preserve = mode is JobKeyMode.PRESERVE_RUN_AT
             await add_lines(engine, schema, lines, count, preserve_run_at=preserve)
 
