@@ -89,7 +89,7 @@ def command(
 
 
 async def _clean(url: URL, schema: str, what: dict[str, Any], actor: str | None) -> Cleaned:
-    async with connected(url) as engine:
+    async with connected(url, transaction_pooler=True) as engine:
         try:
             await check_schema(engine, schema=schema, as_="admin")
         except AccessError:  # a worker's role that cleans up does too, but may leave no line
@@ -106,6 +106,6 @@ async def _is_cleaner(engine: AsyncEngine, schema: str) -> bool:
 
 
 async def _preview(url: URL, schema: str, what: dict[str, Any]) -> Cleaned:
-    async with connected(url) as engine:
+    async with connected(url, transaction_pooler=True) as engine:
         await check_schema(engine, schema=schema, as_="reader")
         return await preview_cleanup(engine, schema=schema, **what)

@@ -64,9 +64,11 @@ search_option = click.option(
 async def looking(url: URL, schema: str, as_: RoleKind = "reader") -> AsyncIterator[async_sessionmaker[AsyncSession]]:
     """Yield a maker of sessions, if the role may do the work of ``as_``; a pooler may be in between.
 
-    Raises AccessError, SchemaMissingError and such, each of which says what to do; UnreachableError.
+    They are at READ COMMITTED, whatever the database's default is: what others change meanwhile is gone around, which
+    the stricter levels answer with an error. Raises AccessError, SchemaMissingError and such, each of which says what
+    to do; UnreachableError.
     """
-    async with connected(url, transaction_pooler=True) as engine:
+    async with connected(url, transaction_pooler=True, isolation_level="READ COMMITTED") as engine:
         with suppress(SchemaBehindError):  # what is looked at is the same in every schema that can be adopted
             await check_schema(engine, schema=schema, as_=as_)
         yield async_sessionmaker(engine, expire_on_commit=False)

@@ -167,7 +167,7 @@ def sweep(database_url: URL, schema: str, *, delay: float, dry_run: bool, as_jso
 
 async def _sweep(url: URL, schema: str, delay: float | None) -> tuple[list[Recovered], Unlocked]:
     """Sweep; without a delay, look what a sweep would free."""
-    async with connected(url) as engine:
+    async with connected(url, transaction_pooler=True) as engine:
         await check_schema(engine, schema=schema, as_="worker" if delay is not None else "reader")
         sweeps = Sweeps(engine, schema, RustWorkers(schema), pooled=True)
         try:
