@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,9 @@ __all__ = ["connected"]
 
 _CONNECT_SECONDS = 10
 """How long one connection may take to be made: a firewall that drops packets must not hang a command."""
+
+_OF_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF})
+"""Faults of what a command prints while it is connected: no connecting ends in them."""
 
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 """Parameters of a URL that name files of TLS."""
@@ -42,6 +46,8 @@ async def connected(url: URL, *, transaction_pooler: bool = False, **options: An
         try:
             yield engine
         except OSError as error:
+            if error.errno in _OF_OUTPUT:
+                raise
             raise UnreachableError(
                 f"cannot connect to the database at {_address(url)}: {_reason(error, url)}"
             ) from error

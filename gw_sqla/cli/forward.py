@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +11,7 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.error_report import UnreachableError
+from gw_sqla.cli.log import start_log
 from gw_sqla.cli.options import EXIT_CODES, database_url_option, debug_option, option, schema_option
 from gw_sqla.database.event_loops import database_loop
 from gw_sqla.error_texts.error_text import error_text
@@ -81,9 +80,7 @@ def command(
         return
     if database_url is None:
         raise click.UsageError("Missing option '--database-url', or the variable DATABASE_URL.", ctx)
-    logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    start_log(log_level)
     runner_settings = RunnerSettings(
         poll_interval=timedelta(seconds=poll_interval), grace_period=timedelta(seconds=grace_period), **settings
     )

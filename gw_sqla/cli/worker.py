@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.cli.application import load_crontab, load_tasks
 from gw_sqla.cli.engine import connected
+from gw_sqla.cli.log import start_log
 from gw_sqla.cli.options import EXIT_CODES, Invocation
 from gw_sqla.cli.supervisor_link import Lifeline
 from gw_sqla.cli.worker_options import WorkerCommand, worker_options
@@ -68,7 +68,7 @@ def command(
     With several processes, one that dies is replaced. Signals go to their supervisor, the process that was started.
     """
     lifeline = Lifeline.inherited()
-    _start_log(log_level, several=processes > 1)
+    start_log(log_level, several=processes > 1)
     _require_backend(backend, uvloop=uvloop)
     if no_flags:
         if settings["flag_allowlist"] is not None:
@@ -140,13 +140,6 @@ async def _migrate(schema: str, lock_timeout: timedelta | None, engine: AsyncEng
 
 def _print_counts(counts: RunCounts) -> None:
     click.echo(counts)
-
-
-def _start_log(level: str, *, several: bool) -> None:
-    origin = "[%(process)d] %(name)s" if several else "%(name)s"
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format=f"%(asctime)s %(levelname)-7s {origin}: %(message)s"
-    )
 
 
 def _require_backend(backend: str, *, uvloop: bool) -> None:

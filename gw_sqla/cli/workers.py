@@ -13,10 +13,11 @@ from sqlalchemy import URL
 from gw_sqla.admin import Admin, LockOwner, ScanLimits, Worker
 from gw_sqla.admin import Unlocked as UnlockedByHand
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.listing import Column, format_options, json_option, print_json, print_list, printable, utc_text
+from gw_sqla.cli.listing import Column, format_options, json_option, print_json, print_list, utc_text
 from gw_sqla.cli.looking import actor_option, looking, search_option
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, yes_option
+from gw_sqla.cli.terminal_text import counted, printable
 from gw_sqla.schema.check import check_schema
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Recovered, Sweeps, Unlocked
@@ -121,7 +122,7 @@ def unlock(
     """
     confirm(f"Unlock all that {', '.join(map(printable, pool_ids))} hold?", yes=yes)
     unlocked = anyio.run(_unlock, database_url, schema, pool_ids, actor, limits)
-    click.echo(f"unlocked {unlocked.jobs} jobs and {unlocked.queues} queues")
+    click.echo(f"unlocked {counted(unlocked.jobs, 'job')} and {counted(unlocked.queues, 'queue')}")
     if unlocked.living:
         living = ", ".join(printable(worker.pool_id) for worker in unlocked.living)
         raise click.ClickException(f"{living}: alive, left alone; it unlocks by itself when it is stopped")
@@ -155,10 +156,11 @@ def sweep(database_url: URL, schema: str, *, delay: float, as_json: bool) -> Non
         )
         return
     for pool in recovered:
-        click.echo(f"recovered: {printable(pool.what)}; its {len(pool.job_ids)} jobs are unlocked")
+        click.echo(f"recovered: {printable(pool.what)}; unlocked {counted(len(pool.job_ids), 'job')} of its")
     if unlocked.owners:
         owners = ", ".join(map(printable, unlocked.owners))
-        click.echo(f"unlocked after four hours: {unlocked.jobs} jobs and {unlocked.queues} queues of {owners}")
+        freed = f"{counted(unlocked.jobs, 'job')} and {counted(unlocked.queues, 'queue')}"
+        click.echo(f"unlocked after four hours: {freed} of {owners}")
     if not recovered and not unlocked.owners:
         click.echo("nothing to free")
 

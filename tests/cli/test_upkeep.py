@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.cli.command import APP, error_line, fetch, run, run_here
 from tests.cli.on_terminal import on_terminal
 from tests.cli.test_jobs import FAIL, add
+from tests.support.server import Server, execute
 
 
 def pauses(url: str) -> list[Any]:
@@ -96,3 +98,18 @@ def test_a_cleanup_for_programs(clean_database: str, old: list[int]) -> None:
 def test_ages_that_are_none(clean_database: str, age: str, says: str) -> None:
     command = ("cleanup", "--failed-after", age, "--yes", "--database-url", clean_database)
     assert says in error_line(run_here(*command), 2)
+
+
+def test_a_schema_that_nobody_has_migrated(server: Server) -> None:
+    """There are no pauses in it: it says what to do, as other commands do."""
+    url = server.create_database()
+    try:
+        assert run_here("migrate", "--database-url", url).returncode == 0
+        for name in ("pauses", "alembic_version"):
+            asyncio.run(execute(url, f"drop table graphile_worker._private_sqla_{name}"))
+        for command in (("pause", "--everything"), ("resume", "--everything"), ("pauses",)):
+            line = error_line(run_here(*command, "--database-url", url), 1)
+            says = "gw_sqla has not migrated schema 'graphile_worker' yet; run: python -m gw_sqla migrate"
+            assert line == f"Error: {says}"
+    finally:
+        server.drop_database(url)

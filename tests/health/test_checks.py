@@ -13,6 +13,7 @@ from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.health import Verdict, examine
 from tests.health.asking import JOBS, QUEUES, REGISTER, found, run
 from tests.schema.roles import Role
+from tests.support.server import execute
 
 pytestmark = pytest.mark.anyio
 
@@ -164,3 +165,17 @@ async def test_a_schema_that_is_not_there(engine: AsyncEngine) -> None:
 async def test_on_trio(engine: AsyncEngine) -> None:
     findings = await examine(engine)
     assert {finding.verdict for finding in findings} == {Verdict.OK, Verdict.WARNING}
+
+
+NEWER = "insert into graphile_worker.migrations (id, breaking) values (99, true)"
+
+
+async def test_a_schema_that_is_too_new(engine: AsyncEngine, clean_database: str) -> None:
+    """Migrating would not repair it."""
+    await execute(clean_database, NEWER)
+    try:
+        [finding] = [one for one in await examine(engine) if one.check == "schema"]
+    finally:
+        await execute(clean_database, "delete from graphile_worker.migrations where id = 99")
+    assert finding.verdict is Verdict.WRONG
+    assert finding.repair == "pip install --upgrade gw-sqla"
