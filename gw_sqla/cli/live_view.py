@@ -14,7 +14,7 @@ import asyncpg
 from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 from textual.app import App, ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
@@ -83,6 +83,7 @@ class LiveView(App[None]):
         ("p", "pause", "Pause or resume their task"),
         ("f", "freeze", "Freeze"),
         ("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),  # which Textual has for copying
     ]
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], admin: Admin, every: float) -> None:
