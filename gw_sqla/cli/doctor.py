@@ -81,7 +81,7 @@ def command(
 
 
 async def _examine(url: URL, schema: str, items: list[CronItem] | None) -> list[Finding]:
-    async with connected(url, transaction_pooler=True) as engine:
+    async with connected(url) as engine:
         return await examine(engine, schema=schema, items=items)
 
 

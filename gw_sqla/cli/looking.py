@@ -67,7 +67,7 @@ async def looking(url: URL, schema: str, as_: RoleKind = "reader") -> AsyncItera
     Raises AccessError, SchemaMissingError and such, each of which says what to do; UnreachableError. Where the block
     misses a table in a schema that was not migrated to the end, SchemaBehindError.
     """
-    async with connected(url, transaction_pooler=True) as engine:
+    async with connected(url) as engine:
         behind: SchemaBehindError | None = None
         try:
             await check_schema(engine, schema=schema, as_=as_)

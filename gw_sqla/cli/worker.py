@@ -99,7 +99,7 @@ async def _work(
 ) -> None:
     # A connection for each job's session, and some for what handlers open beside it.
     room = settings.concurrency + 2
-    async with connected(url, pool_size=room, transaction_pooler=settings.transaction_pooler) as engine:
+    async with connected(url, pool_size=room, keeps_statements=not settings.transaction_pooler) as engine:
         runner = Runner(engine, tasks, settings)
         if migration is not None and lifeline is None:
             await migration(engine)

@@ -123,9 +123,7 @@ except BaseException as error:
 """
 
 
-@pytest.mark.parametrize(
-    ("types", "code", "says"), [("y\n", 0, "done"), ("\n", 130, "declined: nothing was done")]
-)
+@pytest.mark.parametrize(("types", "code", "says"), [("y\n", 0, "done"), ("\n", 130, "declined: nothing was done")])
 def test_a_question(types: str, code: int, says: str) -> None:
     ended, shown = on_terminal("-c", ASK, types=types)
     assert ended == code

@@ -44,8 +44,8 @@ def failed(clean_database: str) -> list[int]:
     fetch(clean_database, FAIL, failed)
     fetch(
         clean_database,
-        "update graphile_worker._private_jobs set last_error = '[red]order ' || id || e' timed out\\x1b[2J\\x1b]0;x\\x07' "
-        "where id = any ($1)",
+        "update graphile_worker._private_jobs "
+        "set last_error = '[red]order ' || id || e' timed out\\x1b[2J\\x1b]0;x\\x07' where id = any ($1)",
         failed,
     )
     return failed
