@@ -154,6 +154,22 @@ async def test_a_role_that_may_not_look(role: Role, clean_database: str) -> None
     await call_asyncio(engine.dispose)
 
 
+async def test_a_role_from_which_the_rows_are_hidden(role: Role, clean_database: str) -> None:
+    """It sees no locks and no worker, and does not call that well."""
+    given = ("usage on schema", "select on all tables in schema")
+    for rights in given:
+        await execute(clean_database, f"grant {rights} graphile_worker to {role.name}")
+    engine = role.engine(clean_database)
+    findings = {finding.check: finding for finding in await examine(engine)}
+    for check in ("workers", "locks", "queues", "tasks", "pauses", "crontabs"):
+        assert findings[check].verdict is Verdict.UNKNOWN, check
+        assert findings[check].found.startswith("row level security hides the rows of _private_"), check
+    await execute(clean_database, f"create policy {role.name} on graphile_worker._private_sqla_workers to {role.name}")
+    findings = {finding.check: finding for finding in await examine(engine)}
+    assert findings["workers"].found.startswith("no worker of gw_sqla's lives")
+    await call_asyncio(engine.dispose)
+
+
 async def test_a_schema_that_is_not_there(engine: AsyncEngine) -> None:
     findings = {finding.check: finding for finding in await examine(engine, schema="no:such 100%")}
     assert findings["schema"].verdict is Verdict.WRONG
