@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from gw_sqla.database.session import AsyncSession
 
-__all__ = ["PatientSession"]
+__all__ = ["BlockingSession", "PatientSession"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +25,14 @@ R = TypeVar("R")
 
 class PatientSession(AsyncSession):
     """An AsyncSession of the kit's."""
+
+
+class BlockingSession(PatientSession):
+    """The same over the connection of a sync driver, whose cursors SQLAlchemy cannot close as those of an async one."""
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        """Execute a statement; see SQLAlchemy's method."""
+        return self.sync_session.execute(*args, **options)
 
 
 def _patient(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
