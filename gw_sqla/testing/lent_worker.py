@@ -21,7 +21,7 @@ from gw_sqla.execution.sink import Sink
 from gw_sqla.execution.transactional_completion import Completions
 from gw_sqla.hooks import Observer, Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import CompletedByHandler, Failed, Outcome, Returned, Snoozed
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Returned, Snoozed
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Resource, Task
 from gw_sqla.repository import JobRepository
@@ -31,6 +31,8 @@ from gw_sqla.testing.deliveries import Deliveries
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.pauses import Pauses
+from gw_sqla.worker.slot import SPOILED_MESSAGE
+from gw_sqla.worker.task_traces import TaskTraces
 
 __all__ = ["Application", "LentWorker", "lent_worker"]
 
@@ -84,10 +86,39 @@ class LentWorker:
             await self._resources.make(task.arguments)
 
     async def execute(self, run: Run) -> Outcome:
-        """Run the handler, or send the message; raises the sink's error where that is out of reach."""
+        """Run the handler, or send the message; raises the sink's error where that is out of reach.
+
+        In a task of its own, and a context: what a handler does to these it does not do to the test. One that leaves a
+        scope open in it fails, as in a worker (`gw_sqla.worker.slot`).
+        """
         run.begin()
         task = self._tasks[run.job.task_identifier]
-        return await (self._deliveries.deliver(task, run.job) if is_forwarded(task) else self._executor.run(run))
+        outcome: Outcome | None = None
+        raised: BaseException | None = None
+
+        async def work() -> None:
+            nonlocal outcome, raised
+            traces = TaskTraces()
+            try:
+                deliver = self._deliveries.deliver(task, run.job) if is_forwarded(task) else self._executor.run(run)
+                outcome = await deliver
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:
+                raised = error
+            if traces.has_open_scope() and type(outcome) is Completed:
+                outcome = Failed(job=run.job, message=SPOILED_MESSAGE)
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(work, name=f"gw_sqla job of {task.identifier}")
+        except BaseException:
+            if outcome is None and raised is None:
+                raise  # else it is of the event loop, about what the handler left behind
+        if raised is not None:
+            raise raised
+        assert outcome is not None
+        return outcome
 
     async def write(self, run: Run) -> bool:
         """Write what became of it; return whether its lock was lost: the handler has removed the job, perhaps.
