@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, unlocking
+from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, removing, unlocking
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
@@ -24,6 +24,7 @@ from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnySyncSession, call_in_sync
 from gw_sqla.calls.texts import with_the_texts_of
 from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["SyncAdmin"]
@@ -136,6 +137,9 @@ class SyncAdmin(SyncPausing):
         limits: ScanLimits | None = None,
     ) -> Acted:
         return self._run(session, acting.act, action, jobs, most, cursor, actor, on_progress, limits or self.limits)
+
+    def remove_job(self, session: AnySyncSession, job_key: str, *, actor: str | None = None) -> JobRow | None:
+        return self._run(session, removing.remove_job, job_key, actor)
 
     def unlock_workers(
         self,

@@ -25,12 +25,14 @@ _MOST_JOBS = 10_000
 _MOST_BYTES = 16 * 2**20
 
 
-async def add_lines(engine: AsyncEngine, schema: str, lines: JobLines, count: int, *, preserve_run_at: bool) -> None:
+async def add_lines(
+    engine: AsyncEngine, repository: JobRepository, lines: JobLines, count: int, *, preserve_run_at: bool
+) -> None:
     """Add the jobs of lines that were checked, ``count`` of them.
 
     Where it ends before that, by an error or a cancellation, it says what was added. Raises database errors.
     """
-    repository, sessions = JobRepository(schema), async_sessionmaker(engine)
+    sessions = async_sessionmaker(engine)
     async with sessions() as session:
         now = await database_time(session)
     report = _Report(lines.name)

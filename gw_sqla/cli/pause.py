@@ -77,5 +77,5 @@ async def _pause(
             everything=everything,
             until=at_time(until, await database_time(session)),
             reason=reason,
-            paused_by=actor,
+            actor=actor,
         )

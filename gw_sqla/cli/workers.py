@@ -140,34 +140,39 @@ async def _unlock(
 @click.option(
     "--delay", type=click.FloatRange(0), default=10.0, metavar="SECONDS", help="How long the jobs of the dead wait."
 )
+@click.option("--dry-run", is_flag=True, help="Free nothing: say what it would be.")
 @json_option
 @debug_option
-def sweep(database_url: URL, schema: str, *, delay: float, as_json: bool) -> None:
+def sweep(database_url: URL, schema: str, *, delay: float, dry_run: bool, as_json: bool) -> None:
     """Free the locks of dead workers, and those of unknown owners that are over four hours old.
 
     As each worker does by itself, three times a minute: it is needed where none of gw_sqla's runs.
     """
-    recovered, unlocked = anyio.run(_sweep, database_url, schema, delay)
+    recovered, unlocked = anyio.run(_sweep, database_url, schema, None if dry_run else delay)
     if as_json:
         dead = [{"what": pool.what, "job_ids": pool.job_ids, "final_ids": pool.final_ids} for pool in recovered]
         print_json(
             {"recovered": dead, "stale": {"owners": unlocked.owners, "jobs": unlocked.jobs, "queues": unlocked.queues}}
         )
         return
+    words = ("would be recovered", "would be", "would be unlocked") if dry_run else ("recovered", "are", "unlocked")
     for pool in recovered:
-        click.echo(f"recovered: {printable(pool.what)}; its {len(pool.job_ids)} jobs are unlocked")
+        click.echo(f"{words[0]}: {printable(pool.what)}; its {len(pool.job_ids)} jobs {words[1]} unlocked")
     if unlocked.owners:
         owners = ", ".join(map(printable, unlocked.owners))
-        click.echo(f"unlocked after four hours: {unlocked.jobs} jobs and {unlocked.queues} queues of {owners}")
+        click.echo(f"{words[2]} after four hours: {unlocked.jobs} jobs and {unlocked.queues} queues of {owners}")
     if not recovered and not unlocked.owners:
         click.echo("nothing to free")
 
 
-async def _sweep(url: URL, schema: str, delay: float) -> tuple[list[Recovered], Unlocked]:
+async def _sweep(url: URL, schema: str, delay: float | None) -> tuple[list[Recovered], Unlocked]:
+    """Sweep; without a delay, look what a sweep would free."""
     async with connected(url) as engine:
-        await check_schema(engine, schema=schema)
+        await check_schema(engine, schema=schema, as_="worker" if delay is not None else "reader")
         sweeps = Sweeps(engine, schema, RustWorkers(schema), pooled=True)
         try:
+            if delay is None:
+                return await sweeps.look()
             return await sweeps.recover(timedelta(seconds=delay)), await sweeps.unlock_stale()
         finally:
             await sweeps.close()

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.forwarded_tasks import forwarding_of
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.sink import Message, Sink
-from gw_sqla.hooks import Observers
-from gw_sqla.jobs.claimed_job import ClaimedJob
+from gw_sqla.hooks.events import JobStarted
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.outcomes import Failed, Outcome
+from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Task
 from gw_sqla.worker.forwarding_steps import message_or_outcome, outcome_of
 from gw_sqla.worker.sink_calls import SinkCalls
@@ -34,6 +35,7 @@ class Deliveries:
     def __init__(self, sinks: Mapping[str, Sink], observers: Observers) -> None:
         self._sinks = sinks
         self._observers = observers
+        self._log = OutcomeLog()
         self._opened: dict[int, SinkCalls] = {}
 
     async def open(self, task: Task[Any]) -> None:
@@ -44,9 +46,10 @@ class Deliveries:
             self._opened[id(sink)] = calls
             await calls.open()
 
-    async def deliver(self, task: Task[Any], job: ClaimedJob) -> Outcome:
+    async def deliver(self, task: Task[Any], run: Run) -> Outcome:
         """Send the job's message, return what becomes of it; raises the sink's error where that is out of reach."""
-        self._observers.started(job)
+        job = run.job
+        self._observers.tell(JobStarted(job=job, wait_seconds=run.wait_seconds))
         made = message_or_outcome(task, job)
         if isinstance(made, Message):
             [result], fault = await self._opened[id(self._sinks[task.identifier])].send([made])
@@ -54,7 +57,7 @@ class Deliveries:
                 raise fault
             made = outcome_of(task, job, result)
         if isinstance(made, Failed):
-            log_failure(made)
+            self._log.failed(made)
         return made
 
     async def __aenter__(self) -> Self:

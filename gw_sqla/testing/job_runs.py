@@ -20,7 +20,6 @@ from typing import Any, Literal, TypeAlias
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.hooks import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Snoozed
@@ -35,7 +34,7 @@ from gw_sqla.testing.job_report import JobReport, error_of
 from gw_sqla.testing.kit_clock import KitClock
 from gw_sqla.testing.lent_row import add_row
 from gw_sqla.testing.lent_worker import Application, LentWorker, lent_worker
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 
 __all__ = ["ANY_TIME", "Due", "Errors", "JobRuns"]
 
@@ -68,7 +67,6 @@ class JobRuns:
         self._jobs = jobs
         self._application = application
         self._settings = application.settings
-        self._observers = Observers(application.observers)
         self._clock = clock
         self._pool_id = f"pool-{secrets.token_hex(9)}"
 
@@ -140,10 +138,10 @@ class JobRuns:
         ids = [job.id for job in wanted]
         flags = self._settings.forbidden_flags
         paused = worker.pauses.queues
-        runs = await worker.claims.claim(identifiers, 1, flags, START, paused, among=ids)
+        runs = await worker.claims.claim(identifiers, 1, flags, EVERYWHERE, paused, among=ids)
         if not runs and (names := sorted({job.queue_name for job in wanted if job.queue_name is not None})):
             await self._lent.fetch(job_queries.lock_queues(self._settings.schema), {"names": names})
-            runs = await worker.claims.claim(identifiers, 1, flags, START, paused, among=ids)
+            runs = await worker.claims.claim(identifiers, 1, flags, EVERYWHERE, paused, among=ids)
         return runs[0] if runs else None
 
     async def _run_claimed(self, worker: LentWorker, run: Run) -> Completed | Failed | Snoozed:
@@ -164,7 +162,7 @@ class JobRuns:
         run.end(outcome)
         is_lost = await worker.write(run)
         assert isinstance(run.outcome, (Completed, Failed, Snoozed))
-        (self._observers.lost if is_lost else self._observers.written)([run.outcome])
+        (worker.observers.lost if is_lost else worker.observers.written)([run.outcome])
         return run.outcome
 
     async def _run_of(self, worker: LentWorker, task: Task[Any], spec: JobSpec, attempt: int) -> Run:
@@ -172,7 +170,7 @@ class JobRuns:
             job_id = await self._lent.use(
                 lambda session: add_row(session, self._settings.schema, spec, attempt, self._settings.max_payload_size)
             )
-            [run] = await worker.claims.claim([task.identifier], 1, (), START, among=[job_id])
+            [run] = await worker.claims.claim([task.identifier], 1, (), EVERYWHERE, among=[job_id])
             run_at = spec.run_at or run.job.run_at
             return Run(run.job._replace(queue_name=spec.queue_name, key=spec.job_key, run_at=run_at))
         now = self._clock.now()

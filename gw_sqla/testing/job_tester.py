@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.execution.sink import Sink
-from gw_sqla.hooks import Observer
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -37,9 +38,9 @@ class JobTester(AwaitedCalls):
     what handlers are given in place of the resources of these types, which are then not made; ``sinks``, by forwarded
     task, where its messages are sent (`gw_sqla.testing.RecordingSink` keeps them); a task's own sink is not used unless
     it is given here, and without one its jobs are left. Of ``settings`` the schema, the bound of payloads and what is
-    said of flags hold here; ``observers``, as a runner's; ``now``, at which time the kit's clock stands, with a time
-    zone (by default it goes with the machine's); ``process_tasks``: handlers of ``run_in="process"`` run in a thread of
-    the test's process, without their timeouts (``"here"``), or are refused.
+    said of flags hold here; ``observers`` and ``interceptors``, as a runner's; ``now``, at which time the kit's clock
+    stands, with a time zone (by default it goes with the machine's); ``process_tasks``: handlers of
+    ``run_in="process"`` run in a thread of the test's process, without their timeouts (``"here"``), or are refused.
 
     All it does is in the session's connection, and nothing of it is committed. The session itself is not used: it is
     not flushed, and holds what it has loaded (refresh what a handler has changed). Each method must be awaited before
@@ -58,6 +59,7 @@ class JobTester(AwaitedCalls):
         sinks: Mapping[Any, Sink] | None = None,
         settings: RunnerSettings | None = None,
         observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
         now: datetime | None = None,
         process_tasks: ProcessTasks = "here",
     ) -> None:
@@ -72,6 +74,7 @@ class JobTester(AwaitedCalls):
             sinks=sinks,
             settings=settings,
             observers=observers,
+            interceptors=interceptors,
             now=now,
             process_tasks=process_tasks,
         )

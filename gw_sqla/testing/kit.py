@@ -20,7 +20,8 @@ from gw_sqla.crontab.due_minutes import agenda
 from gw_sqla.errors import JobTesterError, SchemaMissingError
 from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.sink import Sink
-from gw_sqla.hooks import Observer
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -56,6 +57,7 @@ class Kit:
         observers: Sequence[Observer],
         now: datetime | None,
         process_tasks: ProcessTasks,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         if not isinstance(tasks, Mapping) or isinstance(tasks, type):
             raise JobTesterError(f"tasks: must be a TaskRegistry, TaskRegistry(), not {tasks!r}")
@@ -74,6 +76,7 @@ class Kit:
             resources=_resources(tasks.values(), resources or {}),
             sinks=self._sinks,
             observers=observers,
+            interceptors=interceptors,
         )
         self._runs = JobRuns(self._lent, self._jobs, application, self.clock)
 

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import anyio
 from sqlalchemy.exc import DBAPIError
 
+from gw_sqla.execution.current_job import CurrentJob, look_for_job_by
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.job_context import Workplace
@@ -19,7 +21,9 @@ from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.execution.resources import Resources
 from gw_sqla.execution.sink import Sink
 from gw_sqla.execution.transactional_completion import Completions
-from gw_sqla.hooks import Observer, Observers
+from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
+from gw_sqla.hooks.observer import Observer
+from gw_sqla.hooks.observers import Observers, check_observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Returned, Snoozed
 from gw_sqla.jobs.run import Run
@@ -46,6 +50,7 @@ class Application:
     resources: Mapping[Resource, Any]
     sinks: Mapping[str, Sink]
     observers: Sequence[Observer]
+    interceptors: Sequence[Interceptor]
 
 
 class _LentCompletions(Completions):
@@ -69,7 +74,9 @@ class LentWorker:
         claims: ClaimStore,
         outcomes: OutcomeStore,
         pauses: Pauses,
+        observers: Observers,
     ) -> None:
+        self.observers = observers
         self.claims = claims
         self.pauses = pauses
         self.outcomes = outcomes
@@ -91,7 +98,8 @@ class LentWorker:
         In a task of its own, and a context: what a handler does to these it does not do to the test. One that leaves a
         scope open in it fails, as in a worker (`gw_sqla.worker.slot`).
         """
-        run.begin()
+        now = monotonic()
+        run.begin(now, now)
         task = self._tasks[run.job.task_identifier]
         outcome: Outcome | None = None
         raised: BaseException | None = None
@@ -99,9 +107,10 @@ class LentWorker:
         async def work() -> None:
             nonlocal outcome, raised
             traces = TaskTraces()
+            look_for_job_by(lambda: CurrentJob.of(run.job))
             try:
-                deliver = self._deliveries.deliver(task, run.job) if is_forwarded(task) else self._executor.run(run)
-                outcome = await deliver
+                deliver = self._deliveries.deliver(task, run) if is_forwarded(task) else self._executor.execute(run)
+                outcome = run.timed(await deliver)
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:
@@ -157,8 +166,9 @@ async def lent_worker(
 
     ``due`` tells by when the jobs are due that it claims; ``now``, from when a failed one waits.
     """
-    settings, observers = application.settings, Observers(application.observers)
-    repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
+    settings, observers = application.settings, Observers(check_observers(application.observers))
+    interceptors = check_interceptors(application.interceptors)
+    repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size, interceptors=interceptors)
     workplace = Workplace(lent.sessions, repository, pool_id, anyio.Event())
     workplace.completions = _LentCompletions(lent.sessions, settings.schema, pool_id)
     claims = ClaimStore(
@@ -172,16 +182,21 @@ async def lent_worker(
         flag_allowlist=settings.flag_allowlist,
     )
     handled = {name: _in_this_process(task) for name, task in application.tasks.items() if not is_forwarded(task)}
-    async with Resources(application.resources) as resources, Deliveries(application.sinks, observers) as deliveries:
+    async with (
+        observers.delivering(),
+        Resources(application.resources) as resources,
+        Deliveries(application.sinks, observers) as deliveries,
+    ):
         workplace.resources = resources.made
         yield LentWorker(
             application.tasks,
-            Executor(handled, workplace, ProcessPool(), observers, 1),
+            Executor(handled, workplace, ProcessPool(), observers, 1, interceptors),
             deliveries,
             resources,
             claims,
             OutcomeStore(lent, settings.schema, pool_id, claims, clock=now),
             Pauses(claims, observers, interval=math.inf),
+            observers,
         )
 
 

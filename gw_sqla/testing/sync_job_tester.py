@@ -23,7 +23,8 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from gw_sqla.database.event_loops import database_loop, on_trio
 from gw_sqla.errors import JobTesterError
 from gw_sqla.execution.sink import Sink
-from gw_sqla.hooks import Observer
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -66,6 +67,7 @@ class SyncJobTester:
         sinks: Mapping[Any, Sink] | None = None,
         settings: RunnerSettings | None = None,
         observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
         now: datetime | None = None,
         process_tasks: ProcessTasks = "here",
         backend: Literal["asyncio", "trio"] = "asyncio",
@@ -83,6 +85,7 @@ class SyncJobTester:
             sinks=sinks,
             settings=settings,
             observers=observers,
+            interceptors=interceptors,
             now=now,
             process_tasks=process_tasks,
         )

@@ -23,16 +23,18 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from gw_sqla.database.outage import Outage
-from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.forwarded_tasks import forwarding_of
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.sink import Message
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.events import JobStarted
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.jobs.task import Task
@@ -70,6 +72,7 @@ class Forwarder:
         on_reached: Callable[[], None],
         observers: Observers,
         stop: StopRequest,
+        outcome_log: OutcomeLog,
     ) -> None:
         forwarding = forwarding_of(next(iter(tasks.values())))
         self._tasks = tasks
@@ -83,14 +86,16 @@ class Forwarder:
         self._on_free = on_free
         self._on_reached = on_reached
         self._observers = observers
+        self._is_observed = observers.hear_of_jobs
         self._stop = stop
-        self._waiting: deque[list[Run]] = deque()
+        self._log = outcome_log
+        self._waiting: deque[tuple[float, list[Run]]] = deque()
         self._sending: Sequence[Run] = ()
         self._fault: BaseException | None = None
         self._closed = False
         self._wake = anyio.Event()
         self._outage_scope = anyio.CancelScope()
-        self._outage = Outage(f"forwarding to {self.name}")
+        self._outage = Outage(f"forwarding to {self.name}", observers)
         self.ended = anyio.Event()
 
     @property
@@ -114,7 +119,7 @@ class Forwarder:
             for run in older:
                 self._superseded(run)
         if runs:
-            self._waiting.append(list(runs))
+            self._waiting.append((monotonic(), list(runs)))
             self._wake.set()
 
     async def open(self) -> None:
@@ -145,10 +150,10 @@ class Forwarder:
                 if self._fault is not None:
                     await self._wait_out(self._fault)
                 elif self._waiting:
-                    runs = self._waiting.popleft()
+                    claimed, runs = self._waiting.popleft()
                     self._sending = runs
                     self._on_free()
-                    await self._forward(runs)
+                    await self._forward(runs, claimed)
                 else:
                     self._wake = anyio.Event()
                     await self._wake.wait()
@@ -170,12 +175,12 @@ class Forwarder:
             self._fault = None
             self._on_reached()
 
-    async def _forward(self, runs: list[Run]) -> None:
+    async def _forward(self, runs: list[Run], claimed: float) -> None:
         try:
             if not self._lease.is_held:
                 await self._lease.wait_until_held()
             runs = [run for run in runs if run.state is not LOST]
-            outcomes, messages, of_messages = self._begin(runs)
+            outcomes, messages, of_messages = self._begin(runs, claimed)
             results, fault = await self._sink.send(messages) if messages else ([], None)
         except BaseException:
             self._settle([(run, Returned(run.job)) for run in runs])
@@ -190,14 +195,16 @@ class Forwarder:
         if fault is not None:
             self._unreachable(fault, len(messages))
 
-    def _begin(self, runs: Sequence[Run]) -> tuple[list[tuple[Run, Outcome]], list[Message], list[Run]]:
+    def _begin(self, runs: Sequence[Run], claimed: float) -> tuple[list[tuple[Run, Outcome]], list[Message], list[Run]]:
         """Make the messages, each with its run; and the outcomes of those that none can be made for."""
         outcomes: list[tuple[Run, Outcome]] = []
         messages: list[Message] = []
         of_messages: list[Run] = []
+        now = monotonic()
         for run in runs:
-            run.begin()
-            self._observers.started(run.job)
+            run.begin(now, claimed)
+            if self._is_observed:
+                self._observers.tell(JobStarted(job=run.job, wait_seconds=run.wait_seconds))
             made = message_or_outcome(self._tasks[run.job.task_identifier], run.job)
             if isinstance(made, Message):
                 messages.append(made)
@@ -213,9 +220,11 @@ class Forwarder:
             if run.state is LOST:
                 lost += type(outcome) is Completed
                 continue
+            if self._is_observed or type(outcome) is Failed:
+                outcome = run.timed(outcome)  # noqa: PLW2901 - the same one
             run.end(outcome)
             if type(outcome) is Failed:
-                log_failure(outcome)
+                self._log.failed(outcome)
             self._finish(run)
         if lost:
             log.error("%d messages were sent to %s, but the locks of their jobs were lost meanwhile", lost, self.name)
@@ -231,4 +240,4 @@ class Forwarder:
 
     def _return_waiting(self) -> None:
         while self._waiting:
-            self._settle([(run, Returned(run.job)) for run in self._waiting.popleft()])
+            self._settle([(run, Returned(run.job)) for run in self._waiting.popleft()[1]])

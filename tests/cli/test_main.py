@@ -72,7 +72,7 @@ WHOSE_RIGHTS = ["as_", "role", "apply"]
 LOOKS = ["limit", "before", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
 """What one wants to see, now."""
 
-MEANT = ["task", "everything", "until", "reason", "failed_after", "tasks", "queues", "keep_tasks"]
+MEANT = ["task", "everything", "until", "reason", "failed_after", "tasks", "queues", "keep_tasks", "dry_run"]
 """What is paused or cleaned up, now."""
 
 NO_VARIABLE = ("yes", "folder", *LOOKS, *MEANT, *ONE_SHOT, *WHOSE_RIGHTS)

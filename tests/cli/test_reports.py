@@ -107,7 +107,15 @@ def test_unlocking_by_hand(clean_database: str, trouble: dict[str, int]) -> None
 
 
 def test_a_sweep(clean_database: str, trouble: dict[str, int]) -> None:
-    """What each worker does by itself: the dead at once, unknown owners after four hours."""
+    """What each worker does by itself: the dead at once, unknown owners after four hours; a dry run says so before."""
+    done = run("workers", "sweep", "--dry-run", "--database-url", clean_database)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "would be recovered: pool-dead (process 7 on box) sent no heartbeat for 60 s; its 1 jobs would be unlocked",
+        "would be unlocked after four hours: 1 jobs and 0 queues of worker-of-node",
+    ]
+    assert printed(clean_database, "workers", "sweep", "--dry-run")["stale"]["jobs"] == 1
+    assert len(fetch(clean_database, "select from graphile_worker._private_jobs where locked_by is not null")) == 2
     done = run("workers", "sweep", "--delay", "0", "--database-url", clean_database)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [

@@ -16,6 +16,7 @@ from gw_sqla import (
     Failed,
     FailPermanently,
     JobRepository,
+    JobStarted,
     JobState,
     JobTesterError,
     Observer,
@@ -94,8 +95,8 @@ async def test_they_are_sent_among_other_jobs(session: AsyncSession, tasks: Task
     told: list[str] = []
 
     class Told(Observer):
-        def job_started(self, job: Any) -> None:
-            told.append(f"started {job.task_identifier}")
+        def job_started(self, event: JobStarted) -> None:
+            told.append(f"started {event.job.task_identifier}")
 
         def job_completed(self, outcome: Completed) -> None:
             told.append(f"completed {outcome.job.task_identifier}")

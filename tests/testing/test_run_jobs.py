@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +10,15 @@ import pytest
 
 from gw_sqla import (
     AsyncSession,
+    CallNext,
+    ClaimedJob,
     Completed,
     Failed,
+    Interceptor,
     JobContext,
     JobRepository,
+    JobSpec,
+    JobStarted,
     JobTesterError,
     Observer,
     RunnerSettings,
@@ -97,8 +103,8 @@ async def test_observers(session: AsyncSession, tasks: TaskRegistry, repo: JobRe
     told: list[str] = []
 
     class Told(Observer):
-        def job_started(self, job: Any) -> None:
-            told.append(f"started {job.task_identifier}")
+        def job_started(self, event: JobStarted) -> None:
+            told.append(f"started {event.job.task_identifier}")
 
         def job_completed(self, outcome: Completed) -> None:
             told.append("completed")
@@ -114,6 +120,29 @@ async def test_observers(session: AsyncSession, tasks: TaskRegistry, repo: JobRe
     await repo.add_jobs(session, [note.spec(0), note.spec(1)])
     await JobTester(session, tasks, observers=[Told()]).run_jobs(errors="record")
     assert told == ["started note", "completed", "started note", "ValueError: 1"]
+
+
+async def test_interceptors(session: AsyncSession, tasks: TaskRegistry, repo: JobRepository) -> None:
+    seen: list[Any] = []
+
+    class Doubles(Interceptor):
+        async def run_job(self, job: ClaimedJob, call_next: CallNext) -> Any:
+            return await call_next(job.with_payload(2 * job.payload))
+
+        def add_job(self, spec: JobSpec) -> JobSpec:
+            return replace(spec, payload=spec.payload + 100)
+
+    @tasks.task("note")
+    async def note(payload: int, ctx: JobContext) -> None:
+        seen.append(payload)
+        if payload < 100:
+            await ctx.repository.add_job(ctx_session, note, payload)
+
+    ctx_session = session
+    await repo.add_job(session, note, 1)
+    report = await JobTester(session, tasks, interceptors=[Doubles()]).run_jobs()
+    assert seen == [2, 204]
+    assert [outcome.seconds > 0 for outcome in report.completed] == [True, True]
 
 
 async def test_jobs_that_add_each_other(
