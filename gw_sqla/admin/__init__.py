@@ -28,6 +28,7 @@ from gw_sqla.admin.reasons import (
     Waiting,
 )
 from gw_sqla.admin.sync_admin import SyncAdmin
+from gw_sqla.admin.turnover import Rates, Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.filters.fields import Choice, PayloadTest
@@ -70,6 +71,7 @@ __all__ = [
     "Preview",
     "QueueInfo",
     "QueueLocked",
+    "Rates",
     "Reason",
     "Remove",
     "Reschedule",
@@ -83,6 +85,7 @@ __all__ = [
     "TaskInfo",
     "TaskUnknown",
     "TimeRange",
+    "Turnover",
     "Unlocked",
     "Waiting",
     "WhyLeftOut",

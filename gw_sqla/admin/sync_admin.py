@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, unlocking
+from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, turnover, unlocking
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
@@ -19,6 +19,7 @@ from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
+from gw_sqla.admin.turnover import Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnySyncSession, call_in_sync
@@ -112,6 +113,9 @@ class SyncAdmin(SyncPausing):
 
     def list_lock_owners(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         return self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    def read_turnover(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> Turnover:
+        return self._run(session, turnover.read_turnover, limits or self.limits)
 
     def preview(
         self,
