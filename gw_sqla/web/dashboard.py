@@ -27,15 +27,22 @@ from gw_sqla.web import faults
 from gw_sqla.web.guards import Guards
 from gw_sqla.web.options import Mask, Options, check_options
 from gw_sqla.web.rights import NOBODY, Access, Right, Viewer
+from gw_sqla.web.schema_state import schema_warning
 from gw_sqla.web.screen import Deed, Page, Route
-from gw_sqla.web.screens import overview
+from gw_sqla.web.screens import bulk, exports, job, jobs, overview
 from gw_sqla.web.shared import Shared
 from gw_sqla.web.static_files import ImmutableFiles
 from gw_sqla.web.visit import Visit
 
 __all__ = ["Dashboard"]
 
-_SCREENS: tuple[tuple[Route, ...], ...] = (overview.routes,)
+_SCREENS: tuple[tuple[Route, ...], ...] = (
+    overview.routes,
+    jobs.routes,
+    exports.routes,
+    bulk.routes,
+    job.routes,
+)
 """In the order of the navigation."""
 
 _LINKS = tuple(
@@ -121,6 +128,7 @@ class Dashboard:
             if route.right is not None:
                 visit.require(route.right)
         with anyio.fail_after(_SECONDS):
+            visit.warning = await visit.options.shared.get("schema", lambda: schema_warning(visit))
             response = await route.answer(visit)
         if isinstance(route, Deed):
             visit.options.shared.forget()
