@@ -147,6 +147,7 @@ nox.options.sessions = [  # the longest first; interop is one process, which mos
     "tests",
     "interop",
     "tests_older",
+    "browser",
     *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "types",
     "build",
@@ -255,6 +256,13 @@ def tests(session: nox.Session) -> None:
     """The tests, on the embedded PostgreSQL 18."""
     install(session, "test")
     run_tests(session, "-m", "not interop")
+
+
+@nox.session(python=PYTHON)
+def browser(session: nox.Session) -> None:
+    """The dashboard in a real browser: Debian's Chromium, or what GW_SQLA_CHROMIUM names; skipped where none is."""
+    install(session, "test", "browser")
+    session.run("pytest", *(session.posargs or ["tests/browser"]))
 
 
 @nox.session(python=NEWER_PYTHONS)
