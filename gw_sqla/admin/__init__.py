@@ -11,6 +11,7 @@ from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.cleaning import Cleaned, cleanup
+from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import FailureGroup, Failures
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing, SyncPausing
@@ -28,8 +29,10 @@ from gw_sqla.admin.reasons import (
     Waiting,
 )
 from gw_sqla.admin.sync_admin import SyncAdmin
+from gw_sqla.admin.system import LedgerLine, Relation, System
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
+from gw_sqla.crontab.known_crontabs import KnownCrontab
 from gw_sqla.filters.fields import Choice, PayloadTest
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.filters.ranges import NumberRange, TimeRange
@@ -46,6 +49,7 @@ __all__ = [
     "Cleaned",
     "Complete",
     "Count",
+    "CronItemInfo",
     "DueLater",
     "EditPayload",
     "Explanation",
@@ -58,6 +62,8 @@ __all__ = [
     "JobOrder",
     "JobPage",
     "Jobs",
+    "KnownCrontab",
+    "LedgerLine",
     "LeftOut",
     "ListedJob",
     "LockOwner",
@@ -71,6 +77,7 @@ __all__ = [
     "QueueInfo",
     "QueueLocked",
     "Reason",
+    "Relation",
     "Remove",
     "Reschedule",
     "Retry",
@@ -80,6 +87,7 @@ __all__ = [
     "ScanStop",
     "SyncAdmin",
     "SyncPausing",
+    "System",
     "TaskInfo",
     "TaskUnknown",
     "TimeRange",

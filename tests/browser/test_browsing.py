@@ -53,13 +53,13 @@ def test_a_page_of_the_database(browser: Browser, clean_database: str, backend: 
     ],
 )
 def test_faults_of_a_page_fail_its_test(browser: Browser, clean_database: str, query: str, fault: str) -> None:
-    with (
-        serve(app, clean_database, "asyncio") as base,
-        pytest.raises(AssertionError, match=fault),
-        visit(browser, base) as window,
-    ):
-        window.goto(f"/?{query}")
-        window.page.wait_for_load_state("networkidle")
+    def look(base: str) -> None:
+        with visit(browser, base) as window:
+            window.goto(f"/?{query}")
+            window.page.wait_for_load_state("networkidle")
+
+    with serve(app, clean_database, "asyncio") as base, pytest.raises(AssertionError, match=fault):
+        look(base)
 
 
 def test_what_axe_and_a_narrow_window_find(browser: Browser, clean_database: str) -> None:
