@@ -1,0 +1,70 @@
+"""The templates, and how values look in them. Everything is escaped, and a name that is not there is an error."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gw_sqla.jobs.stored_job import JobDetails
+from gw_sqla.web.static_files import version_of
+
+__all__ = ["environment"]
+
+
+def when(moment: datetime | None) -> Markup | str:
+    """Return a time: in UTC, and with JavaScript in the viewer's zone, the exact one at hand."""
+    if moment is None:
+        return "—"
+    text = f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment.utcoffset() == timedelta(0) else moment.isoformat(" ", "seconds")
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), text)
+
+
+def span(duration: timedelta | None) -> str:
+    """Return how long, in the two largest units: ``3 h 12 min``."""
+    if duration is None:
+        return "—"
+    seconds = max(0, round(duration.total_seconds()))
+    parts: list[str] = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        number, seconds = divmod(seconds, size)
+        if number or (parts and len(parts) < 2) or (unit == "s" and not parts):
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2])
+
+
+def payload_of(job: JobDetails, mask: Any) -> Any:
+    """Return what may be seen of a payload; raises ValueError for one that cannot be read."""
+    return job.payload if mask is None else masked(job.task_identifier, job.payload, mask)
+
+
+def masked(task: str | None, payload: Any, mask: Any) -> Any:
+    """Return what the mask lets through; where it fails, only that."""
+    try:
+        return json.loads(json.dumps(mask(task, payload), default=str))
+    except Exception as error:  # a user's function: whatever it raises, nothing of the payload may show
+        return f"(the mask failed: {type(error).__name__})"
+
+
+def short_payload(job: JobDetails, mask: Any, most: int = 120) -> str:
+    """Return the beginning of a payload, on one line."""
+    try:
+        text = json.dumps(payload_of(job, mask), ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        return "(not read: large)" if not job.payload_text else f"(cannot be shown: {type(error).__name__})"
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+environment.filters |= {"when": when, "span": span, "short_payload": short_payload}
+environment.globals |= {"version_of": version_of}
