@@ -13,6 +13,7 @@ methods of the repository, which belongs to the code of an application, and func
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
@@ -262,6 +263,10 @@ class Admin(Pausing):
     async def look_at_system(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> System:
         """Return the versions of server and schema, the ledger of migrations, and what the schema takes on the disk."""
         return await self._run(session, system.look_at_system, limits or self.limits)
+
+    async def now(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> datetime:
+        """Return the database's time, at which this transaction began: what is due, and for how long, goes by it."""
+        return await self._run(session, system.now, limits or self.limits)
 
     async def _run(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
@@ -192,6 +193,9 @@ class SyncAdmin(SyncPausing):
 
     def look_at_system(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> System:
         return self._run(session, system.look_at_system, limits or self.limits)
+
+    def now(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> datetime:
+        return self._run(session, system.now, limits or self.limits)
 
     def _run(
         self,

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import bounded
 from gw_sqla.admin.values import ScanLimits
-from gw_sqla.schema.supported_revisions import VERSION_TABLE
-from gw_sqla.statements import health, rust_tables
+from gw_sqla.schema.state import read_state
+from gw_sqla.statements import health, job_reports
 from gw_sqla.statements.quoting import quoted
 
-__all__ = ["LedgerLine", "Relation", "System", "look_at_system"]
+__all__ = ["LedgerLine", "Relation", "System", "look_at_system", "now"]
 
 _MOST_MIGRATIONS = 100
 
@@ -48,25 +48,33 @@ class Relation:
 class System:
     """The server's version and clock, our own revision (None: gw_sqla has not migrated it), the ledger, sizes.
 
-    The ledger's newest lines first, 100 at most; relations the largest first.
+    The ledger's newest lines first, 100 at most, None where the role may not read it, as a ``reader`` may not: neither
+    it nor the revision is known then. Relations the largest first.
     """
 
     server_version: str
     now: datetime
     version: str | None
-    ledger: tuple[LedgerLine, ...]
+    ledger: tuple[LedgerLine, ...] | None
     relations: tuple[Relation, ...]
 
 
 def look_at_system(session: Session, schema: str, limits: ScanLimits) -> System:
     """Read them."""
     with bounded(session, schema, limits) as reading:
+        state = read_state(session.connection(), schema, "reader")
         [server] = reading.ask(health.server(schema))
-        [there] = reading.ask(rust_tables.find_table(schema, VERSION_TABLE))
-        version = reading.ask(health.version(schema))[0].version if there.found else None
-        ledger = reading.ask(health.ledger(schema), {"limit": _MOST_MIGRATIONS})
+        ledger = None if state.unread else reading.ask(health.ledger(schema), {"limit": _MOST_MIGRATIONS})
         storage = reading.ask(health.storage(schema), {"namespace": quoted(schema)})
-    migrations = tuple(LedgerLine(row.id, row.ts, row.breaking) for row in ledger)
+    migrations = None if ledger is None else tuple(LedgerLine(row.id, row.ts, row.breaking) for row in ledger)
     relations = [Relation(row.name, row.is_index, row.bytes, row.live, row.dead) for row in storage]
     relations.sort(key=lambda one: (-one.bytes, one.name))
-    return System(server.version, server.now, version, migrations, tuple(relations))
+    return System(server.version, server.now, state.version, migrations, tuple(relations))
+
+
+def now(session: Session, schema: str, limits: ScanLimits) -> datetime:
+    """Read the time."""
+    with bounded(session, schema, limits) as reading:
+        [row] = reading.ask(job_reports.now(schema))
+    found: datetime = row.now
+    return found

@@ -20,7 +20,6 @@ __all__ = [
     "stuck_queues",
     "transactions",
     "turnover",
-    "version",
     "workers_alive",
 ]
 
@@ -229,14 +228,6 @@ from __schema__.migrations m order by m.id desc limit :limit""",
         schema,
         limit=Integer,
     ).columns(id=Integer, ts=TIMESTAMP, breaking=Boolean)
-
-
-@lru_cache
-def version(schema: str) -> TextualSelect:
-    """Select our own revision."""
-    return statement(
-        "select pg_catalog.max(v.version_num) as version from __schema__._private_sqla_alembic_version v", schema
-    ).columns(version=Text)
 
 
 @lru_cache
