@@ -12,7 +12,7 @@ methods of the repository, which belongs to the code of an application, and func
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
@@ -143,12 +143,16 @@ class Admin(Pausing):
         self,
         session: AnyAsyncSession,
         *,
+        pool_ids: Collection[str] | None = None,
         after: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[Worker]:
-        """Return gw_sqla's workers, dead ones too, by their pools' ids: ``limit`` (1 to 1000) behind ``after``."""
-        return await self._run(session, listings.list_workers, after, limit, limits or self.limits)
+        """Return gw_sqla's workers, dead ones too, by their pools' ids: ``limit`` (1 to 1000) behind ``after``.
+
+        ``pool_ids``: those alone; who is not there is none of ours, or has gone.
+        """
+        return await self._run(session, listings.list_workers, pool_ids, after, limit, limits or self.limits)
 
     async def list_lock_owners(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         """Return who has locks, of the newest jobs and queues that may be looked at; other kinds of workers too."""

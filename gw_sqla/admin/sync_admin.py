@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
@@ -111,11 +111,12 @@ class SyncAdmin(SyncPausing):
         self,
         session: AnySyncSession,
         *,
+        pool_ids: Collection[str] | None = None,
         after: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[Worker]:
-        return self._run(session, listings.list_workers, after, limit, limits or self.limits)
+        return self._run(session, listings.list_workers, pool_ids, after, limit, limits or self.limits)
 
     def list_lock_owners(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         return self._run(session, listings.list_lock_owners, limits or self.limits)

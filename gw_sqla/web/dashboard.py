@@ -28,14 +28,24 @@ from gw_sqla.web.guards import Guards
 from gw_sqla.web.options import Mask, Options, check_options
 from gw_sqla.web.rights import NOBODY, Access, Right, Viewer
 from gw_sqla.web.screen import Deed, Page, Route
-from gw_sqla.web.screens import overview
+from gw_sqla.web.screens import crontab as crontab_screen
+from gw_sqla.web.screens import failures, overview, queues, system, workers
+from gw_sqla.web.screens import tasks as tasks_screen
 from gw_sqla.web.shared import Shared
 from gw_sqla.web.static_files import ImmutableFiles
 from gw_sqla.web.visit import Visit
 
 __all__ = ["Dashboard"]
 
-_SCREENS: tuple[tuple[Route, ...], ...] = (overview.routes,)
+_SCREENS: tuple[tuple[Route, ...], ...] = (
+    overview.routes,
+    failures.routes,
+    tasks_screen.routes,
+    queues.routes,
+    workers.routes,
+    crontab_screen.routes,
+    system.routes,
+)
 """In the order of the navigation."""
 
 _LINKS = tuple(

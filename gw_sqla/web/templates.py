@@ -37,6 +37,14 @@ def span(duration: timedelta | None) -> str:
     return " ".join(parts[:2])
 
 
+def size(number: int) -> str:
+    """Return a number of bytes, such as ``1.5 MiB``."""
+    for unit, bound in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if number >= bound:
+            return f"{number / bound:,.1f} {unit}"
+    return f"{number} B"
+
+
 def payload_of(job: JobDetails, mask: Any) -> Any:
     """Return what may be seen of a payload; raises ValueError for one that cannot be read."""
     return job.payload if mask is None else masked(job.task_identifier, job.payload, mask)
@@ -66,5 +74,5 @@ environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.filters |= {"when": when, "span": span, "short_payload": short_payload}
+environment.filters |= {"when": when, "span": span, "bytes": size, "short_payload": short_payload}
 environment.globals |= {"version_of": version_of}
