@@ -30,6 +30,7 @@ from gw_sqla.admin.reasons import (
 )
 from gw_sqla.admin.sync_admin import SyncAdmin
 from gw_sqla.admin.system import LedgerLine, Relation, System
+from gw_sqla.admin.turnover import Rates, Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.crontab.known_crontabs import KnownCrontab
@@ -76,6 +77,7 @@ __all__ = [
     "Preview",
     "QueueInfo",
     "QueueLocked",
+    "Rates",
     "Reason",
     "Relation",
     "Remove",
@@ -91,6 +93,7 @@ __all__ = [
     "TaskInfo",
     "TaskUnknown",
     "TimeRange",
+    "Turnover",
     "Unlocked",
     "Waiting",
     "WhyLeftOut",

@@ -18,7 +18,19 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, adding, audit, crontabs, explaining, failures, listings, previewing, system, unlocking
+from gw_sqla.admin import (
+    acting,
+    adding,
+    audit,
+    crontabs,
+    explaining,
+    failures,
+    listings,
+    previewing,
+    system,
+    turnover,
+    unlocking,
+)
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
@@ -31,6 +43,7 @@ from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing
 from gw_sqla.admin.reasons import Explanation
 from gw_sqla.admin.system import System
+from gw_sqla.admin.turnover import Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnyAsyncSession, call_in_async
@@ -157,6 +170,14 @@ class Admin(Pausing):
     async def list_lock_owners(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         """Return who has locks, of the newest jobs and queues that may be looked at; other kinds of workers too."""
         return await self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    async def read_turnover(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> Turnover:
+        """Return how many jobs were ever added and deleted; two of them, by `Turnover.since`, give jobs per second.
+
+        They are PostgreSQL's statistics: a second late, and with what was rolled back (`gw_sqla.admin.turnover`). In
+        one transaction they may stay as they were at first.
+        """
+        return await self._run(session, turnover.read_turnover, limits or self.limits)
 
     async def preview(
         self,

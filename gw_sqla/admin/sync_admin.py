@@ -8,7 +8,19 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, adding, audit, crontabs, explaining, failures, listings, previewing, system, unlocking
+from gw_sqla.admin import (
+    acting,
+    adding,
+    audit,
+    crontabs,
+    explaining,
+    failures,
+    listings,
+    previewing,
+    system,
+    turnover,
+    unlocking,
+)
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
@@ -22,6 +34,7 @@ from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
 from gw_sqla.admin.system import System
+from gw_sqla.admin.turnover import Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnySyncSession, call_in_sync
@@ -120,6 +133,9 @@ class SyncAdmin(SyncPausing):
 
     def list_lock_owners(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         return self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    def read_turnover(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> Turnover:
+        return self._run(session, turnover.read_turnover, limits or self.limits)
 
     def preview(
         self,

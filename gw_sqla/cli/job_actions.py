@@ -29,8 +29,8 @@ from gw_sqla.admin import (
     ScanLimits,
     WhyLeftOut,
 )
+from gw_sqla.admin.chunks import Tally, act_on_all, jobs_were
 from gw_sqla.cli.adding import database_time
-from gw_sqla.cli.bulk import Tally, act_on_all, jobs_were
 from gw_sqla.cli.job_columns import JOB_COLUMNS
 from gw_sqla.cli.job_input import at_time, parse_time, read_payload
 from gw_sqla.cli.listing import Format, as_record, json_option, print_json, print_list, printable

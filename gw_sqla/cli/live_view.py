@@ -17,11 +17,11 @@ from textual.binding import BindingType
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
-from gw_sqla.admin import Admin, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Retry
-from gw_sqla.cli.bulk import Tally, act_on_all, jobs_were
+from gw_sqla.admin import Admin, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Rates, Retry
+from gw_sqla.admin.chunks import Tally, act_on_all, jobs_were
 from gw_sqla.cli.error_report import describe, one_line
 from gw_sqla.cli.listing import printable, utc_text
-from gw_sqla.cli.snapshot import Rates, Snapshot, look, rates
+from gw_sqla.cli.snapshot import Snapshot, look
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import GwSqlaError, SchemaMissingError
 from gw_sqla.types import JobState
@@ -201,7 +201,7 @@ class LiveView(App[None]):
         await self.look()
 
     def _show(self, seen: _Seen) -> None:
-        now = rates(self._before, seen.snapshot) if self._before else None
+        now = seen.snapshot.turnover.since(self._before.turnover) if self._before else None
         self._before, self._pauses = seen.snapshot, seen.pauses
         self.query_one("#head", Static).update(_head(seen.snapshot, now, seen.pauses))
         if not self._is_frozen:

@@ -27,9 +27,10 @@ from gw_sqla.web import faults
 from gw_sqla.web.guards import Guards
 from gw_sqla.web.options import Mask, Options, check_options
 from gw_sqla.web.rights import NOBODY, Access, Right, Viewer
+from gw_sqla.web.schema_state import schema_warning
 from gw_sqla.web.screen import Deed, Page, Route
+from gw_sqla.web.screens import bulk, exports, failures, job, jobs, overview, queues, system, workers
 from gw_sqla.web.screens import crontab as crontab_screen
-from gw_sqla.web.screens import failures, overview, queues, system, workers
 from gw_sqla.web.screens import tasks as tasks_screen
 from gw_sqla.web.shared import Shared
 from gw_sqla.web.static_files import ImmutableFiles
@@ -39,6 +40,10 @@ __all__ = ["Dashboard"]
 
 _SCREENS: tuple[tuple[Route, ...], ...] = (
     overview.routes,
+    jobs.routes,
+    exports.routes,
+    bulk.routes,
+    job.routes,
     failures.routes,
     tasks_screen.routes,
     queues.routes,
@@ -131,6 +136,7 @@ class Dashboard:
             if route.right is not None:
                 visit.require(route.right)
         with anyio.fail_after(_SECONDS):
+            visit.warning = await visit.options.shared.get("schema", lambda: schema_warning(visit))
             response = await route.answer(visit)
         if isinstance(route, Deed):
             visit.options.shared.forget()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from gw_sqla.jobs.stored_job import JobDetails
+from gw_sqla.web.payloads import short_payload
 from gw_sqla.web.static_files import version_of
 
 __all__ = ["environment"]
@@ -43,28 +41,6 @@ def size(number: int) -> str:
         if number >= bound:
             return f"{number / bound:,.1f} {unit}"
     return f"{number} B"
-
-
-def payload_of(job: JobDetails, mask: Any) -> Any:
-    """Return what may be seen of a payload; raises ValueError for one that cannot be read."""
-    return job.payload if mask is None else masked(job.task_identifier, job.payload, mask)
-
-
-def masked(task: str | None, payload: Any, mask: Any) -> Any:
-    """Return what the mask lets through; where it fails, only that."""
-    try:
-        return json.loads(json.dumps(mask(task, payload), default=str))
-    except Exception as error:  # a user's function: whatever it raises, nothing of the payload may show
-        return f"(the mask failed: {type(error).__name__})"
-
-
-def short_payload(job: JobDetails, mask: Any, most: int = 120) -> str:
-    """Return the beginning of a payload, on one line."""
-    try:
-        text = json.dumps(payload_of(job, mask), ensure_ascii=False)
-    except (ValueError, RecursionError) as error:
-        return "(not read: large)" if not job.payload_text else f"(cannot be shown: {type(error).__name__})"
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 environment = Environment(

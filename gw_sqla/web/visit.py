@@ -31,6 +31,7 @@ class Visit:
         self.request = request
         self.options = options
         self.viewer = viewer
+        self.warning: str | None = None
         self._links = links
 
     @property
@@ -92,7 +93,9 @@ class Visit:
             raise HTTPException(403, f"{why} Nothing was done.")
 
     def url(self, path: str, **query: object) -> str:
-        """Return a link to a path inside the dashboard, relative to this page; None and empty values are left out."""
+        """Return a link to a path inside the dashboard, relative to this page.
+
+        None and empty values are left out, of a list there is one pair for each."""
         return relative(self.path, path, query)
 
     def here(self, **changes: object) -> str:
@@ -137,5 +140,7 @@ def path_inside(scope: Scope) -> str:
 def relative(here: str, path: str, query: Mapping[str, object]) -> str:
     """Return the link from one path inside the dashboard to another."""
     link = "../" * (here.count("/") - 1) + path.removeprefix("/")
-    pairs = [(key, str(value)) for key, value in query.items() if value is not None and value != ""]
+    pairs: list[tuple[str, str]] = []
+    for key, value in query.items():
+        pairs += [(key, str(one)) for one in (value if isinstance(value, list) else [value]) if one not in (None, "")]
     return (link or "./") + (f"?{urlencode(pairs)}" if pairs else "")
