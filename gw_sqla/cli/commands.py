@@ -34,6 +34,7 @@ _COMMANDS = (
     "audit",
     "stats",
     "top",
+    "web",
     "add",
     "schema",
     "crontab",

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guards"]
+__all__ = ["Guards", "OnlyHosts"]
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
@@ -85,3 +85,27 @@ async def _refuse_other_kinds(scope: Scope, receive: Receive, send: Send) -> Non
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+class OnlyHosts:
+    """Answers only those who ask for one of these hosts, whatever the port.
+
+    Without a password, on the loopback, it keeps other sites out: one whose name is made to point to 127.0.0.1 is, for
+    a browser, a site of its own that may read what is there.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                host = urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname
+            except ValueError:
+                host = None
+            if host not in self._hosts:
+                names = ", ".join(sorted(self._hosts))
+                await PlainTextResponse(f"Ask for it by one of these names: {names}.\n", 421)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
