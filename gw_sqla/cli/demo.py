@@ -1,24 +1,44 @@
 """A shop that is always busy, to look at in the dashboard: ``quickstart --serve`` runs it. Read it as an example.
 
 Its jobs succeed, fail and are tried again, fail for good, wait for their queue or their hour, repeat by cron, take their
-time, are paused; of one task, nobody runs them. What happens is drawn by lot from a seed, so it looks alike each time.
+time, are paused; of one task, nobody runs them. What happens is drawn by lot, so that it looks alike each time.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import anyio
 from pydantic import BaseModel, Field
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from gw_sqla import AsyncSession, CronItem, JobContext, JobRepository, JobSpec, TaskRegistry, async_sessionmaker
+from gw_sqla import (
+    AsyncSession,
+    CronItem,
+    JobContext,
+    JobRepository,
+    JobSpec,
+    Runner,
+    RunnerSettings,
+    TaskRegistry,
+    async_sessionmaker,
+    call_asyncio,
+    database_loop,
+)
 from gw_sqla.admin import Admin
+from gw_sqla.web import ALL_RIGHTS, Dashboard, Viewer
+from gw_sqla.web.guards import OnlyHosts
+from gw_sqla.web.serving import serve
 
-__all__ = ["CRONTAB", "keep_busy", "open_shop", "tasks"]
+__all__ = ["CRONTAB", "keep_busy", "open_shop", "show_shop", "tasks"]
+
+_NAMES = frozenset({"localhost", "127.0.0.1"})
 
 tasks = TaskRegistry()
 jobs = JobRepository()
@@ -170,3 +190,28 @@ async def keep_busy(sessions: async_sessionmaker[AsyncSession]) -> None:
             await jobs.add_jobs(session, list(_order(number)))
         number += 1
         await anyio.sleep(_lot.uniform(0.5, 2))
+
+
+async def show_shop(url: URL, listener: socket.socket, tell: Callable[[], object], backend: str = "asyncio") -> None:
+    """Serve the dashboard of a shop that is open, at a schema that was migrated, until a signal.
+
+    Without a password: what is shown is made up, and the application answers to names of this machine only.
+    """
+    everybody = Viewer(ALL_RIGHTS, "you")
+    settings = RunnerSettings(concurrency=6, crontab=CRONTAB, grace_period=timedelta(seconds=2))
+    async with database_loop():
+        engine = create_async_engine(url)
+        sessions = async_sessionmaker(engine, expire_on_commit=False)
+        dashboard = Dashboard(
+            sessions, access=lambda _: everybody, tasks=tasks, crontab=CRONTAB, interval=timedelta(seconds=2)
+        )
+        try:
+            await open_shop(sessions)
+            async with Runner(engine, tasks, settings), anyio.create_task_group() as group:
+                group.start_soon(keep_busy, sessions)
+                tell()
+                await serve(OnlyHosts(dashboard, _NAMES), listener, backend)
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await call_asyncio(engine.dispose)

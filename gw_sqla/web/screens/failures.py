@@ -25,7 +25,13 @@ async def show(visit: Visit) -> Response:
             return await visit.admin.list_failures(session, JobFilter(states=states), most=_MOST)
 
     failures = await visit.options.shared.get(f"failures {len(states)}", ask)
-    return visit.render("failures.html", failures=failures, states=states, retrying=states is _ANY_FAILURE)
+    return visit.render(
+        "failures.html",
+        failures=failures,
+        states=states,
+        retrying=states is _ANY_FAILURE,
+        actions=[action for action in ("retry", "remove") if visit.may(action)],
+    )
 
 
 routes: tuple[Route, ...] = (Page("/failures", show, "Failures"),)
