@@ -1,7 +1,7 @@
 """A shop that is always busy, to look at in the dashboard: ``quickstart --serve`` runs it. Read it as an example.
 
-Its jobs succeed, fail and are tried again, fail for good, wait for their queue or their hour, repeat by cron, take their
-time, are paused; of one task, nobody runs them. What happens is drawn by lot, so that it looks alike each time.
+Its jobs succeed, fail and are tried again, fail for good, wait for their queue or their hour, repeat by cron, take
+their time, are paused; of one task, nobody runs them. What happens is drawn by lot, alike each time.
 """
 
 from __future__ import annotations

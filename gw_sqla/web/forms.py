@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
@@ -59,10 +60,11 @@ async def read_form(request: Request, most_bytes: int) -> Form:
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException(415, "Send a form: application/x-www-form-urlencoded.")
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most_bytes:
-            raise HTTPException(413, f"That is too much: a form here has {most_bytes:,} bytes at most.")
+    async with aclosing(request.stream()) as parts:  # it is closed where it is left in the middle, for trio
+        async for part in parts:
+            body += part
+            if len(body) > most_bytes:
+                raise HTTPException(413, f"That is too much: a form here has {most_bytes:,} bytes at most.")
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError as error:
