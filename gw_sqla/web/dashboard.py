@@ -24,6 +24,7 @@ from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.web import faults
+from gw_sqla.web.as_asked import AsAsked
 from gw_sqla.web.guards import Guards
 from gw_sqla.web.options import Mask, Options, check_options
 from gw_sqla.web.rights import NOBODY, Access, Right, Viewer
@@ -111,7 +112,7 @@ class Dashboard:
             exception_handlers={HTTPException: self._refused},
         )
         app.router.redirect_slashes = False  # its redirects name the host that the request did
-        self._app = Guards(app)
+        self._app = Guards(AsAsked(app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
