@@ -27,7 +27,7 @@ from gw_sqla.web import faults
 from gw_sqla.web.as_asked import AsAsked
 from gw_sqla.web.guards import Guards
 from gw_sqla.web.options import Mask, Options, check_options
-from gw_sqla.web.rights import NOBODY, Access, Right, Viewer
+from gw_sqla.web.rights import Access, Right, Viewer
 from gw_sqla.web.schema_state import schema_warning
 from gw_sqla.web.screen import Deed, Page, Route
 from gw_sqla.web.screens import bulk, exports, failures, job, jobs, overview, queues, system, workers
@@ -120,15 +120,17 @@ class Dashboard:
 
     def _route(self, route: Route) -> StarletteRoute:
         async def endpoint(request: Request) -> Response:
-            visit = Visit(request, self._options, await self._viewer(request), _LINKS)
+            visit = Visit(request, self._options)
             return await faults.answered(visit, lambda: self._answer(visit, route))
 
         methods = ["GET"] if isinstance(route, Page) else ["POST"]
         return StarletteRoute(route.path, endpoint, methods=methods)
 
     async def _answer(self, visit: Visit, route: Route) -> Response:
+        visit.viewer = await self._viewer(visit.request)
         if Right.READ not in visit.viewer.rights:
             raise HTTPException(403, "You may not see this dashboard.")
+        visit.links = _LINKS
         if len(visit.request.url.query) > _LONGEST_QUERY:
             raise HTTPException(414, f"This address is too long: {_LONGEST_QUERY:,} characters is the most.")
         if isinstance(route, Deed):
@@ -154,4 +156,4 @@ class Dashboard:
 
     async def _refused(self, request: Request, error: Exception) -> Response:
         """Answer what has no screen, or that access has refused."""
-        return faults.page(Visit(request, self._options, NOBODY, ()), error)
+        return faults.page(Visit(request, self._options), error)

@@ -60,7 +60,7 @@ async def read_form(request: Request, most_bytes: int) -> Form:
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException(415, "Send a form: application/x-www-form-urlencoded.")
     body = bytearray()
-    async with aclosing(request.stream()) as parts:  # it is closed where it is left in the middle, for trio
+    async with aclosing(request.stream()) as parts:
         async for part in parts:
             body += part
             if len(body) > most_bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gw_sqla.jobs.stored_job import JobDetails
 
-__all__ = ["masked", "payload_of", "payload_text", "short_payload"]
+__all__ = ["flag_names", "masked", "payload_of", "payload_text", "short_payload"]
 
 _SHORT = 160
 
@@ -41,3 +41,11 @@ def short_payload(job: JobDetails, mask: Any) -> str:
         return "(large)"
     text = payload_text(job, mask)
     return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+
+
+def flag_names(job: JobDetails) -> list[str]:
+    """Return the flags of a job as text, whatever JSON somebody has put there."""
+    flags: Any = job.flags
+    if flags is None:
+        return []
+    return sorted(map(str, flags)) if isinstance(flags, dict | list) else [json.dumps(flags)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from gw_sqla.web.payloads import short_payload
+from gw_sqla.web.payloads import flag_names, short_payload
 from gw_sqla.web.static_files import version_of
 
 __all__ = ["environment"]
@@ -50,5 +50,11 @@ environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.filters |= {"when": when, "span": span, "bytes": size, "short_payload": short_payload}
+environment.filters |= {
+    "when": when,
+    "span": span,
+    "bytes": size,
+    "short_payload": short_payload,
+    "flag_names": flag_names,
+}
 environment.globals |= {"version_of": version_of}

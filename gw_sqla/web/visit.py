@@ -16,7 +16,7 @@ from gw_sqla.admin import Admin
 from gw_sqla.web.flash import forget_flash, read_flash, write_flash
 from gw_sqla.web.forms import Form, as_integer, read_form
 from gw_sqla.web.options import Options
-from gw_sqla.web.rights import Right, Viewer
+from gw_sqla.web.rights import NOBODY, Right
 from gw_sqla.web.templates import environment
 
 __all__ = ["Visit", "path_inside", "relative"]
@@ -25,14 +25,14 @@ _LONGEST_FORM = 256 * 1024
 
 
 class Visit:
-    """What a screen's function gets."""
+    """What a screen's function gets. Until it is known who comes, it is nobody, and there is nowhere to go."""
 
-    def __init__(self, request: Request, options: Options, viewer: Viewer, links: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, request: Request, options: Options) -> None:
         self.request = request
         self.options = options
-        self.viewer = viewer
+        self.viewer = NOBODY
+        self.links: tuple[tuple[str, str], ...] = ()
         self.warning: str | None = None
-        self._links = links
 
     @property
     def admin(self) -> Admin:
@@ -111,7 +111,7 @@ class Visit:
             "visit": self,
             "url": self.url,
             "may": self.may,
-            "links": self._links,
+            "links": self.links,
             "said": said,
             "interval": self.options.interval.total_seconds(),
             "mask": self.options.mask,

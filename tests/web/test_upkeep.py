@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from gw_sqla import CronItem, TaskRegistry
+from gw_sqla.schema.supported_revisions import HEAD
 from gw_sqla.web import ALL_RIGHTS, Right, Viewer
 from tests.admin.test_cron_items import know
 from tests.admin.test_failures import fail
@@ -90,7 +91,7 @@ async def test_running_an_item_now(open_dashboard: Open, look: Look) -> None:
 
 async def test_the_system(browser: httpx.AsyncClient, look: Look) -> None:
     page = (await browser.get("/system")).text
-    assert "Graphile Worker 19, gw_sqla 0011" in page
+    assert f"Graphile Worker 19, gw_sqla {HEAD}" in page
     assert "_private_jobs" in page
     assert "jobs_main_index" in page
 

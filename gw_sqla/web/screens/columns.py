@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gw_sqla.admin import ListedJob
-from gw_sqla.web.payloads import payload_of
+from gw_sqla.web.payloads import flag_names, payload_of
 
 __all__ = ["ALL_COLUMNS", "DEFAULT_COLUMNS", "as_csv", "as_record", "chosen_columns"]
 
@@ -59,7 +59,7 @@ def as_record(job: ListedJob, mask: Any) -> dict[str, Any]:
         "max_attempts": job.max_attempts,
         "last_error": job.last_error,
         "key": job.key,
-        "flags": sorted(job.flags) if job.flags else [],
+        "flags": flag_names(job),
         "locked_at": None if job.locked_at is None else job.locked_at.isoformat(),
         "locked_by": job.locked_by,
         "created_at": job.created_at.isoformat(),

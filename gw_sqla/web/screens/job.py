@@ -51,7 +51,6 @@ async def show(visit: Visit) -> Response:
         "job.html",
         job=found.job,
         reasons=found.reasons,
-        flags=sorted(found.job.flags) if isinstance(found.job.flags, dict | list) else [],
         error=(found.job.last_error or "")[:_LONGEST_ERROR],
         payload=_shown(found.job, visit.options.mask),
         timeline=_timeline(found),
@@ -156,7 +155,7 @@ def _timeline(found: Explanation) -> list[tuple[str, datetime | None, str]]:
     job = found.job
     assert job is not None
     line: list[tuple[str, datetime | None, str]] = [("Added", job.created_at, "")]
-    if job.revision or job.updated_at > job.created_at:
+    if job.revision or job.updated_at != job.created_at:  # endless ones have no zone: they cannot be ordered
         changes = f"revision {job.revision}" if job.revision else ""
         line.append(("Changed", job.updated_at, changes))
     if job.attempts:

@@ -11,8 +11,7 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from gw_sqla.admin import Count, JobFilter, Pause, ScanLimits, Worker
-from gw_sqla.errors import SchemaBehindError
+from gw_sqla.admin import Count, JobFilter, ScanLimits, Worker
 from gw_sqla.types import JobState
 from gw_sqla.web.screen import Page, Route
 from gw_sqla.web.screens.attention import Attention, find
@@ -71,11 +70,7 @@ async def _look(visit: Visit) -> _Seen:
         failures = await admin.list_failures(session, most=_MOST_GROUPS, limits=_FEW)
         owners = await admin.list_lock_owners(session)
         workers = await admin.list_workers(session, limit=_MOST_LISTED)
-        pauses: list[Pause] = []
-        try:
-            pauses = await admin.list_pauses(session)
-        except SchemaBehindError:  # it has no pauses; the page says that it is behind
-            await session.rollback()
+        pauses = await admin.list_pauses(session)
     return _Seen(states, workers, find(tasks, failures.groups, owners, pauses, workers))
 
 
