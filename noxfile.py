@@ -149,6 +149,7 @@ nox.options.sessions = [  # the longest first; interop is one process, which mos
     "tests",
     "interop",
     "tests_older",
+    "browser",
     *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "types",
     "build",
@@ -169,7 +170,7 @@ def install(session: nox.Session, *groups: str) -> None:
     compiled. That takes a quarter of what compiling all that is installed does.
     """
     names = [name for name in nox.project.dependency_groups(PROJECT, *groups) if not name.startswith("gw-sqla")]
-    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop,http,redis,rabbitmq,nats,celery,top]", *names)
+    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop,http,redis,rabbitmq,nats,celery,top,web]", *names)
 
 
 def run_tests(session: nox.Session, *arguments: str, without: Collection[str] = (), **environment: str) -> None:
@@ -257,6 +258,20 @@ def tests(session: nox.Session) -> None:
     """The tests, on the embedded PostgreSQL 18."""
     install(session, "test")
     run_tests(session, "-m", "not interop")
+
+
+@nox.session(python=PYTHON)
+def browser(session: nox.Session) -> None:
+    """The dashboard in a real browser: Debian's Chromium, or what GW_SQLA_CHROMIUM names; skipped where none is."""
+    install(session, "test", "browser")
+    session.run("pytest", *(session.posargs or ["tests/browser"]))
+
+
+@nox.session(python=PYTHON, default=False)
+def pictures(session: nox.Session) -> None:
+    """Take the pictures of docs/dashboard.md anew, of the demo, by the tests' browser."""
+    install(session, "test", "browser")
+    session.run("pytest", "tests/browser/test_screens.py", "-k", "pictures", env={"GW_SQLA_REWRITE_PICTURES": "1"})
 
 
 @nox.session(python=NEWER_PYTHONS)

@@ -24,12 +24,15 @@ from gw_sqla.errors import ConfigurationError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.web import faults
+from gw_sqla.web.as_asked import AsAsked
 from gw_sqla.web.guards import Guards
 from gw_sqla.web.options import Mask, Options, check_options
 from gw_sqla.web.rights import Access, Right, Viewer
 from gw_sqla.web.schema_state import schema_warning
 from gw_sqla.web.screen import Deed, Page, Route
-from gw_sqla.web.screens import bulk, exports, job, jobs, overview
+from gw_sqla.web.screens import bulk, exports, failures, job, jobs, overview, queues, system, workers
+from gw_sqla.web.screens import crontab as crontab_screen
+from gw_sqla.web.screens import tasks as tasks_screen
 from gw_sqla.web.shared import Shared
 from gw_sqla.web.static_files import ImmutableFiles
 from gw_sqla.web.visit import Visit
@@ -42,6 +45,12 @@ _SCREENS: tuple[tuple[Route, ...], ...] = (
     exports.routes,
     bulk.routes,
     job.routes,
+    failures.routes,
+    tasks_screen.routes,
+    queues.routes,
+    workers.routes,
+    crontab_screen.routes,
+    system.routes,
 )
 """In the order of the navigation."""
 
@@ -103,7 +112,7 @@ class Dashboard:
             exception_handlers={HTTPException: self._refused},
         )
         app.router.redirect_slashes = False  # its redirects name the host that the request did
-        self._app = Guards(app)
+        self._app = Guards(AsAsked(app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

@@ -35,6 +35,14 @@ def span(duration: timedelta | None) -> str:
     return " ".join(parts[:2])
 
 
+def size(number: int) -> str:
+    """Return a number of bytes, such as ``1.5 MiB``."""
+    for unit, bound in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if number >= bound:
+            return f"{number / bound:,.1f} {unit}"
+    return f"{number} B"
+
+
 environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -42,5 +50,11 @@ environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.filters |= {"when": when, "span": span, "short_payload": short_payload, "flag_names": flag_names}
+environment.filters |= {
+    "when": when,
+    "span": span,
+    "bytes": size,
+    "short_payload": short_payload,
+    "flag_names": flag_names,
+}
 environment.globals |= {"version_of": version_of}

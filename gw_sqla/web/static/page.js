@@ -23,6 +23,11 @@ function say(text) {
   if (place && place.textContent !== text) place.textContent = text;
 }
 
+/** Whether a node may be refreshed: what somebody has opened stays open, and what they filled in there stays. */
+function isLeft(node) {
+  return !(node instanceof HTMLDetailsElement && node.open);
+}
+
 /** Ask for this page again, and put its live parts in place of ours; nothing else moves. */
 async function refresh() {
   const response = await fetch(window.location.href, { headers: { "X-Live": "1" }, redirect: "error" });
@@ -31,7 +36,7 @@ async function refresh() {
   showTimes(fresh);
   for (const old of document.querySelectorAll("[data-live][id]")) {
     const part = fresh.getElementById(old.id);
-    if (part) window.Idiomorph.morph(old, part, { ignoreActiveValue: true });
+    if (part) window.Idiomorph.morph(old, part, { ignoreActiveValue: true, callbacks: { beforeNodeMorphed: isLeft } });
   }
 }
 
