@@ -27,6 +27,8 @@ T = TypeVar("T")
 _SHARE = 200
 _MOST_POINTS = 240
 _MINUTE = 60.0
+_MOST_NAMES = 200
+"""Pages beyond the first have names of their own, of which there may be any number: the one read first goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class Shared:
                 value = await ask()
                 took = time.monotonic() - began
                 keep = max(self.interval.total_seconds(), _SHARE * took)
+                self._values.pop(name, None)
+                if len(self._values) >= _MOST_NAMES:
+                    del self._values[next(iter(self._values))]
                 self._values[name] = seen = Seen(value, at, began + keep)
             kept: T = seen.value
             return kept
