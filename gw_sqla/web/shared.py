@@ -9,6 +9,7 @@ anything. A failure is not kept: the next one asks again.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -21,63 +22,63 @@ import anyio
 
 from gw_sqla.admin import Rates, Turnover
 
-__all__ = ["History", "Seen", "Shared"]
+__all__ = ["MOST_NAMES", "History", "Shared"]
 
 T = TypeVar("T")
+MOST_NAMES = 200
 _SHARE = 200
 _MOST_POINTS = 240
 _MINUTE = 60.0
-_MOST_NAMES = 200
-"""Pages beyond the first have names of their own, of which there may be any number: the one read first goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A value, and when it was read."""
+@dataclass(slots=True)
+class _Seen:
+    """A value, when it was read, and until when it is kept; ``lock``: whoever has it, asks."""
 
-    value: Any
-    at: datetime
-    kept_until: float
+    lock: anyio.Lock
+    value: Any = None
+    at: datetime | None = None
+    kept_until: float = -math.inf
 
 
 class Shared:
-    """Values by name, each kept for ``interval`` at least; and the history of the turnover, while somebody looks."""
+    """Values by name, each kept for ``interval`` at least; and the history of the turnover, while somebody looks.
+
+    The names may come from addresses: of more than `MOST_NAMES`, those that were not asked for the longest are dropped.
+    """
 
     def __init__(self, interval: timedelta) -> None:
         self.interval = interval
         self.history = History()
-        self._values: dict[str, Seen] = {}
-        self._lock: anyio.Lock | None = None
+        self._seen: dict[str, _Seen] = {}
 
     async def get(self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Return the value of this name: what ``ask`` returns, no older than it may be kept.
 
         A cancellation ends the asking; the next one asks again.
         """
-        if self._lock is None:
-            self._lock = anyio.Lock()
-        async with self._lock:
-            seen = self._values.get(name)
-            if seen is None or time.monotonic() >= seen.kept_until:
+        seen = self._seen.pop(name, None) or _Seen(anyio.Lock())
+        self._seen[name] = seen  # behind all others
+        while len(self._seen) > MOST_NAMES:
+            del self._seen[next(iter(self._seen))]
+        async with seen.lock:
+            if time.monotonic() >= seen.kept_until:
                 began, at = time.monotonic(), datetime.now(UTC)
-                value = await ask()
+                seen.value = await ask()
                 took = time.monotonic() - began
-                keep = max(self.interval.total_seconds(), _SHARE * took)
-                self._values.pop(name, None)
-                if len(self._values) >= _MOST_NAMES:
-                    del self._values[next(iter(self._values))]
-                self._values[name] = seen = Seen(value, at, began + keep)
+                seen.at = at
+                seen.kept_until = began + max(self.interval.total_seconds(), _SHARE * took)
             kept: T = seen.value
             return kept
 
     def at(self, name: str) -> datetime | None:
         """Return when the value of this name was read, by this process's clock."""
-        seen = self._values.get(name)
+        seen = self._seen.get(name)
         return seen.at if seen is not None else None
 
     def forget(self) -> None:
         """Ask anew, for somebody has changed something, and wants to see it."""
-        self._values.clear()
+        self._seen.clear()
 
 
 class History:

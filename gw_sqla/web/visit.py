@@ -49,6 +49,11 @@ class Visit:
         """The path inside the dashboard, such as ``/jobs``."""
         return path_inside(self.request.scope)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether a page that somebody has open refreshes itself: what is shared will do."""
+        return "x-live" in self.request.headers
+
     def session(self) -> AsyncSession:
         """Return a session to read in, for ``async with``; what it does is rolled back."""
         return self.options.sessions()

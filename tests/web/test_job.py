@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.repository.look import Look
+from tests.web.conftest import Open
 
 pytestmark = pytest.mark.anyio
 
@@ -197,3 +199,14 @@ async def test_odd_rows_of_others(browser: httpx.AsyncClient, look: Look) -> Non
         for path in (f"/jobs/{job}", "/jobs?column=flags&column=task", "/jobs.csv", "/jobs.json"):
             page: Any = await browser.get(path)
             assert page.status_code == 200, (flags, path)
+
+
+async def test_a_page_that_refreshes_itself_reads_what_is_shared(open_dashboard: Open, look: Look) -> None:
+    """One that somebody opens has what is there now."""
+    browser = open_dashboard(interval=timedelta(hours=1))
+    job = await add(look)
+    live = {"x-live": "1"}
+    assert "<h1>Job" in (await browser.get(f"/jobs/{job}", headers=live)).text
+    await look.execute("delete from {s}._private_jobs")
+    assert (await browser.get(f"/jobs/{job}", headers=live)).status_code == 200
+    assert (await browser.get(f"/jobs/{job}")).status_code == 404

@@ -54,13 +54,12 @@ async def test_what_needs_attention(browser: httpx.AsyncClient, look: Look) -> N
     levels = [level for level, _ in found]
     assert levels == sorted(levels)  # bad ones first
     text = "\n".join(one for _, one in found)
-    print(text)
     for part in (
         "The oldest ready job, of the task nobody has it, waits for 2 h 0 min.",
-        "1 jobs of the task nobody has it are ready, and no living worker of gw_sqla&#39;s has it.",
-        "2 jobs of the task charge have failed, the last within this hour: Refused: &lt;n&gt;",
-        "The dead worker pool-dead holds 1 jobs and 0 queues",
-        "gone, which our register does not know, holds 1 jobs and 0 queues, the oldest for 5 h 0 min",
+        "1 job of the task nobody has it: ready, and no living worker of gw_sqla&#39;s has it.",
+        "2 jobs of the task charge failed, the last within this hour: Refused: &lt;n&gt;",
+        "The dead worker pool-dead holds 1 job and 0 queues",
+        "gone, which our register does not know, holds 1 job and 0 queues, the oldest for 5 h 0 min",
         "Jobs wait, and no worker of gw_sqla&#39;s lives",
         "Paused: task &#39;held&#39;: for &lt;now&gt;.",
     ):

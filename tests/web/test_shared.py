@@ -9,7 +9,7 @@ import pytest
 
 from gw_sqla.admin import Rates, Turnover
 from gw_sqla.web import shared as module
-from gw_sqla.web.shared import History, Shared
+from gw_sqla.web.shared import MOST_NAMES, History, Shared
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +97,26 @@ async def test_an_action_lets_all_be_read_anew(clock: Clock) -> None:
     await shared.get("a", question)
     shared.forget()
     assert await shared.get("a", question) == 2
+
+
+async def test_names_are_no_leak(clock: Clock) -> None:
+    """They may come from addresses; those that somebody looks at stay."""
+    shared, question = Shared(timedelta(hours=1)), Question(clock)
+    await shared.get("looked at", question)
+    for number in range(5 * MOST_NAMES):
+        await shared.get(f"name {number}", question)
+        assert await shared.get("looked at", question) == 1
+    assert len(vars(shared)["_seen"]) == MOST_NAMES
+
+
+async def test_what_is_slow_stops_nothing_else(clock: Clock) -> None:
+    shared = Shared(timedelta(seconds=5))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(shared.get, "slow", anyio.sleep_forever)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(10):
+            assert await shared.get("quick", Question(clock)) == 1
+        tasks.cancel_scope.cancel()
 
 
 def test_a_minute(anyio_backend: str) -> None:

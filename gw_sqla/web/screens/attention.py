@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from gw_sqla.admin import Choice, FailureGroup, JobFilter, LockOwner, Pause, TaskInfo, Worker
+from gw_sqla.admin import Choice, Count, FailureGroup, JobFilter, LockOwner, Pause, TaskInfo, Worker
 from gw_sqla.filters.words import quoted
 from gw_sqla.types import JobState
 from gw_sqla.web.templates import span
@@ -66,9 +66,7 @@ def _late(tasks: list[TaskInfo], now: datetime) -> Iterator[Attention]:
 def _unknown(tasks: list[TaskInfo]) -> Iterator[Attention]:
     unknown = [task for task in tasks if task.ready.number and not task.workers]
     for task in unknown[:_MOST]:
-        text = (
-            f"{task.ready} jobs of the task {task.identifier} are ready, and no worker of gw_sqla's that lives has it."
-        )
+        text = f"{_jobs(task.ready)} of the task {task.identifier}: ready, and no living worker of gw_sqla's has it."
         yield Attention("warn", text, "/jobs", {"filter": f"state:ready task:{quoted(task.identifier)}"})
     if len(unknown) > _MOST:
         yield Attention("warn", f"So it is with {len(unknown) - _MOST} more tasks.", "/jobs", {"filter": "state:ready"})
@@ -81,14 +79,14 @@ def _failing(failures: tuple[FailureGroup, ...], now: datetime) -> Iterator[Atte
         given = {"filter": "state:failed"}
         if group.task_identifier is not None:
             given = {"filter": f"state:failed task:{quoted(group.task_identifier)}"}
-        text = f"{group.jobs:,} jobs of the task {group.task_identifier} have failed, the last within this hour{error}"
+        text = f"{_jobs(group.jobs)} of the task {group.task_identifier} failed, the last within this hour{error}"
         yield Attention("bad", text, "/jobs", given)
 
 
 def _locks(owners: list[LockOwner], now: datetime) -> Iterator[Attention]:
     for owner in owners:
         given = {"filter": f"locked-by:{quoted(owner.locked_by)}"}
-        held = f"holds {owner.jobs:,} jobs and {owner.queues:,} queues, the oldest for {span(now - owner.since)}"
+        held = f"holds {_jobs(owner.jobs)} and {owner.queues:,} queues, the oldest for {span(now - owner.since)}"
         if owner.worker is None:
             if now - owner.since > _LONG_HELD:
                 text = f"{owner.locked_by}, which our register does not know, {held}."
@@ -114,3 +112,8 @@ def _pauses(pauses: list[Pause]) -> Iterator[Attention]:
 
 def _of(pause: Pause) -> str:
     return "state:waiting" if pause.kind == "everything" else f"state:waiting {pause.kind}:{quoted(pause.name)}"
+
+
+def _jobs(count: Count | int) -> str:
+    number = f"{count:,}" if isinstance(count, int) else str(count)
+    return f"{number} job{'' if number == '1' else 's'}"

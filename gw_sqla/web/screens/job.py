@@ -43,8 +43,11 @@ class _Payload:
 async def show(visit: Visit) -> Response:
     """Show it; a job that is gone has a page that says so."""
     job_id = visit.path_integer("job_id")
-    async with visit.session() as session:
-        found = await visit.admin.explain_job(session, job_id)
+    found = await (
+        visit.options.shared.get(f"job {job_id}", lambda: _read(visit, job_id))
+        if visit.is_live
+        else _read(visit, job_id)
+    )
     if found.job is None:
         return visit.render("job_gone.html", 404, job_id=job_id, reason=JobGone(job_id))
     return visit.render(
@@ -67,8 +70,7 @@ async def edit(visit: Visit) -> Response:
     """Show the form in which the payload is edited."""
     visit.require(Right.EDIT)
     job_id = visit.path_integer("job_id")
-    async with visit.session() as session:
-        found = await visit.admin.explain_job(session, job_id)
+    found = await _read(visit, job_id)
     if found.job is None:
         return visit.render("job_gone.html", 404, job_id=job_id, reason=JobGone(job_id))
     text = _pretty(found.job, visit.options.mask) if _can_edit(visit, found.job) else None
@@ -78,8 +80,7 @@ async def edit(visit: Visit) -> Response:
 async def payload(visit: Visit) -> Response:
     """Return the whole payload, as it is stored; or what the mask lets through."""
     job_id = visit.path_integer("job_id")
-    async with visit.session() as session:
-        found = await visit.admin.explain_job(session, job_id)
+    found = await _read(visit, job_id)
     if found.job is None:
         return visit.render("job_gone.html", 404, job_id=job_id, reason=JobGone(job_id))
     headers = {"Content-Disposition": f'attachment; filename="job-{job_id}.json"'}
@@ -104,6 +105,11 @@ async def act(visit: Visit) -> Response:
     if acted.copies:
         return visit.go(f"/jobs/{acted.copies[0]}", f"{said} This is the copy.")
     return visit.go(f"/jobs/{job_id}" if acted.examples or name not in _ENDS else "/jobs", said)
+
+
+async def _read(visit: Visit, job_id: int) -> Explanation:
+    async with visit.session() as session:
+        return await visit.admin.explain_job(session, job_id)
 
 
 _ENDS = ("complete", "remove")
