@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 
 __all__ = ["Visit", "open_browser", "visit"]
 
@@ -26,6 +26,8 @@ _LOAD_FAILED = re.compile(r"Failed to load resource: the server responded with a
 _TELL_VIOLATIONS = """addEventListener('securitypolicyviolation', event => console.error(
   'CSP: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile + ':' + event.lineNumber))"""
 _WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+expect.set_options(timeout=30_000)  # what is shown may be older the longer it took to read: the machine may be busy
 
 Look = Literal["light", "dark"]
 
