@@ -17,7 +17,7 @@ A *screen* is a module in ``screens/``: its ``routes``, a tuple of `gw_sqla.web.
     async def pause(visit: Visit) -> Response:                  # the right was looked at before, by the Deed
         form = await visit.form()                               # bounded; plain forms, urlencoded
         async with visit.transaction() as session:              # committed at the end
-            await visit.admin.pause(session, queue_name=form.required("name"), paused_by=visit.actor)
+            await visit.admin.pause(session, queue_name=form.required("name"), actor=visit.actor)
         return visit.go("/queues", "The queue is paused.")      # 303, and the text is shown once
 
     routes = (Page("/queues", show, "Queues"), Deed("/queues/pause", pause, Right.PAUSE))
