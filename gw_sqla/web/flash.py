@@ -14,7 +14,8 @@ from starlette.responses import Response
 __all__ = ["forget_flash", "read_flash", "write_flash"]
 
 _COOKIE = "gw_sqla_said"
-_LONGEST = 1_000
+_LONGEST = 700
+"""Characters: browsers drop a cookie of over 4,096 bytes."""
 
 
 def write_flash(response: Response, text: str) -> None:

@@ -3,6 +3,8 @@
 A request that changes something is refused where the browser says that another site made it: by Sec-Fetch-Site, else
 by Origin, whose host must be the one that was asked. Browsers send one of the two with every POST, and no page can keep
 them from it; what sends neither is a program, which has the password or has not. So no tokens are needed in forms.
+Reading costs the database something: of other sites, a link that somebody follows is answered, but nothing that a page
+of theirs asks for by itself (a picture, a frame, a script).
 The referrer policy is ``same-origin``: with ``no-referrer``, browsers send ``Origin: null`` with forms.
 """
 
@@ -49,7 +51,8 @@ class Guards:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        if scope["method"] not in _SAFE and not _is_own(Headers(scope=scope)):
+        headers = Headers(scope=scope)
+        if not (_may_read(headers) if scope["method"] in _SAFE else _is_own(headers)):
             response = PlainTextResponse(
                 "This request was made by another site, so nothing was done.\n"
                 "Open the dashboard itself, and try there. Behind a proxy: it must pass the Host header on.\n",
@@ -72,6 +75,12 @@ def _is_own(headers: Headers) -> bool:
         return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
     except ValueError:
         return False
+
+
+def _may_read(headers: Headers) -> bool:
+    """Tell whether it is one of our own pages that asks, no browser, or somebody who has followed a link."""
+    is_link = headers.get("sec-fetch-dest") == "document"
+    return is_link or headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
 
 
 async def _refuse_other_kinds(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,9 +2,8 @@
 
 Whoever comes first after the interval asks, the others wait for the answer. There is no task that goes on by itself: an
 application that is mounted has no lifespan of its own, and a dashboard that nobody looks at costs nothing.
-A value is kept for the interval, and for 200 times as long as it took to read: each takes less than a two-hundredth of
-a core of the database's, however large the queue is, and a page that refreshes itself has two at most that cost
-anything. A failure is not kept: the next one asks again.
+A value is kept for the interval, and for a hundred times as long as it took to read: each takes less than a hundredth
+of a core of the database's, however large the queue is. A failure is not kept: the next one asks again.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ __all__ = ["MOST_NAMES", "History", "Shared"]
 
 T = TypeVar("T")
 MOST_NAMES = 200
-_SHARE = 200
+_SHARE = 100
 _MOST_POINTS = 240
 _MINUTE = 60.0
 

@@ -179,6 +179,27 @@ async def test_a_post_of_its_own(browser: httpx.AsyncClient, look: Look, headers
     assert await look.jobs() == {}
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "status"),
+    [
+        ("cross-site", "navigate", "document", 200),
+        ("same-site", "navigate", "document", 200),
+        ("none", "navigate", "document", 200),
+        ("same-origin", "cors", "empty", 200),
+        ("cross-site", "navigate", "iframe", 403),
+        ("cross-site", "no-cors", "image", 403),
+        ("same-site", "cors", "empty", 403),
+        ("cross-site", "no-cors", "script", 403),
+    ],
+)
+async def test_what_pages_of_other_sites_may_ask_for(
+    browser: httpx.AsyncClient, site: str, mode: str, dest: str, status: int
+) -> None:
+    """Links lead here; their pages cannot have the database count for them."""
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+    assert (await browser.get("/jobs?count=1", headers=headers)).status_code == status
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 async def test_other_methods(browser: httpx.AsyncClient, method: str) -> None:
     assert (await browser.request(method, "/jobs")).status_code == 405
@@ -294,7 +315,7 @@ async def test_sql_in_filters(browser: httpx.AsyncClient, look: Look, text: str)
     assert len(await look.jobs()) == 1
 
 
-async def test_huge_input(browser: httpx.AsyncClient, look: Look) -> None:
+async def test_huge_input(browser: httpx.AsyncClient, open_dashboard: Open, look: Look) -> None:
     job = await add(look)
     page = await browser.get("/jobs", params={"filter": "x" * 10_000})
     assert page.status_code == 400
@@ -311,6 +332,10 @@ async def test_huge_input(browser: httpx.AsyncClient, look: Look) -> None:
     deep = "[" * 100_000
     assert (await browser.post(f"/jobs/{job}/act", data={"action": "edit", "payload": deep})).status_code == 400
     assert (await browser.get(f"/jobs/{2**63}")).status_code == 400
+    big = {"action": "edit", "payload": f'"{"x" * 17 * 2**20}"'}
+    assert (await browser.post(f"/jobs/{job}/act", data=big)).status_code == 400
+    no_editor = open_dashboard(access=lambda _: Viewer(ALL_RIGHTS - {Right.EDIT}))
+    assert (await no_editor.post(f"/jobs/{job}/act", data=big)).status_code == 413
     assert len(await look.jobs()) == 1
 
 

@@ -65,10 +65,10 @@ async def test_all_who_look_ask_once(clock: Clock) -> None:
 
 
 async def test_what_takes_long_is_kept_longer(clock: Clock) -> None:
-    """So it costs the database less than a two-hundredth of its time."""
+    """So it costs the database less than a hundredth of its time."""
     shared, question = Shared(timedelta(seconds=5)), Question(clock, took=0.5)
     await shared.get("a", question)
-    clock.now += 99
+    clock.now += 49
     assert await shared.get("a", question) == 1
     clock.now += 1
     assert await shared.get("a", question) == 2

@@ -90,7 +90,7 @@ async def payload(visit: Visit) -> Response:
 async def act(visit: Visit) -> Response:
     """Do something to it, and show what became of it."""
     job_id = visit.path_integer("job_id")
-    form = await visit.form(_ENCODED * MAX_PAYLOAD_SIZE)
+    form = await (visit.form(_ENCODED * MAX_PAYLOAD_SIZE) if visit.may(Right.EDIT) else visit.form())
     name = form.required("action")
     action = action_of(name)
     visit.require(action.right)

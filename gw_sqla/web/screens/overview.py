@@ -23,7 +23,9 @@ __all__ = ["routes"]
 _MOST_COUNTED = 10_000
 _MOST_LISTED = 1000
 _MOST_GROUPS = 50
-_FEW = ScanLimits(20_000, timedelta(milliseconds=300))
+_FEW = ScanLimits(10_000, timedelta(milliseconds=100))
+_FEW_ERRORS = ScanLimits(2_000, timedelta(milliseconds=100))
+"""It is read again and again: the newest failures do, each of whose errors is looked into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ async def _look(visit: Visit) -> _Seen:
             )
             for state in JobState
         }
-        tasks = await admin.list_tasks(session, limit=_MOST_LISTED)
-        failures = await admin.list_failures(session, most=_MOST_GROUPS, limits=_FEW)
-        owners = await admin.list_lock_owners(session)
+        tasks = await admin.list_tasks(session, limit=_MOST_LISTED, limits=_FEW)
+        failures = await admin.list_failures(session, most=_MOST_GROUPS, limits=_FEW_ERRORS)
+        owners = await admin.list_lock_owners(session, limits=_FEW)
         workers = await admin.list_workers(session, limit=_MOST_LISTED)
         pauses = await admin.list_pauses(session)
     return _Seen(states, workers, find(tasks, failures.groups, owners, pauses, workers))

@@ -31,7 +31,7 @@ function isLeft(node) {
 /** Ask for this page again, and put its live parts in place of ours; nothing else moves. */
 async function refresh() {
   const response = await fetch(window.location.href, { headers: { "X-Live": "1" }, redirect: "error" });
-  if (!response.ok) throw new Error(response.status);
+  if (!response.ok) throw new Error(response.status === 404 ? "it is gone" : `the server says ${response.status}`);
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   showTimes(fresh);
   for (const old of document.querySelectorAll("[data-live][id]")) {
@@ -54,8 +54,8 @@ function live() {
     try {
       if (!isRead()) await refresh();
       say("live");
-    } catch {
-      say("not live: the server does not answer");
+    } catch (error) {
+      say(`not live: ${error instanceof TypeError ? "the server does not answer" : error.message}`);
     }
     plan();
   };
