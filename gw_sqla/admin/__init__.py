@@ -10,9 +10,10 @@ from gw_sqla.admin.actions import Action, Complete, EditPayload, Fail, Remove, R
 from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
-from gw_sqla.admin.cleaning import Cleaned, cleanup
+from gw_sqla.admin.cleaning import Cleaned
 from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import FailureGroup, Failures
+from gw_sqla.admin.fleet import Fleet, ReadyTask
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing, SyncPausing
 from gw_sqla.admin.reasons import (
@@ -25,12 +26,14 @@ from gw_sqla.admin.reasons import (
     QueueLocked,
     Reason,
     Running,
+    Snoozes,
     TaskUnknown,
     Waiting,
 )
 from gw_sqla.admin.sync_admin import SyncAdmin
 from gw_sqla.admin.system import LedgerLine, Relation, System
 from gw_sqla.admin.turnover import Rates, Turnover
+from gw_sqla.admin.upkeep import cleanup, preview_cleanup
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.crontab.known_crontabs import KnownCrontab
@@ -58,6 +61,7 @@ __all__ = [
     "FailureGroup",
     "Failures",
     "FlagsRefused",
+    "Fleet",
     "JobFilter",
     "JobGone",
     "JobOrder",
@@ -78,6 +82,7 @@ __all__ = [
     "QueueInfo",
     "QueueLocked",
     "Rates",
+    "ReadyTask",
     "Reason",
     "Relation",
     "Remove",
@@ -87,6 +92,7 @@ __all__ = [
     "Running",
     "ScanLimits",
     "ScanStop",
+    "Snoozes",
     "SyncAdmin",
     "SyncPausing",
     "System",
@@ -99,4 +105,5 @@ __all__ = [
     "WhyLeftOut",
     "Worker",
     "cleanup",
+    "preview_cleanup",
 ]

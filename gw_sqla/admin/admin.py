@@ -27,6 +27,7 @@ from gw_sqla.admin import (
     failures,
     listings,
     previewing,
+    removing,
     system,
     turnover,
     unlocking,
@@ -39,6 +40,7 @@ from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import Failures
+from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing
 from gw_sqla.admin.reasons import Explanation
@@ -179,6 +181,15 @@ class Admin(Pausing):
         """
         return await self._run(session, turnover.read_turnover, limits or self.limits)
 
+    async def read_fleet(
+        self, session: AnyAsyncSession, *, most_tasks: int = 100, limits: ScanLimits | None = None
+    ) -> Fleet:
+        """Return the whole queue in a few figures, for monitoring: `gw_sqla.admin.Fleet`.
+
+        Of each state 20,000 jobs at most are looked at; of ``most_tasks`` (1 to 1000) with ready jobs it tells more.
+        """
+        return await self._run(session, read_fleet, most_tasks, limits or self.limits)
+
     async def preview(
         self,
         session: AnyAsyncSession,
@@ -222,6 +233,14 @@ class Admin(Pausing):
         return await self._run(
             session, acting.act, action, jobs, most, cursor, actor, on_progress, limits or self.limits
         )
+
+    async def remove_job(self, session: AnyAsyncSession, job_key: str, *, actor: str | None = None) -> JobRow | None:
+        """Remove the job with this key, as `gw_sqla.JobRepository.remove_job` does; ``actor`` as for `act`.
+
+        Returns the job, or None where no job has the key. One that a worker has (for less than four hours) has lost its
+        key, as it is returned, and its further attempts, but finishes.
+        """
+        return await self._run(session, removing.remove_job, job_key, actor)
 
     async def unlock_workers(
         self,

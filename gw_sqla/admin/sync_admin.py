@@ -17,6 +17,7 @@ from gw_sqla.admin import (
     failures,
     listings,
     previewing,
+    removing,
     system,
     turnover,
     unlocking,
@@ -30,6 +31,7 @@ from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import Failures
+from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
@@ -137,6 +139,9 @@ class SyncAdmin(SyncPausing):
     def read_turnover(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> Turnover:
         return self._run(session, turnover.read_turnover, limits or self.limits)
 
+    def read_fleet(self, session: AnySyncSession, *, most_tasks: int = 100, limits: ScanLimits | None = None) -> Fleet:
+        return self._run(session, read_fleet, most_tasks, limits or self.limits)
+
     def preview(
         self,
         session: AnySyncSession,
@@ -160,6 +165,9 @@ class SyncAdmin(SyncPausing):
         limits: ScanLimits | None = None,
     ) -> Acted:
         return self._run(session, acting.act, action, jobs, most, cursor, actor, on_progress, limits or self.limits)
+
+    def remove_job(self, session: AnySyncSession, job_key: str, *, actor: str | None = None) -> JobRow | None:
+        return self._run(session, removing.remove_job, job_key, actor)
 
     def unlock_workers(
         self,
