@@ -22,14 +22,16 @@ async def pause(visit: Visit, form: Form, **what: Any) -> str:
         raise InvalidJobError("minutes", f"must be 1 to {_MOST_MINUTES}, is {minutes}")
     async with visit.transaction() as session:
         until = None if minutes is None else await visit.admin.now(session) + timedelta(minutes=minutes)
-        made = await visit.admin.pause(session, **what, until=until, reason=form.text("reason"), paused_by=visit.actor)
+        made = await visit.admin.pause(
+            session, **what, until=until, reason=form.text("reason"), paused_by=visit.actor, actor=visit.actor
+        )
     return f"Paused: {made}. What runs by now goes on to its end."
 
 
 async def resume(visit: Visit, **what: Any) -> str:
     """End a pause; return a sentence."""
     async with visit.transaction() as session:
-        ended = await visit.admin.resume(session, **what)
+        ended = await visit.admin.resume(session, **what, actor=visit.actor)
     return f"Resumed: {'; '.join(str(one) for one in ended)}" if ended else "It was not paused any more."
 
 

@@ -80,10 +80,10 @@ def test_pages_both_ways(browser: Browser, base: str) -> None:
     "text",
     [
         "state:failed task:task_1",
-        "queue:queue_8 state:waiting",
+        "state:waiting queue:queue_9",
         "id:999999",
-        "priority:2 state:scheduled",
-        "payload.order_id:77",
+        "state:scheduled priority:2",
+        "payload.order_id:999950",
     ],
 )
 def test_filters(browser: Browser, base: str, text: str) -> None:

@@ -58,6 +58,8 @@ async def test_pausing(browser: httpx.AsyncClient, look: Look) -> None:
     assert "Resume q001" in page
     await browser.post("/queues/resume", data={"name": "q001"})
     assert await look.rows("select * from {s}._private_sqla_pauses") == []
+    lines = await look.rows("select actor, action from {s}._private_sqla_audit order by id")
+    assert [tuple(line.values()) for line in lines] == [("tester", "pause"), ("tester", "resume")]
     again = await browser.post("/queues/resume", data={"name": "q001"}, follow_redirects=True)
     assert "not paused any more" in again.text
 
