@@ -10,8 +10,9 @@ from gw_sqla.admin.actions import Action, Complete, EditPayload, Fail, Remove, R
 from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
-from gw_sqla.admin.cleaning import Cleaned, cleanup
+from gw_sqla.admin.cleaning import Cleaned
 from gw_sqla.admin.failures import FailureGroup, Failures
+from gw_sqla.admin.fleet import Fleet, ReadyTask
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing, SyncPausing
 from gw_sqla.admin.reasons import (
@@ -24,10 +25,12 @@ from gw_sqla.admin.reasons import (
     QueueLocked,
     Reason,
     Running,
+    Snoozes,
     TaskUnknown,
     Waiting,
 )
 from gw_sqla.admin.sync_admin import SyncAdmin
+from gw_sqla.admin.upkeep import cleanup, preview_cleanup
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.filters.fields import Choice, PayloadTest
@@ -53,6 +56,7 @@ __all__ = [
     "FailureGroup",
     "Failures",
     "FlagsRefused",
+    "Fleet",
     "JobFilter",
     "JobGone",
     "JobOrder",
@@ -70,6 +74,7 @@ __all__ = [
     "Preview",
     "QueueInfo",
     "QueueLocked",
+    "ReadyTask",
     "Reason",
     "Remove",
     "Reschedule",
@@ -78,6 +83,7 @@ __all__ = [
     "Running",
     "ScanLimits",
     "ScanStop",
+    "Snoozes",
     "SyncAdmin",
     "SyncPausing",
     "TaskInfo",
@@ -88,4 +94,5 @@ __all__ = [
     "WhyLeftOut",
     "Worker",
     "cleanup",
+    "preview_cleanup",
 ]

@@ -24,7 +24,7 @@ from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.hooks.events import JobsClaimed
 from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements.claim import Bounds
+from gw_sqla.statements.claim_rules import Bounds
 from gw_sqla.worker.claim_cursor import ClaimCursor
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
@@ -198,8 +198,9 @@ class Claimer:
             self._answered = anyio.Event()
             began = monotonic()
             try:
+                look = self._cursor.begin(self._demand.take_released())
                 runs = await self._claim_of_store(
-                    self._open_tasks, wanted, self._forbidden_flags, self._cursor.begin(), self._pauses.queues
+                    self._open_tasks, wanted, self._forbidden_flags, look, self._pauses.queues
                 )
             except BaseException:
                 self._orphaned_locks.may_exist = True

@@ -30,20 +30,18 @@ import anyio
 from anyio.abc import TaskGroup
 
 from gw_sqla.database.outage import Outage
-from gw_sqla.execution.executor import OVERSIZED
-from gw_sqla.execution.failed_outcome import of_any_error
-from gw_sqla.execution.forwarded_tasks import forwarding_of, make_message
+from gw_sqla.execution.forwarded_tasks import forwarding_of
 from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.sink import Message
 from gw_sqla.hooks.events import JobStarted
 from gw_sqla.hooks.observers import Observers
-from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.jobs.task import Task
+from gw_sqla.worker.forwarding_steps import message_or_outcome, outcome_of
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
-from gw_sqla.worker.sink_calls import UNREACHABLE, Blamed, SinkCalls
+from gw_sqla.worker.sink_calls import UNREACHABLE, SinkCalls
 from gw_sqla.worker.stop_request import StopRequest
 
 __all__ = ["Forwarder"]
@@ -192,7 +190,7 @@ class Forwarder:
         if messages and fault is None:
             self._went_well()
         for run, result in zip(of_messages, results, strict=True):
-            outcomes.append((run, self._outcome(run.job, result)))
+            outcomes.append((run, outcome_of(self._tasks[run.job.task_identifier], run.job, result)))
         self._settle(outcomes)
         if fault is not None:
             self._unreachable(fault, len(messages))
@@ -204,32 +202,16 @@ class Forwarder:
         of_messages: list[Run] = []
         now = monotonic()
         for run in runs:
-            job = run.job
             run.begin(now, claimed)
             if self._is_observed:
-                self._observers.tell(JobStarted(job=job, wait_seconds=run.wait_seconds))
-            task = self._tasks[job.task_identifier]
-            if not job.payload_text:
-                outcomes.append((run, Failed(job=job, message=OVERSIZED)))
-                continue
-            try:
-                messages.append(make_message(task, job))
-            except Exception as error:  # the user's function, or a payload that does not fit
-                outcomes.append((run, of_any_error(task, job, error)))
-            else:
+                self._observers.tell(JobStarted(job=run.job, wait_seconds=run.wait_seconds))
+            made = message_or_outcome(self._tasks[run.job.task_identifier], run.job)
+            if isinstance(made, Message):
+                messages.append(made)
                 of_messages.append(run)
+            else:
+                outcomes.append((run, made))
         return outcomes, messages, of_messages
-
-    def _outcome(self, job: ClaimedJob, result: object) -> Outcome:
-        if result is None:
-            return Completed(job)
-        if isinstance(result, UNREACHABLE):
-            return Returned(job)
-        if isinstance(result, Blamed):
-            result = result.fault
-        if not isinstance(result, BaseException):
-            result = TypeError(f"the results of a sink must be None or exceptions, one is a {type(result).__name__}")
-        return of_any_error(self._tasks[job.task_identifier], job, result)
 
     def _settle(self, outcomes: Sequence[tuple[Run, Outcome]]) -> None:
         """Hand over what became of runs, but of those whose locks were lost: that was told."""

@@ -17,7 +17,7 @@ from operator import attrgetter
 from time import monotonic
 
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements.claim import MOST_BYTES
+from gw_sqla.statements.claim_rules import MOST_BYTES
 
 __all__ = ["LocalQueue"]
 

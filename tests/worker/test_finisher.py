@@ -15,7 +15,7 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
@@ -36,7 +36,7 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
         await add_job("note", number)
     claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-test")
     store = OutcomeStore(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-test", claims)
-    runs = await claims.claim(["note"], 3, [], START)
+    runs = await claims.claim(["note"], 3, [], EVERYWHERE)
     observers = Observers([recorder])
     finisher = Finisher(
         store, KnownRuns(), observers, most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
@@ -85,7 +85,7 @@ async def test_a_job_that_is_claimed_anew_while_its_older_run_is_written(
     finisher = Finisher(
         store, KnownRuns(), observers, most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
     )
-    [run] = await claims.claim(["note"], 1, [], START)
+    [run] = await claims.claim(["note"], 1, [], EVERYWHERE)
     run.end(Failed(job=run.job, message="x", retry_after=timedelta(0)))
     if not is_written:
         async with sessions.begin() as session:
@@ -95,7 +95,7 @@ async def test_a_job_that_is_claimed_anew_while_its_older_run_is_written(
         group.start_soon(finisher.run)
         with anyio.fail_after(20):
             await store.written.wait()
-        assert len(await claims.claim(["note"], 1, [], START)) == 1
+        assert len(await claims.claim(["note"], 1, [], EVERYWHERE)) == 1
         finisher.superseded(run)
         store.go_on.set()
         finisher.close(20)
