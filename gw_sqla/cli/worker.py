@@ -140,7 +140,7 @@ async def _work(
     # A connection for each job's session, and some for what handlers open beside it.
     room = settings.concurrency + 2
     async with (
-        connected(url, pool_size=room, transaction_pooler=settings.transaction_pooler) as engine,
+        connected(url, pool_size=room, keeps_statements=not settings.transaction_pooler) as engine,
         nullcontext(application.observers)
         if http is None
         else monitored(http, application, engine, settings) as observers,
