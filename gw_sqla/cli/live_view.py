@@ -24,7 +24,7 @@ from gw_sqla.cli.error_report import describe, one_line
 from gw_sqla.cli.listing import printable, utc_text
 from gw_sqla.cli.snapshot import Rates, Snapshot, look, rates
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.errors import GwSqlaError, SchemaMissingError
+from gw_sqla.errors import GwSqlaError
 from gw_sqla.types import JobState
 
 __all__ = ["LiveView"]
@@ -122,18 +122,12 @@ class LiveView(App[None]):
                     await look(session, self._admin, _MOST_COUNTED),
                     (await self._admin.list_jobs(session, _RUNNING, descending=True, limit=_MOST_SHOWN)).jobs,
                     await self._admin.list_failures(session, most=_MOST_SHOWN),
-                    await self._list_pauses(session),
+                    await Pausing(self._admin.schema).list_pauses(session),
                 )
         except _FAULTS as error:
             self._tell(f"{one_line(describe(error)[0])}; trying again")
             return
         self._show(seen)
-
-    async def _list_pauses(self, session: AsyncSession) -> Sequence[Pause]:
-        try:
-            return await Pausing(self._admin.schema).list_pauses(session)
-        except SchemaMissingError:  # an older schema has no table of them; the transaction ends with this
-            return ()
 
     def action_freeze(self) -> None:
         """Look no more, until it is asked for again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Boolean, Integer, Interval, Text
+from sqlalchemy import Boolean, Integer, Interval, Text, text
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, literal, quoted, statement
@@ -28,7 +28,7 @@ def find_parts(schema: str) -> TextualSelect:
     names = {part: literal(f"{quoted(schema)}.{name}").replace(":", "\\:") for part, name in parts.items()}
     columns = [f"pg_catalog.to_regclass({name}) is not null as {part}" for part, name in names.items()]
     types = dict.fromkeys(parts, Boolean)
-    return statement(f"select {', '.join(columns)}", schema).columns(**types)
+    return text(f"select {', '.join(columns)}").columns(**types)  # no template: the name may have anything in it
 
 
 @lru_cache
