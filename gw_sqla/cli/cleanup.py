@@ -20,6 +20,7 @@ from gw_sqla.cli.listing import json_option, print_json
 from gw_sqla.cli.looking import actor_option
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, yes_option
+from gw_sqla.cli.terminal_text import counted
 from gw_sqla.errors import AccessError, InvalidJobError
 from gw_sqla.schema.check import check_schema
 
@@ -82,14 +83,15 @@ def command(
     if as_json:
         print_json(asdict(cleaned))
     elif dry_run:
-        told = f"{cleaned.tasks} tasks, {cleaned.queues} queues and {cleaned.failed_jobs} failed jobs"
+        names = counted(cleaned.tasks, "task"), counted(cleaned.queues, "queue")
+        told = f"{', '.join(names)} and {counted(cleaned.failed_jobs, 'failed job')}"
         click.echo(f"{told} would be removed; nothing was done")
     else:
         click.echo(str(cleaned))
 
 
 async def _clean(url: URL, schema: str, what: dict[str, Any], actor: str | None) -> Cleaned:
-    async with connected(url, transaction_pooler=True) as engine:
+    async with connected(url) as engine:
         try:
             await check_schema(engine, schema=schema, as_="admin")
         except AccessError:  # a worker's role that cleans up does too, but may leave no line
@@ -106,6 +108,6 @@ async def _is_cleaner(engine: AsyncEngine, schema: str) -> bool:
 
 
 async def _preview(url: URL, schema: str, what: dict[str, Any]) -> Cleaned:
-    async with connected(url, transaction_pooler=True) as engine:
+    async with connected(url) as engine:
         await check_schema(engine, schema=schema, as_="reader")
         return await preview_cleanup(engine, schema=schema, **what)

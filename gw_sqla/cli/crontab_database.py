@@ -80,7 +80,7 @@ def run(identifier: str, database_url: URL, schema: str, *, crontab: str | None,
 
 async def _add(url: URL, schema: str, item: CronItem) -> int:
     async with (
-        connected(url, transaction_pooler=True) as engine,
+        connected(url) as engine,
         adding(engine, schema),
         async_sessionmaker(engine).begin() as session,
     ):
@@ -100,7 +100,7 @@ async def _add(url: URL, schema: str, item: CronItem) -> int:
 
 
 async def _all_known(url: URL, schema: str) -> Sequence[KnownCrontab]:
-    async with connected(url, transaction_pooler=True) as engine:
+    async with connected(url) as engine:
         await check_schema(engine, schema=schema, as_="reader")
         crontabs = KnownCrontabs(engine, schema)
         try:

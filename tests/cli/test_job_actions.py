@@ -168,6 +168,11 @@ def test_which_jobs_must_be_said(clean_database: str, words: tuple[str, ...]) ->
     assert "say which jobs: their ids, a filter, or --all (and not both)" in line
 
 
+def test_a_cursor_that_is_none(clean_database: str, failed: list[int]) -> None:
+    line = error_line(run_here("jobs", "retry", "--all", "--cursor", "x", "--database-url", clean_database), 2)
+    assert line == "Error: cursor: 'x' is none that acting has returned"
+
+
 KEYED = "select (graphile_worker.add_job('charge', job_key => $1)).id"
 
 
@@ -267,7 +272,7 @@ def test_a_server_that_goes_away_in_the_middle(clean_database: str, monkeypatch:
     told, error = done.stderr.splitlines()
     cursor = f"{ids[1]}-{ids[4]}"
     assert told == f"2 jobs were retried; to go on behind those that were: --cursor {cursor}"
-    assert error.startswith("Error: database: ")
+    assert error.startswith("Error: the connection to the database was lost: ")
     assert list(states(clean_database).values()) == ["ready"] * 2 + ["failed"] * 3
     add(clean_database)
     done = run_here("jobs", "retry", "--all", "--cursor", cursor, "--database-url", clean_database)

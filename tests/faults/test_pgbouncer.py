@@ -85,7 +85,7 @@ async def test_workers_in_transaction_mode(
 
     settings = RunnerSettings(transaction_pooler=True, poll_interval=timedelta(milliseconds=50), concurrency=5)
     url = make_url(transaction_mode)
-    async with connected(url, transaction_pooler=True) as first, connected(url, transaction_pooler=True) as second:
+    async with connected(url) as first, connected(url) as second:
         for n in range(40):
             async with async_sessionmaker(first).begin() as session:
                 await repo.add_job(session, note, n, queue_name=f"q{n % 7}" if n % 2 else None, job_key=f"k{n}")
@@ -137,7 +137,7 @@ async def test_a_worker_in_transaction_mode_leaves_no_setting_in_a_session(
     @tasks.task("note")
     async def note() -> None: ...
 
-    async with connected(make_url(transaction_mode), pool_size=2, transaction_pooler=True) as engine:
+    async with connected(make_url(transaction_mode), pool_size=2) as engine:
         sessions = async_sessionmaker(engine)
         async with sessions() as session:
             before = await session.scalar(changed)

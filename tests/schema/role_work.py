@@ -34,6 +34,7 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.statements.outcomes import complete_by_handler
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from gw_sqla.worker.registration import Registration
@@ -48,7 +49,6 @@ Work = Callable[[AsyncEngine, Sessions], Awaitable[None]]
 
 repo = JobRepository()
 pausing = Pausing()
-FIRST = (-(2**31), datetime(1, 1, 1, tzinfo=UTC), 0)
 LONG_AGO = timedelta(hours=5)
 
 
@@ -174,6 +174,7 @@ async def _look_at(session: AsyncSession, job_id: int) -> None:
     assert await admin.list_workers(session)
     assert await admin.list_audit(session)
     await admin.list_lock_owners(session)
+    await admin.read_fleet(session)
 
 
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
@@ -290,7 +291,7 @@ async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore,
     async with async_sessionmaker(engine).begin() as session:
         for queue in ("a", "b", "c", "d", "e", "f"):
             await repo.add_job(session, "own", queue_name=queue)
-    runs = await claims.claim(["own"], 6, [], FIRST)
+    runs = await claims.claim(["own"], 6, [], EVERYWHERE)
     assert len(runs) == 6
     completed, failed, returned, snoozed, by_handler, left = runs
     failed.outcome = Failed(job=failed.job, message="no")

@@ -14,8 +14,10 @@ from gw_sqla.models import Job
 from gw_sqla.statements import (
     audit,
     claim,
+    claim_rules,
     cleanup,
     crontab,
+    fleet,
     following_claim,
     health,
     job_actions,
@@ -63,13 +65,16 @@ def filtered(_: str) -> Executable:
 
 BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim": claim.claim,
-    "claim forbidding_flags": lambda schema: claim.claim(schema, claim.Variant(forbidding_flags=True)),
-    "claim routing": lambda schema: claim.claim(schema, claim.Variant(accepting_flags=True, allowlisting=True)),
-    "claim sized": lambda schema: claim.claim(schema, claim.Variant(sized=True, leaving=True)),
-    "claim by_clock": lambda schema: claim.claim(schema, claim.Variant(by_clock=True)),
-    "claim in_order": lambda schema: claim.claim(schema, claim.Variant(in_order=True)),
+    "claim forbidding_flags": lambda schema: claim.claim(schema, claim_rules.Variant(forbidding_flags=True)),
+    "claim routing": lambda schema: claim.claim(schema, claim_rules.Variant(accepting_flags=True, allowlisting=True)),
+    "claim sized": lambda schema: claim.claim(schema, claim_rules.Variant(sized=True, leaving=True)),
+    "claim by_clock": lambda schema: claim.claim(schema, claim_rules.Variant(by_clock=True)),
+    "claim onward": lambda schema: claim.claim(schema, claim_rules.Variant(reach=claim_rules.Reach.ONWARD)),
+    "claim onward_unqueued": lambda schema: claim.claim(
+        schema, claim_rules.Variant(reach=claim_rules.Reach.ONWARD_UNQUEUED)
+    ),
     "claim_following": following_claim.claim_following,
-    "claim_following sized": lambda schema: following_claim.claim_following(schema, claim.Variant(sized=True)),
+    "claim_following sized": lambda schema: following_claim.claim_following(schema, claim_rules.Variant(sized=True)),
     "get_job": lambda _: job_queries.get_job(7),
     "list_jobs": lambda _: job_queries.list_jobs(**UNFILTERED, limit=100),
     "list_jobs filtered": lambda _: job_queries.list_jobs(
@@ -83,8 +88,8 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "find_stale": stale_locks.find_stale,
     "find_stale beside_rust": lambda schema: stale_locks.find_stale(schema, beside_rust=True),
     "unlock_stale": stale_locks.unlock_stale,
-    "candidates": lambda schema: claim.candidates(schema, claim.Variant(by_clock=True, refusing=True)),
-    "claim among": lambda schema: claim.claim(schema, claim.Variant(refusing=True, among=True)),
+    "candidates": lambda schema: claim.candidates(schema, claim_rules.Variant(by_clock=True, refusing=True)),
+    "claim among": lambda schema: claim.claim(schema, claim_rules.Variant(refusing=True, among=True)),
     "deregister": lambda schema: workers.deregister(schema, beside_rust=False),
     "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
     **{name: getattr(outcomes, name) for name in outcomes.__all__ if name not in ("give_back", "snooze")},
@@ -97,7 +102,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "snooze": lambda schema: outcomes.snooze(schema, heeding_retirements=False),
     "snooze by_clock": lambda schema: outcomes.snooze(schema, heeding_retirements=False, by_clock=True),
     "snooze around_locks": lambda schema: outcomes.snooze(schema, heeding_retirements=True, around_locks=True),
-    "claim pausing_queues": lambda schema: claim.claim(schema, claim.Variant(pausing_queues=True)),
+    "claim pausing_queues": lambda schema: claim.claim(schema, claim_rules.Variant(pausing_queues=True)),
     **{name: getattr(pauses, name) for name in pauses.__all__ if name[0].islower()},
     **{name: getattr(cleanup, name) for name in cleanup.__all__},
     "find_snoozes": snoozes.find_snoozes,
@@ -142,6 +147,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     **{name: getattr(schema_functions, name) for name in schema_functions.__all__},
     **{name: getattr(crontab, name) for name in crontab.__all__},
     **{name: getattr(health, name) for name in health.__all__},
+    **{name: getattr(fleet, name) for name in fleet.__all__},
 }
 
 
@@ -158,6 +164,7 @@ def test_every_builder_has_a_snapshot() -> None:
         cleanup,
         audit,
         crontab,
+        fleet,
         following_claim,
         health,
         job_actions,
