@@ -1,4 +1,4 @@
-"""Admin in both schemas: that of the default name, and one whose name has whatever SQL and SQLAlchemy take for theirs."""
+"""Admin in both schemas: of the default name, and of one that has whatever SQL and SQLAlchemy take for theirs."""
 
 from __future__ import annotations
 
@@ -24,19 +24,17 @@ async def test_looking_and_acting(sessions: Sessions, schema: str, repo: JobRepo
         other = await repo.add_job(session, "b")
         await repo.permanently_fail_jobs(session, [other.id], "no")
     async with sessions.begin() as session:
-        for order, given in (
-            (JobOrder.ID, ""),
-            (JobOrder.TURN, "state:waiting"),
-            (JobOrder.TURN, "state:ready queue:q"),
-        ):
-            page = await admin.list_jobs(session, given, order=order)
+        assert len((await admin.list_jobs(session)).jobs) == 2
+        for given in ("state:waiting", "state:ready queue:q"):
+            page = await admin.list_jobs(session, given, order=JobOrder.TURN)
             assert page.jobs[0].id == job.id
         assert await admin.count_jobs(session, "state:failed") == Count(1)
         assert (await admin.explain_job(session, job.id)).job is not None
         assert [group.error for group in (await admin.list_failures(session)).groups] == ["no"]
         assert [queue.name for queue in await admin.list_queues(session)] == ["q"]
         assert [task.identifier for task in await admin.list_tasks(session)] == ["a", "b"]
-        assert await admin.list_workers(session) == await admin.list_lock_owners(session) == []
+        assert not await admin.list_workers(session)
+        assert not await admin.list_lock_owners(session)
         assert (await admin.preview(session, "state:failed")).count == Count(1)
         assert (await admin.act(session, Retry(), "state:failed", actor="ada")).done == 1
         assert (await admin.act(session, RunCopy(), [job.id], actor="ada")).done == 1
