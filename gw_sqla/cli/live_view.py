@@ -86,11 +86,14 @@ class LiveView(App[None]):
         Binding("ctrl+c", "quit", show=False, priority=True),  # which Textual has for copying
     ]
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], admin: Admin, every: float) -> None:
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], admin: Admin, every: float, actor: str | None = None
+    ) -> None:
         super().__init__()
         self._sessions = sessions
         self._admin = admin
         self._every = every
+        self._actor = actor
         self._before: Snapshot | None = None
         self._groups: dict[str, FailureGroup] = {}
         self._pauses: Sequence[Pause] = ()
@@ -180,9 +183,9 @@ class LiveView(App[None]):
         try:
             async with self._sessions.begin() as session:
                 if is_paused:
-                    await pausing.resume(session, task=task)
+                    await pausing.resume(session, task=task, actor=self._actor)
                 else:
-                    await pausing.pause(session, task=task, reason="from top")
+                    await pausing.pause(session, task=task, reason="from top", actor=self._actor)
         except _FAULTS as error:
             self._tell(one_line(describe(error)[0]))
             return
@@ -191,7 +194,7 @@ class LiveView(App[None]):
     async def _retry(self, given: JobFilter) -> None:
         tally = Tally("retried")
         try:
-            await act_on_all(self._sessions, self._admin, Retry(), given, tally)
+            await act_on_all(self._sessions, self._admin, Retry(), given, tally, actor=self._actor)
         except _FAULTS as error:
             self._tell(f"{tally.known}; {one_line(describe(error)[0])}")
             return
