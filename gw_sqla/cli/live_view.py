@@ -24,7 +24,7 @@ from gw_sqla.cli.listing import utc_text
 from gw_sqla.cli.snapshot import Snapshot, look
 from gw_sqla.cli.terminal_text import printable
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.errors import GwSqlaError, SchemaMissingError
+from gw_sqla.errors import GwSqlaError
 from gw_sqla.types import JobState
 
 __all__ = ["LiveView"]
@@ -84,11 +84,14 @@ class LiveView(App[None]):
         Binding("ctrl+c", "quit", show=False, priority=True),  # which Textual has for copying
     ]
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], admin: Admin, every: float) -> None:
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], admin: Admin, every: float, actor: str | None = None
+    ) -> None:
         super().__init__()
         self._sessions = sessions
         self._admin = admin
         self._every = every
+        self._actor = actor
         self._before: Snapshot | None = None
         self._groups: dict[str, FailureGroup] = {}
         self._pauses: Sequence[Pause] = ()
@@ -122,18 +125,12 @@ class LiveView(App[None]):
                     await look(session, self._admin, _MOST_COUNTED),
                     (await self._admin.list_jobs(session, _RUNNING, descending=True, limit=_MOST_SHOWN)).jobs,
                     await self._admin.list_failures(session, most=_MOST_SHOWN),
-                    await self._list_pauses(session),
+                    await Pausing(self._admin.schema).list_pauses(session),
                 )
         except _FAULTS as error:
             self._tell(f"{one_line(describe(error)[0])}; trying again")
             return
         self._show(seen)
-
-    async def _list_pauses(self, session: AsyncSession) -> Sequence[Pause]:
-        try:
-            return await Pausing(self._admin.schema).list_pauses(session)
-        except SchemaMissingError:  # an older schema has no table of them; the transaction ends with this
-            return ()
 
     def action_freeze(self) -> None:
         """Look no more, until it is asked for again."""
@@ -184,9 +181,9 @@ class LiveView(App[None]):
         try:
             async with self._sessions.begin() as session:
                 if is_paused:
-                    await pausing.resume(session, task=task)
+                    await pausing.resume(session, task=task, actor=self._actor)
                 else:
-                    await pausing.pause(session, task=task, reason="from top")
+                    await pausing.pause(session, task=task, reason="from top", actor=self._actor)
         except _FAULTS as error:
             self._tell(one_line(describe(error)[0]))
             return
@@ -195,7 +192,7 @@ class LiveView(App[None]):
     async def _retry(self, given: JobFilter) -> None:
         tally = Tally("retried")
         try:
-            await act_on_all(self._sessions, self._admin, Retry(), given, tally)
+            await act_on_all(self._sessions, self._admin, Retry(), given, tally, actor=self._actor)
         except _FAULTS as error:
             self._tell(f"{tally.known}; {one_line(describe(error)[0])}")
             return

@@ -33,6 +33,7 @@ __all__ = [
     "TIMESTAMPS",
     "as_text",
     "dollar_tag",
+    "in_python",
     "literal",
     "quoted",
     "statement",
@@ -85,9 +86,16 @@ JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
 }
 """The fields of `gw_sqla.jobs.stored_job.JobRow`, with their types."""
 
+
+def in_python(time: str) -> str:
+    """Return the SQL of a time as a Python datetime can hold it: infinities, by which people park things, cannot be."""
+    return f"case when {time} is not null then least(greatest({time}, {FIRST_DAY}), {LAST_DAY}) end"
+
+
 _EXPRESSIONS = {
     "payload_text": "cast(j.payload as pg_catalog.text) as payload_text",
     "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
+    "locked_at": f"{in_python('j.locked_at')} as locked_at",
     "task_identifier": (
         "(select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier"
     ),

@@ -7,7 +7,7 @@ from functools import lru_cache
 from sqlalchemy import Boolean, Integer, Interval, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, in_python, statement
 
 __all__ = ["find_parts", "known_workers", "lock_owners"]
 
@@ -63,11 +63,11 @@ limit :limit""",
 def lock_owners(schema: str) -> TextualSelect:
     """Select who has locks, with how many and since when, of jobs and of queues: of the ``rows`` newest of each."""
     return statement(
-        """select
+        f"""select
   l.locked_by,
   cast(pg_catalog.count(*) filter (where l.is_job) as int) as jobs,
   cast(pg_catalog.count(*) filter (where not l.is_job) as int) as queues,
-  pg_catalog.min(l.locked_at) as since
+  {in_python("pg_catalog.min(l.locked_at)")} as since
 from (
   select locked_by, locked_at, true as is_job
   from (
