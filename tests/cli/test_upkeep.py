@@ -129,7 +129,7 @@ def test_whose_rights_it_takes(role: tuple[str, str], old: list[int]) -> None:
     if kind == "cleaner":
         assert "--as reader --apply" in error_line(run_here("cleanup", "--dry-run", "--database-url", url), 1)
     else:
-        assert "1 queues" in run_here("cleanup", "--dry-run", "--database-url", url).stdout
+        assert "1 queue and" in run_here("cleanup", "--dry-run", "--database-url", url).stdout
     done = run_here("cleanup", "--actor", "ada", "--database-url", url)
     if kind != "admin":
         assert "--as admin --apply" in error_line(done, 1)
