@@ -71,14 +71,17 @@ def read_payload(text: str | None, file: str | None) -> Any:
     return payload
 
 
-def at_time(when: datetime | timedelta | None, now: datetime) -> datetime | None:
-    """Return the time itself; a duration counts from ``now``. Raises InvalidJobError for one that no calendar has."""
+def at_time(when: datetime | timedelta | None, now: datetime, name: str = "run_at") -> datetime | None:
+    """Return the time itself; a duration counts from ``now``.
+
+    Raises InvalidJobError, of the argument of this name, for one that no calendar has.
+    """
     if not isinstance(when, timedelta):
         return when
     try:
         return now + when
     except OverflowError as error:
-        raise InvalidJobError("run_at", f"{when} from now is beyond the year 9999") from error
+        raise InvalidJobError(name, f"{when} from now is beyond the year 9999") from error
 
 
 def checking_application(apps: Sequence[str]) -> Application | None:

@@ -15,6 +15,7 @@ from gw_sqla.cli.looking import actor_option, looking
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.pausing import OTHERS, check_meant, meant_options
 from gw_sqla.cli.terminal_text import printable
+from gw_sqla.database.session import AsyncSession
 from gw_sqla.errors import InvalidJobError
 
 __all__ = ["command"]
@@ -75,7 +76,16 @@ async def _pause(
             task=task,
             queue_name=queue_name,
             everything=everything,
-            until=at_time(until, await database_time(session)),
+            until=await _end(session, until),
             reason=reason,
             actor=actor,
         )
+
+
+async def _end(session: AsyncSession, until: datetime | timedelta | None) -> datetime | None:
+    """Return when it ends, by the database's clock; raises InvalidJobError for what is over already."""
+    now = await database_time(session)
+    end = at_time(until, now, "until")
+    if end is not None and end <= now:
+        raise InvalidJobError("until", f"{end:%Y-%m-%d %H:%M:%S%z} is over: nothing would be paused")
+    return end

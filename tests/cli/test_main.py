@@ -120,3 +120,13 @@ def test_the_short_option_for_help_beside_words_with_a_dash(command: tuple[str, 
     done = run_here(*command, "-h", "--database-url", "postgresql://127.0.0.1:1/d")
     assert (done.returncode, done.stderr) == (0, "")
     assert f" {' '.join(command)} [OPTIONS] [FILTER]...\n" in done.stdout.partition("\n\n")[0] + "\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["jobs list --search-seconds", "stats --every", "workers sweep --delay", "forward --grace-period"],
+)
+def test_seconds_that_are_no_number(command: str) -> None:
+    line = error_line(run_here(*command.split(), "nan", "--database-url", "postgresql://127.0.0.1:1/d"), 2)
+    assert "nan is no number of seconds" in line
+    error_line(run_here(*command.split(), "1e300", "--database-url", "postgresql://127.0.0.1:1/d"), 2)
