@@ -64,10 +64,12 @@ search_option = click.option(
 async def looking(url: URL, schema: str, as_: RoleKind = "reader") -> AsyncIterator[async_sessionmaker[AsyncSession]]:
     """Yield a maker of sessions, if the role may do the work of ``as_``; a pooler may be in between.
 
-    Raises AccessError, SchemaMissingError and such, each of which says what to do; UnreachableError. Where the block
-    misses a table in a schema that was not migrated to the end, SchemaBehindError.
+    They are at READ COMMITTED, whatever the database's default is: what others change meanwhile is gone around, which
+    the stricter levels answer with an error. Raises AccessError, SchemaMissingError and such, each of which says what
+    to do; UnreachableError. Where the block misses a table in a schema that was not migrated to the end,
+    SchemaBehindError.
     """
-    async with connected(url) as engine:
+    async with connected(url, isolation_level="READ COMMITTED") as engine:
         behind: SchemaBehindError | None = None
         try:
             await check_schema(engine, schema=schema, as_=as_)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
 
-__all__ = ["CurrentJob", "JobLogFilter", "current_job", "look_for_job_by", "look_no_more"]
+__all__ = ["CurrentJob", "JobLogFilter", "current_job", "look_for_job_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,9 @@ Look: TypeAlias = Callable[[], CurrentJob | None]
 _look: ContextVar[Look | None] = ContextVar("gw_sqla_current_job", default=None)
 
 
-def look_for_job_by(look: Look) -> Token[Look | None]:
-    """Let `current_job` call this, in this context and those that are copied from it, until `look_no_more`."""
-    return _look.set(look)
-
-
-def look_no_more(token: Token[Look | None]) -> None:
-    """Undo that."""
-    _look.reset(token)
+def look_for_job_by(look: Look) -> None:
+    """Let `current_job` call this, in this context and those that are copied from it."""
+    _look.set(look)
 
 
 class JobLogFilter(logging.Filter):

@@ -6,8 +6,9 @@ rollback loses what it did itself. Each job has a savepoint around it, too, by w
 handler has left the transaction aborted. It is plain SQL: a savepoint of SQLAlchemy's would be a part of whatever
 sessions of the test's do meanwhile.
 
-One connection runs one statement at a time: a handler that uses two sessions at once fails here, and what it commits in
-one session while another is open is inside that one's savepoint. Nothing else is unlike production.
+There is one connection: sessions of tasks beside each other take turns (`gw_sqla.testing.turns`), and what a handler
+commits in one session while another is open around it is inside that one's savepoint. Nothing else is unlike
+production.
 
 The session of a handler is an AsyncSession, also over the connection of a sync test: SQLAlchemy's awaiting methods run
 the sync session that is in each of them, and this one never waits for the event loop.
@@ -31,6 +32,7 @@ from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import JobTesterError, SchemaBehindError
 from gw_sqla.testing.patient_session import BlockingSession, PatientSession
+from gw_sqla.testing.turns import Turns
 
 __all__ = ["BorrowedConnection", "CallDriver"]
 
@@ -80,6 +82,7 @@ class BorrowedConnection:
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
             class_=PatientSession if connection.dialect.is_async else BlockingSession,
             sync_session_class=self._bound_session,
+            turns=Turns(),
             expire_on_commit=False,
         )
 

@@ -171,7 +171,8 @@ class JobRuns:
                 lambda session: add_row(session, self._settings.schema, spec, attempt, self._settings.max_payload_size)
             )
             [run] = await worker.claims.claim([task.identifier], 1, (), EVERYWHERE, among=[job_id])
-            return Run(run.job._replace(queue_name=spec.queue_name, key=spec.job_key))
+            run_at = spec.run_at or run.job.run_at
+            return Run(run.job._replace(queue_name=spec.queue_name, key=spec.job_key, run_at=run_at))
         now = self._clock.now()
         return Run(
             ClaimedJob(

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from sqlalchemy.exc import DBAPIError
 
-from gw_sqla.execution.current_job import CurrentJob, look_for_job_by, look_no_more
+from gw_sqla.execution.current_job import CurrentJob, look_for_job_by
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.job_context import Workplace
@@ -25,7 +25,7 @@ from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
 from gw_sqla.hooks.observer import Observer
 from gw_sqla.hooks.observers import Observers, check_observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import CompletedByHandler, Failed, Outcome, Returned, Snoozed
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Returned, Snoozed
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Resource, Task
 from gw_sqla.repository import JobRepository
@@ -35,6 +35,8 @@ from gw_sqla.testing.deliveries import Deliveries
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.outcome_store import OutcomeStore
 from gw_sqla.worker.pauses import Pauses
+from gw_sqla.worker.slot import SPOILED_MESSAGE
+from gw_sqla.worker.task_traces import TaskTraces
 
 __all__ = ["Application", "LentWorker", "lent_worker"]
 
@@ -91,17 +93,41 @@ class LentWorker:
             await self._resources.make(task.arguments)
 
     async def execute(self, run: Run) -> Outcome:
-        """Run the handler, or send the message; raises the sink's error where that is out of reach."""
+        """Run the handler, or send the message; raises the sink's error where that is out of reach.
+
+        In a task of its own, and a context: what a handler does to these it does not do to the test. One that leaves a
+        scope open in it fails, as in a worker (`gw_sqla.worker.slot`).
+        """
         now = monotonic()
         run.begin(now, now)
         task = self._tasks[run.job.task_identifier]
-        looking = look_for_job_by(lambda: CurrentJob.of(run.job))
+        outcome: Outcome | None = None
+        raised: BaseException | None = None
+
+        async def work() -> None:
+            nonlocal outcome, raised
+            traces = TaskTraces()
+            look_for_job_by(lambda: CurrentJob.of(run.job))
+            try:
+                deliver = self._deliveries.deliver(task, run) if is_forwarded(task) else self._executor.execute(run)
+                outcome = run.timed(await deliver)
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:
+                raised = error
+            if traces.has_open_scope() and type(outcome) is Completed:
+                outcome = Failed(job=run.job, message=SPOILED_MESSAGE)
+
         try:
-            if is_forwarded(task):
-                return run.timed(await self._deliveries.deliver(task, run))
-            return run.timed(await self._executor.execute(run))
-        finally:
-            look_no_more(looking)
+            async with anyio.create_task_group() as group:
+                group.start_soon(work, name=f"gw_sqla job of {task.identifier}")
+        except BaseException:
+            if outcome is None and raised is None:
+                raise  # else it is of the event loop, about what the handler left behind
+        if raised is not None:
+            raise raised
+        assert outcome is not None
+        return outcome
 
     async def write(self, run: Run) -> bool:
         """Write what became of it; return whether its lock was lost: the handler has removed the job, perhaps.

@@ -330,6 +330,28 @@ def test_a_role_that_may_read_and_not_write(reader: str, failed: list[int]) -> N
     assert "--as admin --apply" in error_line(run_here("pause", "--everything", "--database-url", reader), 1)
 
 
+def test_a_database_that_is_serializable_by_default(clean_database: str) -> None:
+    """Beside others that change jobs, that level ends an action by an error."""
+    add(clean_database)
+    name = make_url(clean_database).database
+    asyncio.run(execute(clean_database, f"alter database {name} set default_transaction_isolation = 'serializable'"))
+    asyncio.run(
+        execute(
+            clean_database,
+            "create function level() returns trigger language plpgsql as $$ begin "
+            "new.last_error = current_setting('transaction_isolation'); return new; end $$; "
+            f"create trigger level before update on {JOBS} for each row execute function level()",
+        )
+    )
+    try:
+        done = run_here("jobs", "reschedule", "--all", "--priority", "3", "--database-url", clean_database)
+    finally:
+        asyncio.run(execute(clean_database, "drop function level() cascade"))
+        asyncio.run(execute(clean_database, f"alter database {name} reset default_transaction_isolation"))
+    assert done.stdout == "1 job was rescheduled\n"
+    assert jobs_of(clean_database)[0]["last_error"] == "read committed"
+
+
 def test_no_rights_at_all_and_no_schema(server: Server, clean_database: str) -> None:
     options = ("--schema", "none", "--database-url", clean_database)
     assert "there is no Graphile Worker schema 'none'" in error_line(run_here("jobs", "list", *options), 1)

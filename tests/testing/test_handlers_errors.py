@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
+from contextvars import ContextVar
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import anyio.abc
 import anyio.from_thread
+import anyio.lowlevel
 import pytest
 from sqlalchemy import text
 
@@ -15,6 +19,7 @@ from gw_sqla import (
     AsyncSession,
     FailPermanently,
     JobContext,
+    JobFailedError,
     JobRepository,
     RetryAfter,
     TaskRegistry,
@@ -86,3 +91,57 @@ async def test_timeouts_and_threads(
     assert "timeout" in report.retried[0].message
     assert await notes(session) == []
     await jobs.assert_added("added", "b")
+
+
+kept: list[Any] = []
+told: ContextVar[str] = ContextVar("told", default="")
+
+
+async def leave_a_task_group() -> None:
+    group = anyio.create_task_group()
+    await group.__aenter__()
+    group.start_soon(anyio.sleep_forever)
+
+
+async def leave_a_deadline() -> None:
+    kept.append(anyio.move_on_after(0))
+    kept[-1].__enter__()
+
+
+@pytest.mark.parametrize("leave", [leave_a_task_group, leave_a_deadline])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what was left open, at its end
+async def test_what_a_handler_leaves_open_is_not_left_to_the_test(
+    session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository, leave: Any
+) -> None:
+    """It fails its job, as in a worker."""
+
+    @tasks.task("leaves")
+    async def leaves() -> None:
+        told.set("by the handler")
+        await leave()
+
+    await repo.add_job(session, leaves)
+    await repo.add_job(session, leaves)
+    report = await jobs.run_jobs(errors="record")
+    assert {failed.message for failed in report.retried} == {"the handler left a task group or cancel scope open"}
+    with pytest.raises(JobFailedError, match="left a task group or cancel scope open"):
+        await jobs.run(leaves)
+    await anyio.lowlevel.checkpoint()
+    assert told.get() == ""
+
+
+async def test_a_handler_that_cancels_its_task(
+    session: AsyncSession, jobs: JobTester, tasks: TaskRegistry, repo: JobRepository, anyio_backend: str
+) -> None:
+    if anyio_backend == "trio":
+        pytest.skip("a task of trio's cannot be cancelled by hand")
+
+    @tasks.task("cancels")
+    async def cancels() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    await repo.add_job(session, cancels)
+    await jobs.run_jobs(errors="record")
+    await anyio.lowlevel.checkpoint()
