@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -41,7 +41,7 @@ class Change:
     done: str
     make: Callable[[datetime | None], Action]
     run_at: datetime | timedelta | None = None
-    question: str | None = field(default=None)
+    question: str | None = None
 
 
 def change_options(command: F) -> F:

@@ -12,12 +12,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import click
+
 from gw_sqla.application import Application
 from gw_sqla.errors import ConfigurationError, InvalidJobError, InvalidPayloadError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.job_spec import JobSpec
 
-__all__ = ["at_time", "checking_application", "make_spec", "parse_json", "parse_time", "read_payload"]
+__all__ = ["at_time", "checking_application", "make_spec", "parse_json", "parse_time", "read_payload", "time_given"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"\+?((?:[0-9]{1,9}[smhdw])+)")
@@ -52,6 +54,14 @@ def parse_time(text: object) -> datetime | timedelta:
     if time.utcoffset() is None:
         raise InvalidJobError("run_at", f"{text!r} has no time zone: add Z for UTC, or an offset such as +02:00")
     return time
+
+
+def time_given(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | timedelta | None:
+    """Return the value of an option as `parse_time` reads it; click's callback."""
+    try:
+        return None if value is None else parse_time(value)
+    except InvalidJobError as error:
+        raise click.BadParameter(error.problem) from error
 
 
 def read_payload(text: str | None, file: str | None) -> Any:

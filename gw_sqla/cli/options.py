@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_CODES",
+    "ROLE_KINDS",
     "Invocation",
     "SecondsRange",
     "app_option",
@@ -119,11 +120,14 @@ schema_option = option(
     help="Name of the worker schema, unquoted.",
 )
 
+ROLE_KINDS = click.Choice(["adder", "reader", "worker", "admin", "cleaner", "migrator"])
+"""`gw_sqla.schema.rights.RoleKind`, which is not imported for every command."""
+
 role_kind_option = click.option(
     "--as",
     "as_",
     required=True,
-    type=click.Choice(["adder", "reader", "worker", "admin", "cleaner", "migrator"]),
+    type=ROLE_KINDS,
     help="The work of the role.",
 )
 

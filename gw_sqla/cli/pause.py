@@ -10,7 +10,7 @@ from sqlalchemy import URL
 
 from gw_sqla.admin import Pause, Pausing
 from gw_sqla.cli.adding import database_time
-from gw_sqla.cli.job_input import at_time, parse_time
+from gw_sqla.cli.job_input import at_time, time_given
 from gw_sqla.cli.looking import actor_option, looking
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.pausing import OTHERS, check_meant, meant_options
@@ -21,19 +21,15 @@ from gw_sqla.errors import InvalidJobError
 __all__ = ["command"]
 
 
-def _until(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | timedelta | None:
-    try:
-        return None if value is None else parse_time(value)
-    except InvalidJobError as error:
-        raise click.BadParameter(error.problem) from error
-
-
 @click.command()
 @meant_options
 @database_url_option()
 @schema_option
 @click.option(
-    "--until", callback=_until, metavar="TIME", help="When it ends by itself: 2030-01-31T08:00:00Z, or from now on, 2h."
+    "--until",
+    callback=time_given,
+    metavar="TIME",
+    help="When it ends by itself: 2030-01-31T08:00:00Z, or from now on, 2h.",
 )
 @click.option("--reason", metavar="TEXT", help="Why; workers log it.")
 @actor_option
