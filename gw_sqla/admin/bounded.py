@@ -39,6 +39,7 @@ _AUTOCOMMIT = (
     "session of an engine without isolation_level='AUTOCOMMIT'"
 )
 _CANCELED = "57014"
+_ATTEMPTS_TO_LEAVE = 20
 _LEAST = 0.005
 """Seconds: with less, nothing is asked."""
 _WORN = 0.8
@@ -93,8 +94,7 @@ class BoundedReading:
             self._waited += min(self._round_trip, time.monotonic() - began)
             return rows
         except DBAPIError as error:
-            sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-            if sqlstate == _CANCELED and time.monotonic() - began >= self._bound:  # else somebody has ended it
+            if _is_canceled(error) and time.monotonic() - began >= self._bound:  # else somebody has ended it
                 self._is_over = True
                 raise OutOfTimeError from error
             raise
@@ -122,5 +122,16 @@ def bounded(session: Session, schema: str, limits: ScanLimits) -> Iterator[Bound
 
 
 def _leave(session: Session, schema: str) -> None:
-    command(session, schema, _ROLLBACK)
+    """Roll the savepoint back; again where that was ended, too: what time was left holds for it, on a busy server."""
+    for attempts_left in reversed(range(_ATTEMPTS_TO_LEAVE)):
+        try:
+            command(session, schema, _ROLLBACK)
+            break
+        except DBAPIError as error:
+            if not _is_canceled(error) or not attempts_left:
+                raise
     command(session, schema, _RELEASE)
+
+
+def _is_canceled(error: DBAPIError) -> bool:
+    return (getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)) == _CANCELED

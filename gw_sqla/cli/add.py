@@ -12,13 +12,12 @@ from sqlalchemy import URL
 from gw_sqla.cli.add_lines import add_lines
 from gw_sqla.cli.adding import adding, database_time
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.job_input import at_time, checking_application, make_spec, parse_time, read_payload
+from gw_sqla.cli.job_input import at_time, checking_application, make_spec, read_payload, time_given
 from gw_sqla.cli.job_lines import JobLines, open_lines
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import progress
 from gw_sqla.cli.terminal_text import counted
 from gw_sqla.database.session import async_sessionmaker
-from gw_sqla.errors import InvalidJobError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.argument_checks import check_job_key_mode
 from gw_sqla.jobs.job_spec import JobSpec
@@ -29,13 +28,6 @@ from gw_sqla.repository import JobRepository
 from gw_sqla.types import JobKeyMode
 
 __all__ = ["command"]
-
-
-def _when(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | timedelta | None:
-    try:
-        return None if value is None else parse_time(value)
-    except InvalidJobError as error:
-        raise click.BadParameter(error.problem) from error
 
 
 @click.command()
@@ -65,7 +57,7 @@ def _when(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 @click.option("--queue-name", metavar="NAME", help="The serial queue to put the job in.")
 @click.option(
     "--run-at",
-    callback=_when,
+    callback=time_given,
     metavar="TIME",
     help="When to run it: a time with a time zone, 2030-01-31T08:00:00Z, or from now on, 10m or 1h30m (w, d, h, m, s).",
 )

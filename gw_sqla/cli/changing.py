@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from gw_sqla.cli.listing import Format, as_record, json_option, print_json, prin
 from gw_sqla.cli.looking import actor_option, filter_of, looking, search_option, words_argument
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, progress, yes_option
-from gw_sqla.cli.terminal_text import printable
+from gw_sqla.cli.terminal_text import counted, printable
 from gw_sqla.errors import GwSqlaError
 
 __all__ = ["Change", "change_jobs", "change_options"]
@@ -41,7 +41,7 @@ class Change:
     done: str
     make: Callable[[datetime | None], Action]
     run_at: datetime | timedelta | None = None
-    question: str | None = field(default=None)
+    question: str | None = None
 
 
 def change_options(command: F) -> F:
@@ -181,6 +181,9 @@ def _with_owner(one: LeftOut) -> str:
 
 
 def _named(names: list[str], number: int) -> str:
+    """Return some of the names, and how many there are beside; of some reasons there may be no examples."""
     shown = names[:_NAMED]
+    if not shown:
+        return counted(number, "job")
     more = f" and {number - len(shown):,} more" if number > len(shown) else ""
     return ", ".join(shown) + more

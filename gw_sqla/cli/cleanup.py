@@ -26,6 +26,9 @@ from gw_sqla.schema.check import check_schema
 
 __all__ = ["command"]
 
+_LONGEST_AGE = timedelta(days=365_000)
+"""PostgreSQL's calendar ends not far behind it."""
+
 
 def _age(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> timedelta | None:
     if value is None:
@@ -36,6 +39,8 @@ def _age(_ctx: click.Context, _parameter: click.Parameter, value: str | None) ->
         raise click.BadParameter(f"{value!r} is no duration such as 30d or 12h") from error
     if not isinstance(age, timedelta):
         raise click.BadParameter(f"{value!r} is a time: give a duration such as 30d or 12h")
+    if age > _LONGEST_AGE:
+        raise click.BadParameter(f"{value!r} is longer ago than any job")
     return age
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -12,9 +11,9 @@ from typing import Any
 import click
 
 from gw_sqla.cli.crontab_database import known, run
-from gw_sqla.cli.crontab_items import items_option, json_option, load
-from gw_sqla.cli.listing import utc_text
-from gw_sqla.cli.options import debug_option, option
+from gw_sqla.cli.crontab_items import items_option, load
+from gw_sqla.cli.listing import json_option, print_json, utc_text
+from gw_sqla.cli.options import debug_option
 from gw_sqla.crontab import CronItem, agenda, read_crontab, scan_crontab
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.parse import read_text
@@ -116,8 +115,8 @@ def _require_any(file: str | None, apps: tuple[str, ...]) -> None:
 @command.command("next")
 @_file_argument
 @items_option
-@option("--count", type=click.IntRange(1, 100_000), default=10, metavar="N", help="How many fire times to show.")
-@option(
+@click.option("--count", type=click.IntRange(1, 100_000), default=10, metavar="N", help="How many fire times to show.")
+@click.option(
     "--from",
     "start",
     callback=_parse_time,
@@ -136,7 +135,7 @@ def upcoming(file: str | None, apps: tuple[str, ...], *, count: int, start: date
     times = ((minute, item) for minute, fire in agenda(items, start) for item in fire)
     rows = [_fire(minute, item) for minute, item in islice(times, count)]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     for row in rows:
         local = f"  ({row['local']} {row['tz']})" if row["tz"] else ""

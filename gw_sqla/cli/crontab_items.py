@@ -6,16 +6,15 @@ import contextlib
 import sys
 
 from gw_sqla.cli.application import load_apps, load_crontab
-from gw_sqla.cli.options import app_option, option
+from gw_sqla.cli.options import app_option
 from gw_sqla.crontab import CronItem
 from gw_sqla.execution.task_registry import TaskRegistry
 
-__all__ = ["items_by_identifier", "items_option", "json_option", "load"]
+__all__ = ["items_by_identifier", "items_option", "load"]
 
 items_option = app_option(
     required=False, help="Where a TaskRegistry is, for the items that it declares; can be repeated."
 )
-json_option = option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def load(apps: tuple[str, ...]) -> TaskRegistry:

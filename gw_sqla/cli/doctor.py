@@ -11,7 +11,7 @@ from sqlalchemy import URL
 from gw_sqla.cli.crontab_items import items_by_identifier, items_option
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.listing import Column, format_options, print_list
-from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, schema_option
+from gw_sqla.cli.options import ROLE_KINDS, crontab_option, database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal_text import printable
 from gw_sqla.crontab import CronItem
 from gw_sqla.health import Finding, Verdict, examine
@@ -35,7 +35,7 @@ _COLUMNS: list[Column[Finding]] = [
 @click.option(
     "--as",
     "as_",
-    type=click.Choice(["adder", "reader", "worker", "admin", "cleaner", "migrator"]),
+    type=ROLE_KINDS,
     help="Look at the rights for this work, and at nothing else.",
 )
 @click.option("--role", metavar="ROLE", help="With --as: whose rights, unquoted. Default: the role that connects.")

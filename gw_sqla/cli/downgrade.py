@@ -10,6 +10,7 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import database_url_option, debug_option, lock_timeout_option, schema_option
+from gw_sqla.cli.terminal import confirm, yes_option
 from gw_sqla.schema.migrations import downgrade
 
 __all__ = ["command"]
@@ -18,17 +19,16 @@ __all__ = ["command"]
 @click.command()
 @database_url_option()
 @schema_option
-@click.option("--yes", is_flag=True, help="Do it; without this nothing is done. Has no environment variable.")
+@yes_option
 @lock_timeout_option()
 @debug_option
 def command(database_url: URL, schema: str, lock_timeout: timedelta | None, *, yes: bool) -> None:
     """Remove what migrate made.
 
     That is the whole schema, or gw_sqla's own objects in a schema that Graphile Worker made.
-    Refuses while there are jobs. Stop all workers first.
+    Refuses while there are jobs, and asks first. Stop all workers before.
     """
-    if not yes:
-        raise click.UsageError(f"downgrade removes the worker schema {schema!r}: add --yes if you mean it")
+    confirm(f"Remove the worker schema {schema!r}?", yes=yes)
     anyio.run(_downgrade, database_url, schema, lock_timeout)
 
 

@@ -8,7 +8,15 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gw_sqla.cli.terminal_text import printable, printable_lines
 from gw_sqla.error_texts.error_text import error_text, message_text, printable_text, traceback_text
-from gw_sqla.errors import AccessError, GwSqlaError, ResourceError, SchemaError, SchemaTooNewError, SessionError
+from gw_sqla.errors import (
+    AccessError,
+    GwSqlaError,
+    ReadTimeoutError,
+    ResourceError,
+    SchemaError,
+    SchemaTooNewError,
+    SessionError,
+)
 
 __all__ = ["UnreachableError", "WorkerProcessError", "describe", "is_permanent", "one_line", "report", "show_traceback"]
 
@@ -67,6 +75,8 @@ def describe(error: BaseException) -> tuple[str, int]:
             return "interrupted", _INTERRUPTED
         case SchemaTooNewError() | WorkerProcessError():
             return str(error), error.exit_code
+        case ReadTimeoutError():
+            return f"{str(error).partition(':')[0]}: give it more (--search-seconds), or ask for less", _FAULT
         case SchemaError() | AccessError() | SessionError() | ResourceError() | UnreachableError():
             return str(error), _FAULT
         case GwSqlaError():

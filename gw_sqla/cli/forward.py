@@ -14,6 +14,7 @@ from gw_sqla.cli.error_report import UnreachableError
 from gw_sqla.cli.log_setup import set_up_log
 from gw_sqla.cli.options import (
     EXIT_CODES,
+    SecondsRange,
     database_url_option,
     debug_option,
     log_format_option,
@@ -46,14 +47,14 @@ _config_option = option(
 @option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
 @option(
     "--poll-interval",
-    type=click.FloatRange(min=0.001, max=86400),
+    type=SecondsRange(0.001, 86400),
     default=2.0,
     metavar="SECONDS",
     help="How often to look for due jobs when no notification comes.",
 )
 @option(
     "--grace-period",
-    type=click.FloatRange(min=0, max=86400),
+    type=SecondsRange(0, 86400),
     default=30.0,
     metavar="SECONDS",
     help="How long a confirmation is waited for after a signal.",

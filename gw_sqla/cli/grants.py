@@ -33,6 +33,7 @@ def command(role: str, as_: RoleKind, database_url: URL | None, schema: str, *, 
     reader    reads jobs with their payloads, cron items, workers
     worker    runs jobs, and adds them by cron and by its handlers
     admin     reads, and completes, fails, reschedules, removes and unlocks jobs
+    cleaner   deletes unused tasks and queues, and jobs that failed, beside what a worker may
     migrator  owns what is in the schema, instead of who owned it
     """
     if not apply:

@@ -9,23 +9,15 @@ import click
 
 from gw_sqla.admin import Complete, EditPayload, Fail, Remove, Reschedule, Retry, RunCopy
 from gw_sqla.cli.changing import Change, change_jobs, change_options
-from gw_sqla.cli.job_input import parse_time, read_payload
+from gw_sqla.cli.job_input import read_payload, time_given
 from gw_sqla.cli.key_removal import remove_by_key
 from gw_sqla.cli.looking import WORDS
-from gw_sqla.errors import InvalidJobError
 
 __all__ = ["ACTIONS"]
 
 
-def _when(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | timedelta | None:
-    try:
-        return None if value is None else parse_time(value)
-    except InvalidJobError as error:
-        raise click.BadParameter(error.problem) from error
-
-
 _run_at_option = click.option(
-    "--run-at", callback=_when, metavar="TIME", help="When: 2030-01-31T08:00:00Z, or from now on, 10m or 1h30m."
+    "--run-at", callback=time_given, metavar="TIME", help="When: 2030-01-31T08:00:00Z, or from now on, 10m or 1h30m."
 )
 
 

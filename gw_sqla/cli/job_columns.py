@@ -13,9 +13,9 @@ from gw_sqla.cli.terminal_text import printable
 from gw_sqla.jobs.stored_job import JobDetails, ListedJob
 from gw_sqla.types import JobState
 
-__all__ = ["JOB_COLUMNS", "print_job"]
+__all__ = ["JOB_COLUMNS", "STATE_COLORS", "print_job"]
 
-_COLORS = {JobState.FAILED: "red", JobState.RETRYING: "yellow", JobState.LOCKED: "green", JobState.READY: "cyan"}
+STATE_COLORS = {JobState.FAILED: "red", JobState.RETRYING: "yellow", JobState.LOCKED: "green", JobState.READY: "cyan"}
 
 
 def _first_line(job: JobDetails) -> str | None:
@@ -41,7 +41,7 @@ def _payload(job: JobDetails) -> object:
 
 JOB_COLUMNS: Sequence[Column[JobDetails]] = [
     Column("id", lambda job: job.id, right=True),
-    Column("state", lambda job: job.state, color=lambda job: _COLORS.get(job.state)),
+    Column("state", lambda job: job.state, color=lambda job: STATE_COLORS.get(job.state)),
     Column("task_identifier", lambda job: job.task_identifier, cuts=True),
     Column("queue_name", lambda job: job.queue_name, cuts=True),
     Column("priority", lambda job: job.priority, right=True),
@@ -67,7 +67,7 @@ def print_job(job: JobDetails) -> None:
     for name, value in record.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
         if name == "state":
-            click.echo(f"{name:<16} {click.style(job.state, fg=_COLORS.get(job.state))}")
+            click.echo(f"{name:<16} {click.style(job.state, fg=STATE_COLORS.get(job.state))}")
         else:
             click.echo(f"{name:<16} {'-' if shown in (None, '') else printable(str(shown))}")
     text = payload if isinstance(payload, str) and payload == job.payload_text else json.dumps(payload, indent=2)

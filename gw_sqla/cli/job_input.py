@@ -12,12 +12,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import click
+
 from gw_sqla.application import Application
 from gw_sqla.errors import ConfigurationError, InvalidJobError, InvalidPayloadError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.job_spec import JobSpec
 
-__all__ = ["at_time", "checking_application", "make_spec", "parse_json", "parse_time", "read_payload"]
+__all__ = ["at_time", "checking_application", "make_spec", "parse_json", "parse_time", "read_payload", "time_given"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"\+?((?:[0-9]{1,9}[smhdw])+)")
@@ -54,6 +56,14 @@ def parse_time(text: object) -> datetime | timedelta:
     return time
 
 
+def time_given(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | timedelta | None:
+    """Return the value of an option as `parse_time` reads it; click's callback."""
+    try:
+        return None if value is None else parse_time(value)
+    except InvalidJobError as error:
+        raise click.BadParameter(error.problem) from error
+
+
 def read_payload(text: str | None, file: str | None) -> Any:
     """Return the payload of an option, of standard input (``-``) or of a file; None where neither is given.
 
@@ -71,14 +81,17 @@ def read_payload(text: str | None, file: str | None) -> Any:
     return payload
 
 
-def at_time(when: datetime | timedelta | None, now: datetime) -> datetime | None:
-    """Return the time itself; a duration counts from ``now``. Raises InvalidJobError for one that no calendar has."""
+def at_time(when: datetime | timedelta | None, now: datetime, name: str = "run_at") -> datetime | None:
+    """Return the time itself; a duration counts from ``now``.
+
+    Raises InvalidJobError, of the argument of this name, for one that no calendar has.
+    """
     if not isinstance(when, timedelta):
         return when
     try:
         return now + when
     except OverflowError as error:
-        raise InvalidJobError("run_at", f"{when} from now is beyond the year 9999") from error
+        raise InvalidJobError(name, f"{when} from now is beyond the year 9999") from error
 
 
 def checking_application(apps: Sequence[str]) -> Application | None:

@@ -20,6 +20,7 @@ from textual.widgets import DataTable, Footer, Static
 from gw_sqla.admin import Admin, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Rates, Retry
 from gw_sqla.admin.chunks import Tally, act_on_all, jobs_were
 from gw_sqla.cli.error_report import describe, one_line
+from gw_sqla.cli.job_columns import STATE_COLORS
 from gw_sqla.cli.listing import utc_text
 from gw_sqla.cli.snapshot import Snapshot, look
 from gw_sqla.cli.terminal_text import printable
@@ -33,7 +34,6 @@ _MOST_COUNTED = 100_000
 _MOST_SHOWN = 50
 _FAULTS = (GwSqlaError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _RUNNING = JobFilter(states=frozenset({JobState.LOCKED}))
-_COLORS = {JobState.FAILED: "red", JobState.RETRYING: "yellow", JobState.LOCKED: "green", JobState.READY: "cyan"}
 _HEADS = {
     "workers": ("worker", "state", "host", "pid", "slots"),
     "running": ("running job", "task", "queue", "attempt", "since", "worker"),
@@ -252,7 +252,7 @@ class LiveView(App[None]):
 
 def _head(seen: Snapshot, now: Rates | None, pauses: Sequence[Pause]) -> Text:
     parts = [
-        Text(f"{state} {count}", style=_COLORS.get(state, "") if count.number else "dim")
+        Text(f"{state} {count}", style=STATE_COLORS.get(state, "") if count.number else "dim")
         for state, count in seen.states.items()
     ]
     parts.append(Text(f"workers {len(seen.alive)}, slots {seen.slots}"))

@@ -12,7 +12,7 @@ from sqlalchemy import URL
 
 from gw_sqla.admin import JobFilter, ScanLimits
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.options import option
+from gw_sqla.cli.options import SecondsRange, option
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import SchemaBehindError, SchemaMissingError
 from gw_sqla.schema.check import check_schema
@@ -52,7 +52,7 @@ def _limits(_ctx: click.Context, _parameter: click.Parameter, seconds: float) ->
 search_option = click.option(
     "--search-seconds",
     "limits",
-    type=click.FloatRange(0.01, 3600),
+    type=SecondsRange(0.01, 3600),
     default=10.0,
     callback=_limits,
     metavar="SECONDS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_CODES",
+    "ROLE_KINDS",
     "Invocation",
+    "SecondsRange",
     "app_option",
     "crontab_option",
     "database_url_option",
@@ -42,6 +45,22 @@ Exit codes:
   57   the schema has a breaking migration that this version does not know
   130  interrupted before the command could finish, or its question was answered with no
 """
+
+
+class SecondsRange(click.FloatRange):
+    """A number of seconds within bounds, which not-a-number is for click."""
+
+    name = "seconds"
+
+    def __init__(self, least: float, most: float) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; fail where it is none."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
 
 
 @dataclass
@@ -101,11 +120,14 @@ schema_option = option(
     help="Name of the worker schema, unquoted.",
 )
 
+ROLE_KINDS = click.Choice(["adder", "reader", "worker", "admin", "cleaner", "migrator"])
+"""`gw_sqla.schema.rights.RoleKind`, which is not imported for every command."""
+
 role_kind_option = click.option(
     "--as",
     "as_",
     required=True,
-    type=click.Choice(["adder", "reader", "worker", "admin", "cleaner", "migrator"]),
+    type=ROLE_KINDS,
     help="The work of the role.",
 )
 

@@ -10,21 +10,15 @@ from sqlalchemy import URL
 
 from gw_sqla.admin import Pause, Pausing
 from gw_sqla.cli.adding import database_time
-from gw_sqla.cli.job_input import at_time, parse_time
+from gw_sqla.cli.job_input import at_time, time_given
 from gw_sqla.cli.looking import actor_option, looking
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.pausing import OTHERS, check_meant, meant_options
 from gw_sqla.cli.terminal_text import printable
+from gw_sqla.database.session import AsyncSession
 from gw_sqla.errors import InvalidJobError
 
 __all__ = ["command"]
-
-
-def _until(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | timedelta | None:
-    try:
-        return None if value is None else parse_time(value)
-    except InvalidJobError as error:
-        raise click.BadParameter(error.problem) from error
 
 
 @click.command()
@@ -32,7 +26,10 @@ def _until(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
 @database_url_option()
 @schema_option
 @click.option(
-    "--until", callback=_until, metavar="TIME", help="When it ends by itself: 2030-01-31T08:00:00Z, or from now on, 2h."
+    "--until",
+    callback=time_given,
+    metavar="TIME",
+    help="When it ends by itself: 2030-01-31T08:00:00Z, or from now on, 2h.",
 )
 @click.option("--reason", metavar="TEXT", help="Why; workers log it.")
 @actor_option
@@ -75,7 +72,16 @@ async def _pause(
             task=task,
             queue_name=queue_name,
             everything=everything,
-            until=at_time(until, await database_time(session)),
+            until=await _end(session, until),
             reason=reason,
             actor=actor,
         )
+
+
+async def _end(session: AsyncSession, until: datetime | timedelta | None) -> datetime | None:
+    """Return when it ends, by the database's clock; raises InvalidJobError for what is over already."""
+    now = await database_time(session)
+    end = at_time(until, now, "until")
+    if end is not None and end <= now:
+        raise InvalidJobError("until", f"{end:%Y-%m-%d %H:%M:%S%z} is over: nothing would be paused")
+    return end

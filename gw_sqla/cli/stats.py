@@ -12,7 +12,7 @@ from sqlalchemy import URL
 from gw_sqla.admin import Admin, Rates, ScanLimits
 from gw_sqla.cli.listing import json_option, print_json
 from gw_sqla.cli.looking import looking, search_option
-from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.options import SecondsRange, database_url_option, debug_option, schema_option
 from gw_sqla.cli.snapshot import Snapshot, look
 from gw_sqla.types import JobState
 
@@ -25,9 +25,7 @@ _COLORS = {JobState.FAILED: "red", JobState.RETRYING: "yellow"}
 @database_url_option()
 @schema_option
 @click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C; with what happens in a second.")
-@click.option(
-    "--every", type=click.FloatRange(0.1, 3600), default=2.0, metavar="SECONDS", help="With --watch: how often."
-)
+@click.option("--every", type=SecondsRange(0.1, 3600), default=2.0, metavar="SECONDS", help="With --watch: how often.")
 @click.option(
     "--most", type=click.IntRange(1, 10_000_000), default=100_000, metavar="N", help="Count each state up to here."
 )

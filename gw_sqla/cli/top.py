@@ -17,7 +17,7 @@ from sqlalchemy import URL
 
 from gw_sqla.admin import Admin, ScanLimits
 from gw_sqla.cli.looking import actor_option, looking
-from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.options import SecondsRange, database_url_option, debug_option, schema_option
 
 __all__ = ["command"]
 
@@ -28,7 +28,7 @@ _LIMITS = ScanLimits(1_000_000, timedelta(seconds=1))
 @click.command()
 @database_url_option()
 @schema_option
-@click.option("--every", type=click.FloatRange(0.2, 3600), default=2.0, metavar="SECONDS", help="How often it looks.")
+@click.option("--every", type=SecondsRange(0.2, 3600), default=2.0, metavar="SECONDS", help="How often it looks.")
 @actor_option
 @debug_option
 def command(database_url: URL, schema: str, *, every: float, actor: str | None) -> None:

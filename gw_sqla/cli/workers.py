@@ -15,7 +15,7 @@ from gw_sqla.admin import Unlocked as UnlockedByHand
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.listing import Column, format_options, json_option, print_json, print_list, utc_text
 from gw_sqla.cli.looking import actor_option, looking, search_option
-from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.options import SecondsRange, database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, yes_option
 from gw_sqla.cli.terminal_text import counted, printable
 from gw_sqla.schema.check import check_schema
@@ -139,7 +139,7 @@ async def _unlock(
 @database_url_option()
 @schema_option
 @click.option(
-    "--delay", type=click.FloatRange(0), default=10.0, metavar="SECONDS", help="How long the jobs of the dead wait."
+    "--delay", type=SecondsRange(0, 86400), default=10.0, metavar="SECONDS", help="How long the jobs of the dead wait."
 )
 @click.option("--dry-run", is_flag=True, help="Free nothing: say what it would be.")
 @json_option

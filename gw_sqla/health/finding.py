@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "Verdict", "of_many"]
+from gw_sqla.statements.quoting import literal
+
+__all__ = ["Finding", "Verdict", "of_many", "sql_text"]
 
 _NAMED = 5
 """How many are named where there may be many."""
@@ -35,6 +37,14 @@ class Finding:
     found: str
     number: float | None = None
     repair: str | None = None
+
+
+def sql_text(text: str) -> str:
+    """Return the text as SQL that can be copied from a terminal: what would act on one is escaped."""
+    if text.isprintable():
+        return literal(text).strip()
+    parts = (each if each.isprintable() and each not in "\\'" else f"\\U{ord(each):08x}" for each in text)
+    return f"E'{''.join(parts)}'"
 
 
 def of_many(names: list[str]) -> str:

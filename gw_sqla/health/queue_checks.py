@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.health.finding import Finding, Verdict, of_many
+from gw_sqla.health.finding import Finding, Verdict, of_many, sql_text
 from gw_sqla.health.look import Look
 from gw_sqla.statements import crontab, health
 from gw_sqla.statements.pauses import find_pauses
-from gw_sqla.statements.quoting import literal, quoted
+from gw_sqla.statements.quoting import quoted
 from gw_sqla.statements.workers import find_unknown_tasks
 
 __all__ = ["crontabs", "locks", "pauses", "queues", "tasks", "workers"]
@@ -71,9 +71,7 @@ def queues(look: Look) -> Iterator[Finding]:
     if not stuck:
         yield Finding("queues", Verdict.OK, "none is stuck", 0)
         return
-    conditions = [
-        f"queue_name = {literal(row.queue_name).strip()} and locked_by = {literal(row.owner).strip()}" for row in stuck
-    ]
+    conditions = [f"queue_name = {sql_text(row.queue_name)} and locked_by = {sql_text(row.owner)}" for row in stuck]
     names = [f"{row.queue_name!r}, by {row.owner} for {row.seconds:.0f} s" for row in stuck]
     yield Finding(
         "queues",
@@ -151,5 +149,5 @@ def _next(item: CronItem, after: datetime) -> datetime | None:
 
 
 def _unlock(schema: str, owners: list[str]) -> str:
-    names = ", ".join(literal(owner).strip() for owner in owners)
+    names = ", ".join(sql_text(owner) for owner in owners)
     return f"select {quoted(schema)}.force_unlock_workers(array[{names}]);"

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gw_sqla.health.finding import Finding, Verdict
+from gw_sqla.health.finding import Finding, Verdict, sql_text
 from gw_sqla.health.look import Look
 from gw_sqla.statements import health
-from gw_sqla.statements.quoting import literal
 
 __all__ = ["connections", "oldest_transaction", "server"]
 
@@ -135,7 +134,7 @@ def oldest_transaction(look: Look) -> Iterator[Finding]:
         return
     if seen.gid is not None:
         text = f"the prepared transaction {seen.gid!r} is {seen.seconds:.0f} s old"
-        repair = f"rollback prepared {literal(seen.gid).strip()};"
+        repair = f"rollback prepared {sql_text(seen.gid)};"
     else:
         text = f"process {seen.pid} ({seen.application or 'unnamed'}, {seen.state}) is in one for {seen.seconds:.0f} s"
         repair = f"select pg_terminate_backend({seen.pid});"

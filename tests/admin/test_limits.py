@@ -198,3 +198,28 @@ async def test_a_database_that_is_far_away(kind: str, look: Look, clean_database
                 [task] = await transaction.ask("list_tasks", limits=limits)
                 assert task.waiting == Count(1)
             proxy.delay = 0
+
+
+@pytest.fixture
+def ended_once(door: Door, engine: AsyncEngine) -> Iterator[list[str]]:
+    """Let the server end the first command that rolls the reading's savepoint back, as a busy one may."""
+    ended: list[str] = []
+    database = door.sync_engine or engine.sync_engine
+
+    def first_sleeps(cursor: Any, statement: str, _parameters: Any, _context: Any) -> None:
+        if statement.startswith("rollback to savepoint gw_sqla_read") and not ended:
+            ended.append(statement)
+            cursor.execute("select pg_catalog.pg_sleep(60)")
+
+    event.listen(database, "do_execute", first_sleeps)
+    yield ended
+    event.remove(database, "do_execute", first_sleeps)
+
+
+async def test_a_busy_server_that_ends_the_end_of_a_reading(door: Door, ended_once: list[str]) -> None:
+    """The time that is left holds for the way out of the savepoint, too: it is tried again."""
+    async with door.begin() as transaction:
+        await transaction.value("select set_config('statement_timeout', '12345', true)")
+        assert await transaction.ask("count_jobs", limits=ScanLimits(timeout=timedelta(milliseconds=500))) == Count(0)
+        assert await transaction.value("select current_setting('statement_timeout')") == "12345ms"
+    assert len(ended_once) == 1

@@ -7,6 +7,7 @@ import pty
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from fcntl import ioctl
 from termios import TIOCSWINSZ
@@ -14,6 +15,9 @@ from termios import TIOCSWINSZ
 import pytest
 
 from tests.cli.command import ROOT, environment
+
+LONGEST = 120
+"""Seconds after which a program on a terminal counts as hanging, on a busy machine too."""
 
 
 def on_terminal(
@@ -35,6 +39,8 @@ def on_terminal(
             cwd=ROOT,
         )
         os.close(theirs)
+        watchdog = threading.Timer(LONGEST, process.kill)
+        watchdog.start()
         os.write(ours, types.encode())
         shown = b""
         while True:
@@ -42,6 +48,8 @@ def on_terminal(
                 shown += os.read(ours, 65536)
             except OSError:  # the other end is closed
                 break
-        return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
+        code = process.wait(timeout=LONGEST)
+        watchdog.cancel()
+        return code, shown.decode().replace("\r\n", "\n")
     finally:
         os.close(ours)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import make_url
 
 from gw_sqla.cli import engine as cli_engine
-from gw_sqla.cli.error_report import UnreachableError
+from gw_sqla.cli.error_report import UnreachableError, describe
+from gw_sqla.errors import ReadTimeoutError
 from tests.cli.command import APP, error_line, fetch, python, run
 from tests.support.server import Server, execute
 
@@ -138,3 +140,9 @@ def test_debug_shows_the_traceback_without_the_password() -> None:
     assert "Traceback (most recent call last)" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("Error: cannot connect")
     assert "secret" not in done.stderr
+
+
+def test_a_search_that_takes_too_long() -> None:
+    """The option that gives it more; it was no bad input."""
+    says = "the database had no answer within 10000 ms: give it more (--search-seconds), or ask for less"
+    assert describe(ReadTimeoutError(timedelta(seconds=10))) == (says, 1)

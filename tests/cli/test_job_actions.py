@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from gw_sqla.admin import chunks
+from gw_sqla.admin import WhyLeftOut, chunks
+from gw_sqla.cli import changing
 from tests.cli.command import error_line, fetch, run, run_here
 from tests.cli.on_terminal import on_terminal
 from tests.cli.test_jobs import FAIL, add, listed
@@ -68,6 +70,12 @@ def test_jobs_that_a_worker_has_are_left_out(clean_database: str, failed: list[i
         "examples": [{"id": running, "why": "held", "locked_by": "pool-a"}],
     }
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_more_reasons_than_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = chunks.Tally("retried", left_out=Counter({WhyLeftOut.HELD: 2, WhyLeftOut.GONE: 1}))
+    changing._print_tally(tally, as_json=False)
+    assert capsys.readouterr().err == "left out, a worker has it: 2 jobs\nleft out, gone: 1 job\n"
 
 
 def test_ids_that_are_gone(clean_database: str, failed: list[int]) -> None:

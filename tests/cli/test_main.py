@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
+from typing import get_args
 
 import click
 import pytest
 
 from gw_sqla.cli.commands import group
 from gw_sqla.cli.error_report import describe, one_line
+from gw_sqla.cli.options import ROLE_KINDS
+from gw_sqla.schema.rights import RoleKind
 from tests.cli.command import ROOT, environment, error_line, run, run_here
 
 COMMANDS = [
@@ -123,3 +126,28 @@ def test_the_short_option_for_help_beside_words_with_a_dash(command: tuple[str, 
     done = run_here(*command, "-h", "--database-url", "postgresql://127.0.0.1:1/d")
     assert (done.returncode, done.stderr) == (0, "")
     assert f" {' '.join(command)} [OPTIONS] [FILTER]...\n" in done.stdout.partition("\n\n")[0] + "\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["jobs list --search-seconds", "stats --every", "workers sweep --delay", "forward --grace-period"],
+)
+def test_seconds_that_are_no_number(command: str) -> None:
+    line = error_line(run_here(*command.split(), "nan", "--database-url", "postgresql://127.0.0.1:1/d"), 2)
+    assert "nan is no number of seconds" in line
+    error_line(run_here(*command.split(), "1e300", "--database-url", "postgresql://127.0.0.1:1/d"), 2)
+
+
+def test_what_one_asks_once_of_a_crontab_has_no_variable() -> None:
+    crontab = group.get_command(click.Context(group), "crontab")
+    assert isinstance(crontab, click.Group)
+    upcoming = crontab.commands["next"]
+    variables = {parameter.name: getattr(parameter, "envvar", None) for parameter in upcoming.params}
+    assert [variables[name] for name in ("count", "start", "as_json")] == [None, None, None]
+
+
+def test_each_kind_of_role_is_explained() -> None:
+    shown = run_here("grants", "--help").stdout
+    for kind in get_args(RoleKind):
+        assert f"\n  {kind} " in shown
+    assert set(ROLE_KINDS.choices) == set(get_args(RoleKind))

@@ -11,6 +11,7 @@ from gw_sqla.schema.migration_lock import lock_sql
 from gw_sqla.schema.migrations import migration_sql
 from gw_sqla.schema.supported_revisions import HEAD
 from tests.cli.command import APP, error_line, fetch, run, run_here
+from tests.cli.on_terminal import on_terminal
 from tests.support.server import connect, execute
 
 
@@ -23,6 +24,8 @@ def test_it_creates_and_removes_a_schema(database: str) -> None:
 
     asyncio.run(execute(database, "select \"shop jobs\".add_job('greet')"))
     assert "add --yes" in error_line(run_here("downgrade", "--database-url", database), 2)
+    code, shown = on_terminal("-m", "gw_sqla", "downgrade", env=env, types="n\n")
+    assert (code, "Remove the worker schema 'shop jobs'? [y/N]:" in shown) == (130, True), shown
     assert "still holds jobs" in error_line(run("downgrade", "--yes", env=env), 1)
     asyncio.run(execute(database, 'delete from "shop jobs"._private_jobs'))
 

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from gw_sqla.admin import Admin, ScanLimits
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.repository import JobRepository
 from tests.cli.command import ROOT, environment, error_line, fetch, run_here
+from tests.cli.on_terminal import LONGEST
 from tests.cli.test_jobs import FAIL, add
 from tests.cli.test_reports import FACTS, LOCK, REGISTER
 
@@ -194,6 +196,8 @@ def test_on_a_terminal(clean_database: str, failed: list[int]) -> None:
         cwd=ROOT,
     )
     os.close(theirs)
+    watchdog = threading.Timer(LONGEST, process.kill)
+    watchdog.start()
     shown = b""
     try:
         while b"pool-alive" not in shown:
@@ -207,6 +211,7 @@ def test_on_a_terminal(clean_database: str, failed: list[int]) -> None:
                 break
         assert process.wait(timeout=60) == 0
     finally:
+        watchdog.cancel()
         process.kill()
         process.wait()
         os.close(ours)

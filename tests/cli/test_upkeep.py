@@ -129,7 +129,7 @@ def test_whose_rights_it_takes(role: tuple[str, str], old: list[int]) -> None:
     if kind == "cleaner":
         assert "--as reader --apply" in error_line(run_here("cleanup", "--dry-run", "--database-url", url), 1)
     else:
-        assert "1 queues" in run_here("cleanup", "--dry-run", "--database-url", url).stdout
+        assert "1 queue and" in run_here("cleanup", "--dry-run", "--database-url", url).stdout
     done = run_here("cleanup", "--actor", "ada", "--database-url", url)
     if kind != "admin":
         assert "--as admin --apply" in error_line(done, 1)
@@ -153,7 +153,10 @@ def test_who_names_themselves_is_in_the_audit(clean_database: str, old: list[int
     ]
 
 
-@pytest.mark.parametrize(("age", "says"), [("2026-01-01T00:00:00Z", "is a time"), ("old", "is no duration")])
+@pytest.mark.parametrize(
+    ("age", "says"),
+    [("2026-01-01T00:00:00Z", "is a time"), ("old", "is no duration"), ("99999999w", "is longer ago than any job")],
+)
 def test_ages_that_are_none(clean_database: str, age: str, says: str) -> None:
     command = ("cleanup", "--failed-after", age, "--yes", "--database-url", clean_database)
     assert says in error_line(run_here(*command), 2)
@@ -172,3 +175,12 @@ def test_a_schema_that_nobody_has_migrated(server: Server) -> None:
             assert line == f"Error: {says}"
     finally:
         server.drop_database(url)
+
+
+def test_a_pause_that_is_over(clean_database: str) -> None:
+    options = ("pause", "--everything", "--database-url", clean_database, "--until")
+    line = error_line(run_here(*options, "2020-01-01T00:00:00Z"), 2)
+    assert line == "Error: until: 2020-01-01 00:00:00+0000 is over: nothing would be paused"
+    assert "until: " in error_line(run_here(*options, "0s"), 2)
+    assert "Error: until: 699999993 days" in error_line(run_here(*options, "99999999w"), 2)
+    assert pauses(clean_database) == []
