@@ -20,8 +20,9 @@ from gw_sqla.crontab.due_minutes import agenda
 from gw_sqla.errors import JobTesterError, SchemaMissingError
 from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.sink import Sink
-from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
 from gw_sqla.hooks.observer import Observer
+from gw_sqla.hooks.observers import check_observers
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -75,8 +76,8 @@ class Kit:
             settings=self._settings,
             resources=_resources(tasks.values(), resources or {}),
             sinks=self._sinks,
-            observers=observers,
-            interceptors=interceptors,
+            observers=check_observers(observers),
+            interceptors=check_interceptors(interceptors),
         )
         self._runs = JobRuns(self._lent, self._jobs, application, self.clock)
 
