@@ -136,15 +136,14 @@ class LentWorker:
         """
         if isinstance(run.outcome, CompletedByHandler):
             return False
+        write = self.outcomes.complete
+        if isinstance(run.outcome, Failed):
+            write = self.outcomes.fail
+        elif isinstance(run.outcome, Snoozed):
+            write = self.outcomes.snooze
         with anyio.CancelScope(shield=True):
-            match run.outcome:
-                case Failed():
-                    unwritten = await self.outcomes.fail([run])
-                case Snoozed():
-                    unwritten = await self.outcomes.snooze([run])
-                case _:
-                    unwritten = await self.outcomes.complete([run])
-        return bool(unwritten.lost)
+            return bool((await write([run])).lost)
+        raise AssertionError("nothing cancels this scope")
 
     async def give_back(self, run: Run) -> None:
         """Return a job of which nothing has become; shielded from a cancellation."""
