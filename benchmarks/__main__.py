@@ -24,6 +24,7 @@ from benchmarks.kit import testing_kit
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
 from benchmarks.running import latency, memory
+from benchmarks.sizes import big_payload, idle_queues, many_queues, many_tasks
 from benchmarks.throughput import (
     defaults,
     empty_queue,
@@ -47,6 +48,10 @@ MEASURES = {
         add_jobs,
         stuck,
         queues,
+        idle_queues,
+        many_queues,
+        many_tasks,
+        big_payload,
         scheduled,
         old_transaction,
         memory,

@@ -2,7 +2,7 @@
 
 The same worker with no hook, with one interceptor that does nothing, with one observer that hears of completions, and
 with the log of completions (to nowhere); and, where GW_SQLA_BENCH_BASE names a tree of gw_sqla from before there were
-hooks, that one. Each runs two numbers of jobs; what is not a job's is in both, and is taken off.
+hooks, that one. Each runs two numbers of jobs (`hooks_inside.py`); what is not a job's is in both, and is taken off.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from benchmarks.database import READY, Database
 
 __all__ = ["hooks"]
 
-FEW, MANY = 1_200, 4_800
+FEW, MANY = 1_200, 6_000
+"""As in hooks_inside.py."""
 _HOOKS = ("nothing", "interceptor", "observer", "completions")
 
 
@@ -47,14 +48,9 @@ def hooks(database: Database, runs: int) -> dict[str, Any]:
 
 
 def _per_job(database: Database, name: str, tree: Path) -> float:
-    hook = name if name in _HOOKS else "nothing"
-    few, many = (_instructions(database, hook, tree, jobs) for jobs in (FEW, MANY))
-    return (many - few) / (MANY - FEW)
-
-
-def _instructions(database: Database, hook: str, tree: Path, jobs: int) -> int:
     database.empty()
-    database.fill(READY.format(count=jobs))
+    database.fill(READY.format(count=1))  # makes the task known
+    database.empty()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "callgrind.out"
         subprocess.run(
@@ -65,13 +61,18 @@ def _instructions(database: Database, hook: str, tree: Path, jobs: int) -> int:
                 "-q",
                 sys.executable,
                 str(HERE / "hooks_inside.py"),
-                hook,
+                name if name in _HOOKS else "nothing",
             ],
             env=database.environment | {"PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"},
             cwd=folder,
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        found = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)
+        few, many = (_instructions(out.with_name(f"{out.name}.{number}")) for number in (2, 3))
+    return (many - few) / (MANY - FEW)
+
+
+def _instructions(dump: Path) -> int:
+    found = re.search(r"^(?:totals|summary): (\d+)", dump.read_text(), re.MULTILINE)
     assert found is not None, "callgrind says how many"
     return int(found[1])

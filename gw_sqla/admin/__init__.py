@@ -12,6 +12,7 @@ from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.cleaning import Cleaned
 from gw_sqla.admin.failures import FailureGroup, Failures
+from gw_sqla.admin.fleet import Fleet, ReadyTask
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing, SyncPausing
 from gw_sqla.admin.reasons import (
@@ -55,6 +56,7 @@ __all__ = [
     "FailureGroup",
     "Failures",
     "FlagsRefused",
+    "Fleet",
     "JobFilter",
     "JobGone",
     "JobOrder",
@@ -72,6 +74,7 @@ __all__ = [
     "Preview",
     "QueueInfo",
     "QueueLocked",
+    "ReadyTask",
     "Reason",
     "Remove",
     "Reschedule",

@@ -25,6 +25,7 @@ from gw_sqla.admin.actions import Action
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import Failures
+from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing
 from gw_sqla.admin.reasons import Explanation
@@ -147,6 +148,15 @@ class Admin(Pausing):
     async def list_lock_owners(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         """Return who has locks, of the newest jobs and queues that may be looked at; other kinds of workers too."""
         return await self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    async def read_fleet(
+        self, session: AnyAsyncSession, *, most_tasks: int = 100, limits: ScanLimits | None = None
+    ) -> Fleet:
+        """Return the whole queue in a few figures, for monitoring: `gw_sqla.admin.Fleet`.
+
+        Of each state 20,000 jobs at most are looked at; of ``most_tasks`` (1 to 1000) with ready jobs it tells more.
+        """
+        return await self._run(session, read_fleet, most_tasks, limits or self.limits)
 
     async def preview(
         self,

@@ -71,7 +71,7 @@ def explain_job(session: Session, schema: str, job_id: int, limits: ScanLimits) 
                 owner = job.locked_by or ""
                 reasons: list[Reason] = [Running(owner, job.locked_at or now.now, job.attempts, workers.get(owner))]
             case JobState.FAILED:
-                line = job.last_error.partition("\n")[0][: job_reports.LONGEST_LINE] if job.last_error else None
+                line = (job.last_error or "").strip().partition("\n")[0][: job_reports.LONGEST_LINE] or None
                 reasons = [AttemptsUsedUp(job.attempts, job.max_attempts, line)]
             case _:
                 paused = list(_pauses(reading, schema, job)) if parts.pauses else []

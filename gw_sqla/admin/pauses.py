@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy.orm import Session
 
 from gw_sqla.admin.audit import check_audit, write
-from gw_sqla.calls.asking import ask
+from gw_sqla.calls.asking import ask, require_transaction
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.filters.words import quoted
 from gw_sqla.jobs.argument_checks import check_run_at, check_storable, check_text
@@ -18,6 +18,10 @@ from gw_sqla.statements import pauses
 
 __all__ = ["list_pauses", "pause", "resume"]
 
+_AUTOCOMMIT = (
+    "the session's connection is in AUTOCOMMIT, so the line of the actor could be lost: use a session of an engine "
+    "without isolation_level='AUTOCOMMIT', or leave the actor out"
+)
 _LONGEST_NAME = 128
 _LONGEST_TEXT = 1000
 
@@ -42,7 +46,7 @@ def pause(
     for argument, text in (("reason", reason), ("paused_by", paused_by)):
         if text is not None:
             check_text(argument, text, _LONGEST_TEXT)
-    check_audit(session, schema, actor)
+    _check_actor(session, schema, actor)
     paused_by = actor if paused_by is None else paused_by
     parameters = {"kind": kind, "name": name, "paused_until": until, "reason": reason, "paused_by": paused_by}
     [row] = ask(session, schema, pauses.pause(schema), parameters | {"schema_name": schema})
@@ -62,7 +66,7 @@ def resume(
 ) -> list[Pause]:
     """End the pause of one thing, or, with ``everything``, all pauses."""
     kind, name = _one_thing(task, queue_name, everything=everything)
-    check_audit(session, schema, actor)
+    _check_actor(session, schema, actor)
     parameters = {"kind": None if everything else kind, "name": name, "schema_name": schema}
     ended = [as_pause(row) for row in ask(session, schema, pauses.resume(schema), parameters)]
     _leave_line(session, schema, actor, "resume", f"pauses={len(ended)}", kind, name)
@@ -72,6 +76,13 @@ def resume(
 def list_pauses(session: Session, schema: str) -> list[Pause]:
     """Read what is paused now."""
     return [as_pause(row) for row in ask(session, schema, pauses.find_pauses(schema))]
+
+
+def _check_actor(session: Session, schema: str, actor: str | None) -> None:
+    """Raise where the line could not be left, or not in the same transaction."""
+    if actor is not None:
+        require_transaction(session, schema, _AUTOCOMMIT)
+        check_audit(session, schema, actor)
 
 
 def _leave_line(

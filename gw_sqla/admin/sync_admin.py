@@ -16,6 +16,7 @@ from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import Failures
+from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
@@ -113,6 +114,9 @@ class SyncAdmin(SyncPausing):
 
     def list_lock_owners(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         return self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    def read_fleet(self, session: AnySyncSession, *, most_tasks: int = 100, limits: ScanLimits | None = None) -> Fleet:
+        return self._run(session, read_fleet, most_tasks, limits or self.limits)
 
     def preview(
         self,

@@ -1,4 +1,8 @@
-"""Cleaning up by hand: deletes what nobody needs any more (`gw_sqla.admin.cleaning`), or says how much that is."""
+"""Cleaning up by hand: deletes what nobody needs any more (`gw_sqla.admin.cleaning`), or says how much that is.
+
+Whether a pooler in transaction mode is in between, nobody says here: so it may be. The engine must keep no statement
+prepared then (``statement_cache_size=0``).
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,7 @@ async def cleanup(
     _check(schema, failed_after, keep_tasks)
     if actor is not None:
         check_text("actor", actor, 200)
-    cleaning = Cleaning(engine, schema)
+    cleaning = Cleaning(engine, schema, pooled=True)
     try:
         if actor is None:
             return await cleaning.clean(tasks=tasks, queues=queues, failed_after=failed_after, keep_tasks=keep_tasks)
@@ -81,7 +85,7 @@ async def preview_cleanup(
     cancellation cancels the statement.
     """
     _check(schema, failed_after, keep_tasks)
-    cleaning = Cleaning(engine, schema)
+    cleaning = Cleaning(engine, schema, pooled=True)
     try:
         return await cleaning.count(tasks=tasks, queues=queues, failed_after=failed_after, keep_tasks=keep_tasks)
     finally:

@@ -16,6 +16,7 @@ from gw_sqla.cli.job_input import at_time, checking_application, make_spec, pars
 from gw_sqla.cli.job_lines import JobLines, open_lines
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import progress
+from gw_sqla.cli.terminal_text import counted
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.execution.task_registry import TaskRegistry
@@ -180,4 +181,4 @@ def _add_file(
         with progress("checking", size) as advance:
             count = lines.check(advance)
         anyio.run(add)
-    click.echo(f"added {count} jobs")
+    click.echo(f"added {counted(count, 'job')}")

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.cli.adding import database_time
 from gw_sqla.cli.job_lines import JobLines, Line
 from gw_sqla.cli.terminal import progress
+from gw_sqla.cli.terminal_text import jobs_were
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.repository import JobRepository
 
@@ -72,7 +73,7 @@ class _Report:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             return
-        said = f"{self._count} jobs were added, up to line {self._last}" if self._count else "no job was added"
+        said = f"{jobs_were(self._count)} added" + (f", up to line {self._last}" if self._count else "")
         if self.committing:
             first, last = self.committing[0].number, self.committing[-1].number
             said += f"; whether those of lines {first} to {last} were is not certain, as their commit failed"

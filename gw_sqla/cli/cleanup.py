@@ -20,6 +20,7 @@ from gw_sqla.cli.listing import json_option, print_json
 from gw_sqla.cli.looking import actor_option
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, yes_option
+from gw_sqla.cli.terminal_text import counted
 from gw_sqla.errors import AccessError, InvalidJobError
 from gw_sqla.schema.check import check_schema
 
@@ -82,7 +83,8 @@ def command(
     if as_json:
         print_json(asdict(cleaned))
     elif dry_run:
-        told = f"{cleaned.tasks} tasks, {cleaned.queues} queues and {cleaned.failed_jobs} failed jobs"
+        names = counted(cleaned.tasks, "task"), counted(cleaned.queues, "queue")
+        told = f"{', '.join(names)} and {counted(cleaned.failed_jobs, 'failed job')}"
         click.echo(f"{told} would be removed; nothing was done")
     else:
         click.echo(str(cleaned))

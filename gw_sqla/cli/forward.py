@@ -103,7 +103,7 @@ def check(config: str) -> None:
 
 
 async def _work(url: URL, configuration: Configuration, settings: RunnerSettings, once: bool) -> None:
-    async with connected(url, pool_size=1, transaction_pooler=settings.transaction_pooler) as engine:
+    async with connected(url, pool_size=1, keeps_statements=not settings.transaction_pooler) as engine:
         runner = Runner(engine, configuration.tasks, settings)
         if once:
             click.echo(await runner.run_once())

@@ -12,18 +12,10 @@ from sqlalchemy import URL
 from gw_sqla.admin import Admin, Explanation, JobFilter, JobGone, JobOrder, JobPage, ScanLimits
 from gw_sqla.cli.job_actions import ACTIONS
 from gw_sqla.cli.job_columns import JOB_COLUMNS, print_job
-from gw_sqla.cli.listing import (
-    Format,
-    as_record,
-    format_options,
-    json_option,
-    print_json,
-    print_list,
-    printable,
-    utc_text,
-)
+from gw_sqla.cli.listing import Format, as_record, format_options, json_option, print_json, print_list, utc_text
 from gw_sqla.cli.looking import WORDS, filter_of, looking, search_option, words_argument
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.repository import JobRepository
 

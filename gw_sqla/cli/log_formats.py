@@ -12,6 +12,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from gw_sqla.cli.terminal_text import printable_lines
+
 __all__ = ["FORMATS", "formatter"]
 
 FORMATS = ("text", "json", "logfmt")
@@ -28,11 +30,18 @@ def formatter(name: str, *, with_process: bool) -> logging.Formatter:
 
 
 class _TextFormatter(logging.Formatter):
-    """A line as before; what is not ours says of which job it is, which ours say in their own words."""
+    """A line for people, without what would act on a terminal: errors, and what programs print, are others' text.
+
+    What is not ours says of which job it is, which ours say in their own words.
+    """
 
     def __init__(self, with_process: bool) -> None:
         origin = "[%(process)d] %(name)s" if with_process else "%(name)s"
         super().__init__(f"%(asctime)s %(levelname)-7s {origin}: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line, and those of what was raised."""
+        return printable_lines(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Add the job to the text of a record."""

@@ -40,7 +40,7 @@ Exit codes:
   2    wrong usage or bad input; nothing was done
   3    migrate --check: there is something to do
   57   the schema has a breaking migration that this version does not know
-  130  interrupted before the command could finish
+  130  interrupted before the command could finish, or its question was answered with no
 """
 
 

@@ -7,10 +7,10 @@ import click
 from sqlalchemy import URL
 
 from gw_sqla.admin import Pause, Pausing
-from gw_sqla.cli.listing import printable
 from gw_sqla.cli.looking import actor_option, looking
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.pausing import check_meant, meant_options
+from gw_sqla.cli.terminal_text import printable
 
 __all__ = ["command"]
 

@@ -21,7 +21,9 @@ from gw_sqla.application import Application
 from gw_sqla.cli.application import load_application, load_crontab
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.log_setup import set_up_log
+from gw_sqla.cli.monitored import monitored
 from gw_sqla.cli.options import EXIT_CODES, Invocation
+from gw_sqla.cli.supervised_http import inherited_socket
 from gw_sqla.cli.supervisor_link import Lifeline
 from gw_sqla.cli.worker_options import WorkerCommand, worker_options
 from gw_sqla.errors import ConfigurationError
@@ -60,6 +62,7 @@ def command(
     log_level: str,
     log_format: str,
     no_flags: bool,
+    http: str | None,
     **settings: Any,
 ) -> None:
     """Run the jobs of an application, or of a folder of executable files.
@@ -70,7 +73,7 @@ def command(
 
     With several processes, one that dies is replaced. Signals go to their supervisor, the process that was started.
     """
-    lifeline = Lifeline.inherited()
+    lifeline, socket = Lifeline.inherited(), inherited_socket()
     set_up = partial(
         set_up_log,
         log_level,
@@ -90,13 +93,14 @@ def command(
     with nullcontext() if lifeline is None else lifeline.reporting(debug=invocation.debug):
         if processes > 1 and lifeline is None:
             set_up()
-            _supervise(invocation.arguments, processes, database_url, schema, once=once, migration=migration)
+            _supervise(invocation.arguments, processes, database_url, schema, once=once, migration=migration, http=http)
             return
         application = load_application(apps, folder, only=only_tasks, without=not_tasks)
         set_up()
         if application.settings is not None:
             runner_settings = _over(application.settings, runner_settings, click.get_current_context())
         work = partial(_work, database_url, application, runner_settings, once=once, migration=migration)
+        work = partial(work, http=http if lifeline is None else socket)
         anyio.run(
             partial(work, lifeline=lifeline), backend=backend, backend_options={"use_uvloop": True} if uvloop else None
         )
@@ -131,15 +135,21 @@ async def _work(
     once: bool,
     migration: Migration | None,
     lifeline: Lifeline | None,
+    http: str | None,
 ) -> None:
     # A connection for each job's session, and some for what handlers open beside it.
     room = settings.concurrency + 2
-    async with connected(url, pool_size=room, transaction_pooler=settings.transaction_pooler) as engine:
+    async with (
+        connected(url, pool_size=room, keeps_statements=not settings.transaction_pooler) as engine,
+        nullcontext(application.observers)
+        if http is None
+        else monitored(http, application, engine, settings) as observers,
+    ):
         runner = Runner(
             engine,
             application.tasks,
             settings,
-            observers=application.observers,
+            observers=observers,
             interceptors=application.interceptors,
         )
         if migration is not None and lifeline is None:
@@ -155,12 +165,19 @@ async def _work(
 
 
 def _supervise(
-    arguments: Sequence[str], count: int, url: URL, schema: str, *, once: bool, migration: Migration | None
+    arguments: Sequence[str],
+    count: int,
+    url: URL,
+    schema: str,
+    *,
+    once: bool,
+    migration: Migration | None,
+    http: str | None,
 ) -> None:
     from gw_sqla.cli.supervisor import supervise
 
     anyio.run(_prepare, url, schema, migration)
-    counts, error = anyio.run(partial(supervise, arguments, count, once=once))
+    counts, error = anyio.run(partial(supervise, arguments, count, once=once, http=http))
     if once:
         _print_counts(counts)
     if error is not None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gw_sqla.cli.http_option import http_option
 from gw_sqla.cli.options import (
     app_option,
     crontab_option,
@@ -189,6 +190,7 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
         ),
     ],
     "What it says": [
+        http_option(),
         log_level_option,
         log_format_option,
         _setting(

@@ -13,10 +13,11 @@ from sqlalchemy import URL
 from gw_sqla.admin import Admin, LockOwner, ScanLimits, Worker
 from gw_sqla.admin import Unlocked as UnlockedByHand
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.listing import Column, format_options, json_option, print_json, print_list, printable, utc_text
+from gw_sqla.cli.listing import Column, format_options, json_option, print_json, print_list, utc_text
 from gw_sqla.cli.looking import actor_option, looking, search_option
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, yes_option
+from gw_sqla.cli.terminal_text import counted, printable
 from gw_sqla.schema.check import check_schema
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Recovered, Sweeps, Unlocked
@@ -121,7 +122,7 @@ def unlock(
     """
     confirm(f"Unlock all that {', '.join(map(printable, pool_ids))} hold?", yes=yes)
     unlocked = anyio.run(_unlock, database_url, schema, pool_ids, actor, limits)
-    click.echo(f"unlocked {unlocked.jobs} jobs and {unlocked.queues} queues")
+    click.echo(f"unlocked {counted(unlocked.jobs, 'job')} and {counted(unlocked.queues, 'queue')}")
     if unlocked.living:
         living = ", ".join(printable(worker.pool_id) for worker in unlocked.living)
         raise click.ClickException(f"{living}: alive, left alone; it unlocks by itself when it is stopped")
@@ -155,12 +156,14 @@ def sweep(database_url: URL, schema: str, *, delay: float, dry_run: bool, as_jso
             {"recovered": dead, "stale": {"owners": unlocked.owners, "jobs": unlocked.jobs, "queues": unlocked.queues}}
         )
         return
-    words = ("would be recovered", "would be", "would be unlocked") if dry_run else ("recovered", "are", "unlocked")
+    recovered_word, unlocked_word = ("would be recovered", "would unlock") if dry_run else ("recovered", "unlocked")
     for pool in recovered:
-        click.echo(f"{words[0]}: {printable(pool.what)}; its {len(pool.job_ids)} jobs {words[1]} unlocked")
+        freed = counted(len(pool.job_ids), "job")
+        click.echo(f"{recovered_word}: {printable(pool.what)}; {unlocked_word} {freed} of its")
     if unlocked.owners:
         owners = ", ".join(map(printable, unlocked.owners))
-        click.echo(f"{words[2]} after four hours: {unlocked.jobs} jobs and {unlocked.queues} queues of {owners}")
+        freed = f"{counted(unlocked.jobs, 'job')} and {counted(unlocked.queues, 'queue')}"
+        click.echo(f"{unlocked_word} after four hours: {freed} of {owners}")
     if not recovered and not unlocked.owners:
         click.echo("nothing to free")
 

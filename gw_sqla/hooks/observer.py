@@ -35,7 +35,7 @@ from gw_sqla.hooks.events import (
 from gw_sqla.jobs.outcomes import Completed, Failed, Returned, Snoozed
 from gw_sqla.jobs.pause import PauseSeen
 
-__all__ = ["Observer"]
+__all__ = ["Observer", "PromptObserver"]
 
 
 class Observer:
@@ -110,3 +110,10 @@ class Observer:
 
     def pause_seen(self, event: PauseSeen, /) -> Awaitable[None] | None:
         """The worker has seen that something is paused, or is no longer; it may be nothing that this worker runs."""
+
+
+class PromptObserver(Observer):
+    """Base of gw_sqla's own that only count: called where the event happens, so that they miss none.
+
+    Their methods are ``def``, return within microseconds and wait for nothing.
+    """

@@ -19,7 +19,7 @@ from gw_sqla.error_texts.error_text import error_text, traceback_text
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.hooks.channels import LoopChannel, ThreadChannel
 from gw_sqla.hooks.events import METHODS, DatabaseFault, DatabaseFaultOver, Event, JobStarted, LockLost
-from gw_sqla.hooks.observer import Observer
+from gw_sqla.hooks.observer import Observer, PromptObserver
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned, Snoozed
 
 __all__ = ["NOBODY", "Observers", "check_observers"]
@@ -44,10 +44,11 @@ class Observers:
         self._tells: dict[type, list[Callable[[Any], object]]] = {}
         self._threads: list[ThreadChannel] = []
         self._loops: list[LoopChannel] = []
-        for observer in at_once:
-            self._add(observer, lambda method: partial(_call, method))
-        for observer in observers:
-            self._add(observer, self._by_channel(observer))
+        for observer in (*at_once, *observers):
+            if isinstance(observer, PromptObserver) or observer in at_once:
+                self._add(observer, lambda method: partial(_call, method))
+            else:
+                self._add(observer, self._by_channel(observer))
         self.hear_of_jobs = self.hear_of(JobStarted, Completed, Failed, Snoozed)
 
     def hear_of(self, *events: type) -> bool:

@@ -34,9 +34,9 @@ LONGEST_LINE = 300
 
 def error_lines(rows: Range, conditions: Sequence[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
     """Group the jobs of the range (of one lane) that fit by their task and the first line of their error."""
-    line = func.pg_catalog.left(
-        func.pg_catalog.split_part(Job.last_error, as_text("\n"), literal_column("1")), LONGEST_LINE, type_=TEXT
-    ).label("line")
+    text = func.pg_catalog.ltrim(Job.last_error, as_text(" \t\r\n"))
+    first = func.pg_catalog.split_part(text, as_text("\n"), literal_column("1"))
+    line = func.pg_catalog.left(first, LONGEST_LINE, type_=TEXT).label("line")
     due = func.least(Job.run_at, NOW, type_=TIMESTAMP)
     return (
         select(

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import InvalidJobError, SchemaBehindError
-from gw_sqla.admin import Complete, EditPayload, Fail, JobFilter, Reschedule, Retry, Unlocked
+from gw_sqla import AsyncSession, InvalidJobError, SchemaBehindError, SessionError
+from gw_sqla.admin import Admin, Complete, EditPayload, Fail, JobFilter, Reschedule, Retry, Unlocked
 from tests.admin.door import Door
 from tests.admin.test_explain import add, worker
 from tests.repository.look import Look
@@ -141,6 +142,18 @@ async def test_pauses_without_the_table(door: Door, look: Look, method: str) -> 
     with pytest.raises(InvalidJobError, match="actor: must have 1 to 200"):
         await door.ask(method, everything=True, actor="")
     assert [one.kind for one in await door.ask("list_pauses")] == ["queue"]
+
+
+async def test_no_line_without_a_transaction(engine: AsyncEngine) -> None:
+    """In AUTOCOMMIT it would be committed after what it tells, or not at all."""
+    pausing = Admin()
+    async with AsyncSession(engine.execution_options(isolation_level="AUTOCOMMIT")) as session:
+        for call in (pausing.pause(session, task="a", actor="ada"), pausing.resume(session, task="a", actor="ada")):
+            with pytest.raises(SessionError, match="AUTOCOMMIT"):
+                await call
+        with pytest.raises(SessionError, match="AUTOCOMMIT"):
+            await pausing.remove_job(session, "k", actor="ada")
+        assert await pausing.list_pauses(session) == []
 
 
 @pytest.fixture

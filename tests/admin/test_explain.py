@@ -204,6 +204,18 @@ async def test_waiting_in_a_queue(door: Door, look: Look) -> None:
     assert reason.before == Count(3)
 
 
+async def test_waiting_in_a_queue_without_a_name(door: Door, look: Look) -> None:
+    """The empty one: PostgreSQL and Graphile Worker allow it."""
+    await worker(look)
+    await add(look)
+    await add(look, queue="''")
+    job_id = await add(look, queue="''")
+    [reason] = (await explain(door, job_id)).reasons
+    assert isinstance(reason, Waiting)
+    assert (reason.before, reason.queue_name) == (Count(1), "")
+    assert await door.ask("count_jobs", 'queue:""') == Count(2)
+
+
 async def test_several_reasons(door: Door, look: Look) -> None:
     job_id = await add(look, queue="'mail'", run_at="now() + interval '1 hour'")
     await look.execute("update {s}._private_job_queues set locked_by = 'pool-9', locked_at = now()")

@@ -146,7 +146,15 @@ async def test_autocommit(engine: AsyncEngine) -> None:
 
 async def test_no_schema(door: Door, look: Look) -> None:
     door = Door(door.sessions, door.sync_engine, "elsewhere")
-    for method in ("list_jobs", "count_jobs", "list_failures", "list_queues", "list_tasks", "list_lock_owners"):
+    for method in (
+        "list_jobs",
+        "count_jobs",
+        "list_failures",
+        "list_queues",
+        "list_tasks",
+        "list_lock_owners",
+        "read_fleet",
+    ):
         with pytest.raises(SchemaMissingError, match="elsewhere"):
             await door.ask(method)
 

@@ -190,7 +190,7 @@ def test_turns_begin_where_they_may(full: sa.Engine, text: str, descending: bool
         assert {job.state for job in page.jobs} == {text.partition(":")[2]}
 
 
-@pytest.mark.parametrize("method", ["list_tasks", "list_lock_owners", "list_queues"])
+@pytest.mark.parametrize("method", ["list_tasks", "list_lock_owners", "list_queues", "read_fleet"])
 def test_reports(full: sa.Engine, method: str) -> None:
     found = [node for plan in explained(full, method) for node in scans(plan)]
     assert [node["Node Type"] for node in found if "Index" not in node["Node Type"]] == [], "only by an index"

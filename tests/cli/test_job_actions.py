@@ -168,6 +168,11 @@ def test_which_jobs_must_be_said(clean_database: str, words: tuple[str, ...]) ->
     assert "say which jobs: their ids, a filter, or --all (and not both)" in line
 
 
+def test_a_cursor_that_is_none(clean_database: str, failed: list[int]) -> None:
+    line = error_line(run_here("jobs", "retry", "--all", "--cursor", "x", "--database-url", clean_database), 2)
+    assert line == "Error: cursor: 'x' is none that acting has returned"
+
+
 KEYED = "select (graphile_worker.add_job('charge', job_key => $1)).id"
 
 
@@ -267,7 +272,7 @@ def test_a_server_that_goes_away_in_the_middle(clean_database: str, monkeypatch:
     told, error = done.stderr.splitlines()
     cursor = f"{ids[1]}-{ids[4]}"
     assert told == f"2 jobs were retried; to go on behind those that were: --cursor {cursor}"
-    assert error.startswith("Error: database: ")
+    assert error.startswith("Error: the connection to the database was lost: ")
     assert list(states(clean_database).values()) == ["ready"] * 2 + ["failed"] * 3
     add(clean_database)
     done = run_here("jobs", "retry", "--all", "--cursor", cursor, "--database-url", clean_database)
@@ -315,6 +320,28 @@ def test_a_role_that_may_read_and_not_write(reader: str, failed: list[int]) -> N
     assert f"python -m gw_sqla grants {ROLE} --as admin --apply" in line
     assert run_here("pauses", "--database-url", reader).stderr == "nothing is paused\n"
     assert "--as admin --apply" in error_line(run_here("pause", "--everything", "--database-url", reader), 1)
+
+
+def test_a_database_that_is_serializable_by_default(clean_database: str) -> None:
+    """Beside others that change jobs, that level ends an action by an error."""
+    add(clean_database)
+    name = make_url(clean_database).database
+    asyncio.run(execute(clean_database, f"alter database {name} set default_transaction_isolation = 'serializable'"))
+    asyncio.run(
+        execute(
+            clean_database,
+            "create function level() returns trigger language plpgsql as $$ begin "
+            "new.last_error = current_setting('transaction_isolation'); return new; end $$; "
+            f"create trigger level before update on {JOBS} for each row execute function level()",
+        )
+    )
+    try:
+        done = run_here("jobs", "reschedule", "--all", "--priority", "3", "--database-url", clean_database)
+    finally:
+        asyncio.run(execute(clean_database, "drop function level() cascade"))
+        asyncio.run(execute(clean_database, f"alter database {name} reset default_transaction_isolation"))
+    assert done.stdout == "1 job was rescheduled\n"
+    assert jobs_of(clean_database)[0]["last_error"] == "read committed"
 
 
 def test_no_rights_at_all_and_no_schema(server: Server, clean_database: str) -> None:

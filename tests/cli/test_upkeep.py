@@ -101,7 +101,7 @@ def test_a_dry_run(clean_database: str, old: list[int]) -> None:
     """Nobody is asked, for nothing is done."""
     command = ("cleanup", "--failed-after", "7d", "--keep-task", "kept", "--dry-run", "--database-url", clean_database)
     done = run("cleanup", *command[1:])
-    told = "1 tasks, 1 queues and 1 failed jobs would be removed; nothing was done\n"
+    told = "1 task, 1 queue and 1 failed job would be removed; nothing was done\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
     seen = json.loads(run_here(*command, "--json").stdout)
     assert seen == {"tasks": 1, "queues": 1, "failed_jobs": 1, "restored": 0}
@@ -157,3 +157,18 @@ def test_who_names_themselves_is_in_the_audit(clean_database: str, old: list[int
 def test_ages_that_are_none(clean_database: str, age: str, says: str) -> None:
     command = ("cleanup", "--failed-after", age, "--yes", "--database-url", clean_database)
     assert says in error_line(run_here(*command), 2)
+
+
+def test_a_schema_that_nobody_has_migrated(server: Server) -> None:
+    """There are no pauses in it: it says what to do, as other commands do."""
+    url = server.create_database()
+    try:
+        assert run_here("migrate", "--database-url", url).returncode == 0
+        for name in ("pauses", "alembic_version"):
+            asyncio.run(execute(url, f"drop table graphile_worker._private_sqla_{name}"))
+        for command in (("pause", "--everything"), ("resume", "--everything"), ("pauses",)):
+            line = error_line(run_here(*command, "--database-url", url), 1)
+            says = "gw_sqla has not migrated schema 'graphile_worker' yet; run: python -m gw_sqla migrate"
+            assert line == f"Error: {says}"
+    finally:
+        server.drop_database(url)

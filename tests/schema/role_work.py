@@ -174,6 +174,7 @@ async def _look_at(session: AsyncSession, job_id: int) -> None:
     assert await admin.list_workers(session)
     assert await admin.list_audit(session)
     await admin.list_lock_owners(session)
+    await admin.read_fleet(session)
 
 
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:

@@ -17,6 +17,7 @@ from gw_sqla.statements import (
     claim_rules,
     cleanup,
     crontab,
+    fleet,
     following_claim,
     health,
     job_actions,
@@ -146,6 +147,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     **{name: getattr(schema_functions, name) for name in schema_functions.__all__},
     **{name: getattr(crontab, name) for name in crontab.__all__},
     **{name: getattr(health, name) for name in health.__all__},
+    **{name: getattr(fleet, name) for name in fleet.__all__},
 }
 
 
@@ -162,6 +164,7 @@ def test_every_builder_has_a_snapshot() -> None:
         cleanup,
         audit,
         crontab,
+        fleet,
         following_claim,
         health,
         job_actions,
