@@ -142,6 +142,19 @@ class PayloadType(Generic[P]):
         """Return the JSON Schema of payloads as they are stored."""
         return self._adapter.json_schema(mode="validation")
 
+    @cached_property
+    def stored_fields(self) -> frozenset[str] | None:
+        """The fields of payloads as stored, the peers' too; None where they may have any, or are no objects."""
+        try:
+            schema = self._adapter.json_schema(mode="serialization")
+        except PydanticUserError:
+            return None
+        if "$ref" in schema:
+            schema = schema["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+        if "properties" not in schema or schema.get("additionalProperties"):
+            return None
+        return frozenset(schema["properties"]) | frozenset(_PEERS_FIELDS)
+
     @property
     def takes_lists(self) -> bool:
         """Whether a list may fit, as a batch task's payload must."""

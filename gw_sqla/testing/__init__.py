@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gw_sqla.testing.end_to_end import JobOutcomes, run_until_idle, running_worker
-    from gw_sqla.testing.expectations import within
     from gw_sqla.testing.job_report import JobReport
     from gw_sqla.testing.job_tester import JobTester
+    from gw_sqla.testing.near_time import within
     from gw_sqla.testing.recording_sink import RecordingSink
     from gw_sqla.testing.rolled_back import rolled_back_session, rolled_back_sync_session
     from gw_sqla.testing.sync_job_tester import SyncJobTester
@@ -42,7 +42,7 @@ _HOMES = {
     "rolled_back_sync_session": "rolled_back",
     "run_until_idle": "end_to_end",
     "running_worker": "end_to_end",
-    "within": "expectations",
+    "within": "near_time",
 }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from gw_sqla.errors import JobTesterError
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.jobs.task import Task, identifier_of
-from gw_sqla.testing.expectations import ExpectedJob, check_expected, differences, expected_payload, shown
+from gw_sqla.testing.expectations import ExpectedJob, differences, expected_payload, shown
+from gw_sqla.testing.possible_jobs import check_expected
 
 __all__ = ["Expectation"]
 

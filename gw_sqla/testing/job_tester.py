@@ -46,8 +46,9 @@ class JobTester(AwaitedCalls):
     not flushed, and holds what it has loaded (refresh what a handler has changed). Each method must be awaited before
     the next is called; at the end of ``async with JobTester(...) as jobs`` that is checked too.
 
-    Raises JobTesterError, at once, for a session whose commits would be real and for arguments that cannot be. A
-    cancellation cancels the handler that runs, rolls back to the savepoint of its job, and gives the job back.
+    Raises JobTesterError, at once, for a session whose commits would be real and for arguments that cannot be, and
+    ConfigurationError for what is no observer or interceptor. A cancellation cancels the handler that runs, rolls back
+    to the savepoint of its job, and gives the job back.
     """
 
     def __init__(

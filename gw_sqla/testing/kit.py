@@ -5,10 +5,9 @@ What only asks is a function of a session; what runs handlers is a coroutine fun
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection
@@ -20,18 +19,20 @@ from gw_sqla.crontab.due_minutes import agenda
 from gw_sqla.errors import JobTesterError, SchemaMissingError
 from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.sink import Sink
-from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
 from gw_sqla.hooks.observer import Observer
+from gw_sqla.hooks.observers import check_observers
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
-from gw_sqla.jobs.task import Resource, Task, identifier_of
+from gw_sqla.jobs.task import Task, identifier_of
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.testing.assertions import Expectation
 from gw_sqla.testing.borrowed_connection import BorrowedConnection, CallDriver
 from gw_sqla.testing.job_report import JobReport
 from gw_sqla.testing.job_runs import ANY_TIME, Due, Errors, JobRuns
 from gw_sqla.testing.kit_clock import KitClock, check_time
+from gw_sqla.testing.known_tasks import KnownTasks
 from gw_sqla.testing.lent_worker import Application
 from gw_sqla.types import JobState
 
@@ -59,8 +60,7 @@ class Kit:
         process_tasks: ProcessTasks,
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
-        if not isinstance(tasks, Mapping) or isinstance(tasks, type):
-            raise JobTesterError(f"tasks: must be a TaskRegistry, TaskRegistry(), not {tasks!r}")
+        self._known = KnownTasks(tasks)
         if process_tasks not in ("here", "refuse"):
             raise JobTesterError(f"process_tasks: must be 'here' or 'refuse', is {process_tasks!r}")
         self._tasks = tasks
@@ -69,21 +69,21 @@ class Kit:
         self.schema = self._settings.schema
         self.clock = KitClock(now)
         self._lent = BorrowedConnection(connection, call, self.schema)
-        self._sinks = {self._forwarded(task): _sink(task, sink) for task, sink in (sinks or {}).items()}
+        self._sinks = self._known.sinks(sinks or {})
         application = Application(
             tasks=tasks,
             settings=self._settings,
-            resources=_resources(tasks.values(), resources or {}),
+            resources=self._known.resources(resources or {}),
             sinks=self._sinks,
-            observers=observers,
-            interceptors=interceptors,
+            observers=check_observers(observers),
+            interceptors=check_interceptors(interceptors),
         )
         self._runs = JobRuns(self._lent, self._jobs, application, self.clock)
 
     def added(self, task: Task[Any] | str | None) -> list[JobDetails]:
         """Return the jobs of the test, of one task if given."""
         if task is not None:
-            self._check_task(task)
+            self._known.check(task)
         jobs = [self._seen(job) for job in self._lent.use_now(self._jobs)]
         return [job for job in jobs if task is None or job.task_identifier == identifier_of(task)]
 
@@ -91,7 +91,7 @@ class Kit:
         self, task: Task[Any] | str, payload: Any, options: Mapping[str, Any], count: int | None = None
     ) -> Expectation:
         """Return what a job is to be like; raises JobTesterError for what none can be."""
-        self._check_task(task)
+        self._known.check(task)
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
             raise JobTesterError(f"count: must be a number of jobs, is {count!r}")
         return Expectation(task, payload, options)
@@ -100,7 +100,7 @@ class Kit:
         self, task: Task[Any] | str, payload: Any, attempt: int, errors: Errors, options: JobOptions
     ) -> Outcome:
         """Run one handler."""
-        known = self._known(task)
+        known = self._known.find(task)
         _check_errors(errors)
         spec = known.spec(payload, **options)
         most = spec.max_attempts or 25
@@ -114,7 +114,7 @@ class Kit:
         self, task: Task[Any] | str | None, due: Due, limit: int, errors: Errors, *, recursive: bool
     ) -> JobReport:
         """Run the jobs of the test."""
-        tasks = list(self._tasks.values()) if task is None else [self._known(task)]
+        tasks = list(self._tasks.values()) if task is None else [self._known.find(task)]
         _check_errors(errors)
         if due not in ("now", "all"):
             check_time("due", due)
@@ -173,32 +173,6 @@ class Kit:
         later = JobState.RETRYING if job.attempts > 0 else JobState.SCHEDULED
         return replace(job, state=later if job.run_at > self.clock.now() else JobState.READY)
 
-    def _known(self, task: Task[Any] | str) -> Task[Any]:
-        identifier = identifier_of(task)
-        found = self._tasks.get(identifier)
-        if found is None:
-            near = get_close_matches(str(identifier), self._tasks, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(self._tasks)[:20]) or 'none'}"
-            raise JobTesterError(f"task: the registry has no task {identifier!r}: {hint}")
-        if isinstance(task, Task) and found is not task:
-            raise JobTesterError(f"task: the registry has another task {identifier!r}: this one is another registry's")
-        return found
-
-    def _check_task(self, task: Task[Any] | str) -> None:
-        """Refuse a task that is not the registry's, unless it is the name of one of another worker's."""
-        if (
-            isinstance(task, Task)
-            or not isinstance(task, str)
-            or (task not in self._tasks and get_close_matches(task, self._tasks, 1, cutoff=0.8))
-        ):
-            self._known(task)
-
-    def _forwarded(self, task: Task[Any] | str) -> str:
-        known = self._known(task)
-        if not is_forwarded(known):
-            raise JobTesterError(f"sinks: task {known.identifier!r} has a handler: only forwarded tasks have a sink")
-        return known.identifier
-
     def _check_sink(self, task: Task[Any]) -> None:
         if is_forwarded(task) and task.identifier not in self._sinks:
             raise JobTesterError(
@@ -222,12 +196,6 @@ def _check_errors(errors: object) -> None:
         raise JobTesterError(f"errors: must be 'raise' or 'record', is {errors!r}")
 
 
-def _sink(task: Task[Any] | str, sink: object) -> Sink:
-    if isinstance(sink, type) or not isinstance(sink, Sink):
-        raise JobTesterError(f"sinks: that of {identifier_of(task)!r} must have open, close and send, is {sink!r}")
-    return sink
-
-
 def _cron_job(item: CronItem, minute: datetime) -> JobSpec:
     return JobSpec(
         task_identifier=item.task,
@@ -239,20 +207,3 @@ def _cron_job(item: CronItem, minute: datetime) -> JobSpec:
         priority=item.priority,
         flags=item.flags,
     )
-
-
-def _resources(tasks: Iterable[Task[Any]], given: Mapping[Any, Any]) -> dict[Resource, Any]:
-    """Return what is given in place of the tasks' resources, by these; raises JobTesterError for what none asks for."""
-    declared = {resource.type: resource for task in tasks for resource in _asked_for(task.arguments)}
-    for kind in given:
-        if kind not in declared:
-            names = ", ".join(sorted(getattr(other, "__name__", str(other)) for other in declared)) or "nothing"
-            raise JobTesterError(f"resources: no task asks for {kind!r}: they ask for {names}")
-    return {declared[kind]: value for kind, value in given.items()}
-
-
-def _asked_for(arguments: Iterable[Any]) -> Iterator[Resource]:
-    for argument in arguments:
-        if isinstance(argument.source, Resource):
-            yield argument.source
-            yield from _asked_for(argument.source.arguments)

@@ -21,9 +21,9 @@ from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.execution.resources import Resources
 from gw_sqla.execution.sink import Sink
 from gw_sqla.execution.transactional_completion import Completions
-from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
+from gw_sqla.hooks.interceptor import Interceptor
 from gw_sqla.hooks.observer import Observer
-from gw_sqla.hooks.observers import Observers, check_observers
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Returned, Snoozed
 from gw_sqla.jobs.run import Run
@@ -136,15 +136,14 @@ class LentWorker:
         """
         if isinstance(run.outcome, CompletedByHandler):
             return False
+        write = self.outcomes.complete
+        if isinstance(run.outcome, Failed):
+            write = self.outcomes.fail
+        elif isinstance(run.outcome, Snoozed):
+            write = self.outcomes.snooze
         with anyio.CancelScope(shield=True):
-            match run.outcome:
-                case Failed():
-                    unwritten = await self.outcomes.fail([run])
-                case Snoozed():
-                    unwritten = await self.outcomes.snooze([run])
-                case _:
-                    unwritten = await self.outcomes.complete([run])
-        return bool(unwritten.lost)
+            return bool((await write([run])).lost)
+        raise AssertionError("nothing cancels this scope")
 
     async def give_back(self, run: Run) -> None:
         """Return a job of which nothing has become; shielded from a cancellation."""
@@ -166,8 +165,8 @@ async def lent_worker(
 
     ``due`` tells by when the jobs are due that it claims; ``now``, from when a failed one waits.
     """
-    settings, observers = application.settings, Observers(check_observers(application.observers))
-    interceptors = check_interceptors(application.interceptors)
+    settings, observers = application.settings, Observers(application.observers)
+    interceptors = application.interceptors
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size, interceptors=interceptors)
     workplace = Workplace(lent.sessions, repository, pool_id, anyio.Event())
     workplace.completions = _LentCompletions(lent.sessions, settings.schema, pool_id)

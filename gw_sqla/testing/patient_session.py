@@ -48,14 +48,19 @@ def _patient(method: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]
     async def call(self: PatientSession, *args: Any, **kwargs: Any) -> R:
         await self._turns.begin(self)
         try:
-            with anyio.CancelScope(shield=True):
-                result = await method(self, *args, **kwargs)
+            result = await _to_its_end(method, self, *args, **kwargs)
         finally:
             self._turns.end(self)
         await anyio.lowlevel.checkpoint_if_cancelled()
         return result
 
     return call
+
+
+async def _to_its_end(method: Callable[..., Awaitable[R]], *args: Any, **kwargs: Any) -> R:
+    with anyio.CancelScope(shield=True):
+        return await method(*args, **kwargs)
+    raise AssertionError("nothing cancels this scope")
 
 
 for _name in dir(AsyncSession):

@@ -13,7 +13,19 @@ from gw_sqla import AsyncSession, JobDetails, JobRepository, async_sessionmaker
 from gw_sqla.testing import JobTester, rolled_back_session
 from tests.worker.conftest import add_job, recorder, repo, tasks
 
-__all__ = ["Effects", "Jobs", "MakeTester", "add_job", "effects", "jobs", "recorder", "repo", "tasks", "tester"]
+__all__ = [
+    "Effects",
+    "Jobs",
+    "MakeTester",
+    "add_job",
+    "effects",
+    "jobs",
+    "recorder",
+    "repo",
+    "rolled_back",
+    "tasks",
+    "tester",
+]
 
 Effects = Callable[[], Awaitable[list[str]]]
 Jobs = Callable[[], Awaitable[list[JobDetails]]]
@@ -39,10 +51,16 @@ async def effects(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[E
 
 
 @pytest.fixture
-async def tester(engine: AsyncEngine) -> AsyncIterator[MakeTester]:
-    """Makes the testers of tests that need no worker: one handler, and what becomes of its job."""
+async def rolled_back(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """The session of tests that need no worker: one handler, and what becomes of its job."""
     async with rolled_back_session(engine) as session:
-        yield partial(JobTester, session)
+        yield session
+
+
+@pytest.fixture
+def tester(rolled_back: AsyncSession) -> MakeTester:
+    """Makes their testers."""
+    return partial(JobTester, rolled_back)
 
 
 @pytest.fixture

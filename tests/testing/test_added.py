@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, computed_field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, JobState, JobTesterError, TaskRegistry
@@ -27,6 +27,18 @@ class Charge(BaseModel):
 
 class Other(BaseModel):
     name: str
+
+
+class Stored(BaseModel, populate_by_name=True):
+    order_id: int = Field(alias="orderId")
+
+    @computed_field  # type: ignore[prop-decorator] # mypy's, of a property that is decorated
+    @property
+    def double(self) -> int:
+        return 2 * self.order_id
+
+
+class Open(BaseModel, extra="allow"): ...
 
 
 @dataclass
@@ -176,6 +188,8 @@ async def test_only_jobs_of_this_test(kit_engine: AsyncEngine, repo: JobReposito
     [
         ({"order_id": float("nan")}, {}, r"payload.order_id: is nan, which JSON has not"),
         ({"a": [{1: 2}]}, {}, r"payload.a\[0\]: has the key 1: in JSON keys are strings"),
+        ({"oder_id": 1}, {}, "payload: that of task 'charge' has no field 'oder_id': did you mean 'order_id'"),
+        ({"total": 1}, {}, "has no field 'total': it has _cron, _trace, note, order_id"),
         (Other(name="x"), {}, "payload: does not fit its task"),
         (Changed(order_id="x"), {}, "payload: does not fit its task"),
         (None, {"run_at": datetime(2030, 1, 1)}, "run_at: must be a datetime with a time zone"),
@@ -193,6 +207,26 @@ async def test_what_no_job_can_be(
     """That no such job was added would be true of any."""
     with pytest.raises(JobTesterError, match=message):
         await jobs.refute_added(tasks["charge"], payload, **options)
+
+
+async def test_fields_that_no_type_names(
+    session: AsyncSession, jobs: JobTester, repo: JobRepository, tasks: TaskRegistry
+) -> None:
+    """Of payloads that others add; of those that may have any; as they are stored, whatever they are in Python."""
+
+    @tasks.task("stored")
+    async def stored(payload: Stored) -> None: ...
+
+    @tasks.task("any")
+    async def any_(payload: Open) -> None: ...
+
+    await repo.add_job(session, stored, Stored(orderId=1))
+    await jobs.assert_added(stored, {"orderId": 1, "double": 2})
+    await jobs.refute_added(stored, {"_cron": {"backfilled": True}})
+    with pytest.raises(JobTesterError, match="no field 'order_id'"):
+        await jobs.refute_added(stored, {"order_id": 1})
+    await jobs.refute_added("stored", {"order_id": 1})
+    await jobs.refute_added(any_, {"order_id": 1})
 
 
 async def test_what_compares_itself_may_stand_anywhere(

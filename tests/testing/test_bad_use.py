@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gw_sqla import (
     AsyncSession,
+    ConfigurationError,
+    Interceptor,
     JobRepository,
     JobTesterError,
     RunnerSettings,
@@ -95,11 +97,13 @@ async def test_no_session(tasks: TaskRegistry) -> None:
         ({"tasks": TaskRegistry}, "tasks: must be a TaskRegistry, TaskRegistry"),
         ({"now": datetime(2030, 1, 1)}, "now: must be a datetime with a time zone"),
         ({"process_tasks": "there"}, "process_tasks: must be 'here' or 'refuse'"),
+        ({"observers": [object()]}, "observers: .* is no Observer"),
+        ({"interceptors": [Interceptor]}, r"interceptors: .* is no Interceptor: give Interceptor\(\)"),
     ],
 )
 async def test_options(session: AsyncSession, tasks: TaskRegistry, options: dict[str, Any], message: str) -> None:
     everything: dict[str, Any] = {"tasks": tasks} | options
-    with pytest.raises(JobTesterError, match=message):
+    with pytest.raises((JobTesterError, ConfigurationError), match=message):
         JobTester(session, **everything)
 
 
