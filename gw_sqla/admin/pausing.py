@@ -85,7 +85,7 @@ class Pausing:
         )
 
     async def list_pauses(self, session: AnyAsyncSession) -> list[Pause]:
-        """Return what is paused now."""
+        """Return what is paused now; in a schema that a peer made, and gw_sqla has not migrated, nothing can be."""
         return await call_in_async(session, lambda plain: pauses.list_pauses(plain, self.schema), of_sync="SyncPausing")
 
 

@@ -5,7 +5,6 @@ It goes on through faults of the database, and says them in its second line: who
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,12 +17,12 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
-from gw_sqla.admin import Admin, Choice, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Retry
-from gw_sqla.cli.bulk import Tally, act_on_all
+from gw_sqla.admin import Admin, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Rates, Retry
+from gw_sqla.admin.chunks import Tally, act_on_all, jobs_were
 from gw_sqla.cli.error_report import describe, one_line
 from gw_sqla.cli.listing import utc_text
-from gw_sqla.cli.snapshot import Rates, Snapshot, look, rates
-from gw_sqla.cli.terminal_text import jobs_were, printable
+from gw_sqla.cli.snapshot import Snapshot, look
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import GwSqlaError, SchemaMissingError
 from gw_sqla.types import JobState
@@ -33,7 +32,6 @@ __all__ = ["LiveView"]
 _MOST_COUNTED = 100_000
 _MOST_SHOWN = 50
 _FAULTS = (GwSqlaError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-_PLACEHOLDER = re.compile(r"<(?:n|uuid|hex|text)>")
 _RUNNING = JobFilter(states=frozenset({JobState.LOCKED}))
 _COLORS = {JobState.FAILED: "red", JobState.RETRYING: "yellow", JobState.LOCKED: "green", JobState.READY: "cyan"}
 _HEADS = {
@@ -147,7 +145,7 @@ class LiveView(App[None]):
         """Ask, and let the failures of the chosen group run again."""
         if (group := self._chosen()) is None:
             return
-        given = _alike(group)
+        given = group.filter()
 
         def answered(is_yes: bool | None) -> None:
             if is_yes:
@@ -205,7 +203,7 @@ class LiveView(App[None]):
         await self.look()
 
     def _show(self, seen: _Seen) -> None:
-        now = rates(self._before, seen.snapshot) if self._before else None
+        now = seen.snapshot.turnover.since(self._before.turnover) if self._before else None
         self._before, self._pauses = seen.snapshot, seen.pauses
         self.query_one("#head", Static).update(_head(seen.snapshot, now, seen.pauses))
         if not self._is_frozen:
@@ -253,17 +251,6 @@ class LiveView(App[None]):
 
     def _tell(self, text: str) -> None:
         self.query_one("#told", Static).update(Text(printable(text), style="yellow"))
-
-
-def _alike(group: FailureGroup) -> JobFilter:
-    """Return the filter of a group's jobs, by the longest part of the error that they have in common."""
-    parts = [part.strip() for part in _PLACEHOLDER.split(group.error)]
-    longest = max(parts, key=len)
-    return JobFilter(
-        states=frozenset({JobState.FAILED}),
-        tasks=Choice(frozenset({group.task_identifier or ""})),
-        errors=frozenset({longest} if longest else ()),
-    )
 
 
 def _head(seen: Snapshot, now: Rates | None, pauses: Sequence[Pause]) -> Text:

@@ -8,6 +8,7 @@ exact match of others would be found before it.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, Boolean, DateTime, Integer, SmallInteger, Text, bindparam, text
@@ -119,8 +120,16 @@ def dollar_tag(body: str, name: str = "body") -> str:
     return tag
 
 
+_SCHEMA = re.compile("__schema(?:_text)?__")
+
+
 def statement(template: str, schema: str, **parameters: TypeEngine[Any] | type[TypeEngine[Any]]) -> TextClause:
-    """Return the template as text: ``__schema__`` replaced by the quoted name, parameters typed."""
-    name = quoted(schema).replace(":", "\\:")  # text() reads :name as a parameter
-    clause = text(template.replace("__schema__", name))
+    """Return the template as text: ``__schema__`` replaced by the quoted name, parameters typed.
+
+    ``__schema_text__`` is the quoted name as an SQL string. A name may have either in it.
+    """
+    name = quoted(schema)
+    names = {"__schema__": name, "__schema_text__": literal(name)}
+    # text() reads :name as a parameter
+    clause = text(_SCHEMA.sub(lambda found: names[found[0]].replace(":", "\\:"), template))
     return clause.bindparams(*(bindparam(key, type_=type_) for key, type_ in parameters.items()))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from sqlalchemy import Boolean, Integer, Interval, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, literal, quoted, statement
+from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, statement
 
 __all__ = ["find_parts", "known_workers", "lock_owners"]
 
@@ -25,8 +25,10 @@ def find_parts(schema: str) -> TextualSelect:
         "failed_index": "sqla_jobs_failed_index",
         "turn_index": "sqla_jobs_turn_index",
     }
-    names = {part: literal(f"{quoted(schema)}.{name}").replace(":", "\\:") for part, name in parts.items()}
-    columns = [f"pg_catalog.to_regclass({name}) is not null as {part}" for part, name in names.items()]
+    columns = [
+        f"pg_catalog.to_regclass(pg_catalog.concat(__schema_text__, '.{name}')) is not null as {part}"
+        for part, name in parts.items()
+    ]
     types = dict.fromkeys(parts, Boolean)
     return statement(f"select {', '.join(columns)}", schema).columns(**types)
 

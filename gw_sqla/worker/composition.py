@@ -38,6 +38,7 @@ from gw_sqla.jobs.task import Task
 from gw_sqla.repository import JobRepository
 from gw_sqla.schema.supported_revisions import LEDGER_ID
 from gw_sqla.settings import RunnerSettings
+from gw_sqla.worker.between_claims import BetweenClaims, OwnFirst
 from gw_sqla.worker.claim_demand import Demand, Demands
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer, Taker
@@ -54,7 +55,7 @@ from gw_sqla.worker.orphaned_locks import OrphanedLocks
 from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from gw_sqla.worker.pauses import Pauses
 from gw_sqla.worker.recovery import Recovery
-from gw_sqla.worker.registration import Registration, worker_facts
+from gw_sqla.worker.registration import BEAT_SETTINGS, Registration, worker_facts
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.slots import Slots
@@ -104,14 +105,14 @@ def compose(
     outcome_log = OutcomeLog()
     claim_store = _claim_store(engine, settings, pool_id)
     outcome_store = OutcomeStore(
-        WorkerConnection(engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
+        OwnFirst(claim_store, engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
         settings.schema,
         pool_id,
         claim_store,
         outcome_log=outcome_log,
     )
     rust = RustWorkers(settings.schema)
-    registration = _registration(engine, tasks, settings, pool_id, rust)
+    registration = _registration(claim_store, engine, tasks, settings, pool_id, rust)
     sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size, interceptors=interceptors)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
@@ -248,16 +249,20 @@ def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) ->
 
 
 def _registration(
-    engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, pool_id: str, rust: RustWorkers
+    claims: ClaimStore,
+    engine: AsyncEngine,
+    tasks: Mapping[str, Task[Any]],
+    settings: RunnerSettings,
+    pool_id: str,
+    rust: RustWorkers,
 ) -> Registration:
     return Registration(
-        engine,
+        BetweenClaims(claims, engine, BEAT_SETTINGS, pooled=settings.transaction_pooler),
         settings.schema,
         pool_id,
         rust,
         threshold=settings.heartbeat_threshold,
         metadata=worker_facts(settings, tasks),
-        pooled=settings.transaction_pooler,
     )
 
 

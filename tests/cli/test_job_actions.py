@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from gw_sqla.cli import bulk
+from gw_sqla.admin import chunks
 from tests.cli.command import error_line, fetch, run, run_here
 from tests.cli.on_terminal import on_terminal
 from tests.cli.test_jobs import FAIL, add, listed
@@ -231,7 +231,7 @@ def test_nothing_fits(clean_database: str) -> None:
 
 def test_many_chunks(clean_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each job once; none that came meanwhile: a chunk's trigger adds one."""
-    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    monkeypatch.setattr(chunks, "_CHUNK", 2)
     ids = [add(clean_database) for _ in range(7)]
     asyncio.run(
         execute(
@@ -252,7 +252,7 @@ def test_many_chunks(clean_database: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_server_that_goes_away_in_the_middle(clean_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was done, what was not, how to go on; and going on does the rest."""
-    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    monkeypatch.setattr(chunks, "_CHUNK", 2)
     ids = [add(clean_database) for _ in range(5)]
     fetch(clean_database, FAIL, ids)
     asyncio.run(
