@@ -75,7 +75,7 @@ def _wrapped(task: Task[Any], call: Call, interceptor: Interceptor) -> Call:
 
 
 _FREE, _BEGUN, _RETURNED, _CUT_OFF, _OVER = range(5)
-"""How far a ``call_next`` is: not called; called; the handler has ended; it was cancelled; the interceptor has ended."""
+"""How far a ``call_next`` is: not called; called; the handler has ended; was cancelled; the interceptor has ended."""
 
 _TWICE = "the interceptor {} has called call_next twice: a job runs once"
 _REFUSALS = {_OVER: "the interceptor {} has called call_next after its end"}
