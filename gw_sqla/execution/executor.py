@@ -65,6 +65,7 @@ class Executor:
             for identifier, task in tasks.items()
         }
         self._observers = observers
+        self._tells_starts = observers.hear_of(JobStarted)
         self._log = outcome_log or OutcomeLog()
         self._completions = workplace.completions
         self.execute = self._run_observed if observers.hear_of_jobs else self.run
@@ -72,7 +73,7 @@ class Executor:
 
     async def _run_observed(self, run: Run) -> Outcome:
         job = run.job
-        if job.payload_text and job.task_identifier in self._calls:
+        if self._tells_starts and job.payload_text and job.task_identifier in self._calls:
             self._observers.tell(JobStarted(job=job, wait_seconds=run.wait_seconds))
         return run.timed(await self.run(run))
 

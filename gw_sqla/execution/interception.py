@@ -29,78 +29,73 @@ def intercepted(task: Task[Any], call: Call, interceptors: Sequence[Interceptor]
 
 
 def _wrapped(task: Task[Any], call: Call, interceptor: Interceptor) -> Call:
+    """Return the call inside one interceptor. Closures, since an object for each job would cost as much as all else."""
     run_job = interceptor.run_job
     name = type(interceptor).__name__
     is_batch = task.batch
 
     async def wrapped(run: Run) -> Any:
-        next_step = _NextStep(run, call, name, is_batch=is_batch)
-        try:
-            result = await run_job(run.job, next_step)
-        finally:
-            next_step.is_over = True
-        if next_step.has_returned or result is SKIP or isinstance(result, Snooze):
+        state = _FREE
+        claimed = run.job
+
+        async def call_next(job: ClaimedJob) -> Any:
+            nonlocal state
+            if state != _FREE:
+                raise RuntimeError(_REFUSALS.get(state, _TWICE).format(name))
+            state = _BEGUN
+            if job is not claimed:
+                _check(name, claimed, job, is_batch=is_batch)
+                run.job = claimed._replace(payload_text=job.payload_text)
+            try:
+                result = await call(run)
+            except anyio.get_cancelled_exc_class():
+                state = _CUT_OFF
+                raise
+            except BaseException:
+                state = _RETURNED
+                raise
+            finally:
+                run.job = claimed
+            state = _RETURNED
             return result
-        raise RuntimeError(next_step.complaint())
+
+        try:
+            result = await run_job(claimed, call_next)
+        except BaseException:
+            state = _OVER if state == _FREE else state
+            raise
+        if state == _RETURNED:
+            return result
+        reached, state = state, _OVER
+        if result is SKIP or isinstance(result, Snooze):
+            return result
+        raise RuntimeError(_COMPLAINTS[reached].format(name))
 
     return wrapped
 
 
-class _NextStep:
-    """What an interceptor is given to call: once, while it runs."""
+_FREE, _BEGUN, _RETURNED, _CUT_OFF, _OVER = range(5)
+"""How far a ``call_next`` is: not called; called; the handler has ended; was cancelled; the interceptor has ended."""
 
-    __slots__ = ("_call", "_is_batch", "_name", "_run", "_was_cut_off", "has_begun", "has_returned", "is_over")
+_TWICE = "the interceptor {} has called call_next twice: a job runs once"
+_REFUSALS = {_OVER: "the interceptor {} has called call_next after its end"}
+_COMPLAINTS = {
+    _FREE: "the interceptor {} has returned and not called call_next: to skip a job it returns SKIP",
+    _BEGUN: "the interceptor {} has returned before the handler did",
+    _CUT_OFF: "the interceptor {} has cut off the handler, or caught a cancellation, and returned",
+}
 
-    def __init__(self, run: Run, call: Call, name: str, *, is_batch: bool) -> None:
-        self._run = run
-        self._call = call
-        self._name = name
-        self._is_batch = is_batch
-        self._was_cut_off = False
-        self.has_begun = self.has_returned = self.is_over = False
 
-    async def __call__(self, job: ClaimedJob) -> Any:
-        if self.has_begun:
-            raise RuntimeError(f"the interceptor {self._name} has called call_next twice: a job runs once")
-        if self.is_over:
-            raise RuntimeError(f"the interceptor {self._name} has called call_next after its end")
-        self.has_begun = True
-        run = self._run
-        claimed = run.job
-        if job is not claimed:
-            self._check(claimed, job)
-            run.job = claimed._replace(payload_text=job.payload_text)
-        try:
-            result = await self._call(run)
-        except anyio.get_cancelled_exc_class():
-            self._was_cut_off = True
-            raise
-        except BaseException:
-            self.has_returned = True
-            raise
-        finally:
-            run.job = claimed
-        self.has_returned = True
-        return result
-
-    def complaint(self) -> str:
-        """Say why what the interceptor returned is no outcome."""
-        if self._was_cut_off:
-            return f"the interceptor {self._name} has cut off the handler, or caught a cancellation, and returned"
-        if self.has_begun:
-            return f"the interceptor {self._name} has returned before the handler did"
-        return f"the interceptor {self._name} has returned and not called call_next: to skip a job it returns SKIP"
-
-    def _check(self, claimed: ClaimedJob, job: object) -> None:
-        if not isinstance(job, ClaimedJob):
-            raise TypeError(
-                f"the interceptor {self._name} has given call_next a {type(job).__name__}: it takes the job, "
-                "or job.with_payload(...)"
-            )
-        if job.id != claimed.id:
-            raise TypeError(f"the interceptor {self._name} has given call_next another job than it was given")
-        if self._is_batch and _count(job) != _count(claimed):
-            raise TypeError(f"the interceptor {self._name} has changed the number of a batch's items")
+def _check(name: str, claimed: ClaimedJob, job: object, *, is_batch: bool) -> None:
+    if not isinstance(job, ClaimedJob):
+        raise TypeError(
+            f"the interceptor {name} has given call_next a {type(job).__name__}: it takes the job, "
+            "or job.with_payload(...)"
+        )
+    if job.id != claimed.id:
+        raise TypeError(f"the interceptor {name} has given call_next another job than it was given")
+    if is_batch and _count(job) != _count(claimed):
+        raise TypeError(f"the interceptor {name} has changed the number of a batch's items")
 
 
 def _count(job: ClaimedJob) -> int:

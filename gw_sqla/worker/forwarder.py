@@ -87,6 +87,7 @@ class Forwarder:
         self._on_reached = on_reached
         self._observers = observers
         self._is_observed = observers.hear_of_jobs
+        self._tells_starts = observers.hear_of(JobStarted)
         self._stop = stop
         self._log = outcome_log
         self._waiting: deque[tuple[float, list[Run]]] = deque()
@@ -203,7 +204,7 @@ class Forwarder:
         now = monotonic()
         for run in runs:
             run.begin(now, claimed)
-            if self._is_observed:
+            if self._tells_starts:
                 self._observers.tell(JobStarted(job=run.job, wait_seconds=run.wait_seconds))
             made = message_or_outcome(self._tasks[run.job.task_identifier], run.job)
             if isinstance(made, Message):
