@@ -26,7 +26,8 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TracerProvider
-from sqlalchemy import Select, Text, func, literal, select
+from sqlalchemy import Text, func, literal, select
+from sqlalchemy.sql.base import Executable
 
 from gw_sqla.errors import Snooze
 from gw_sqla.hooks.interceptor import CallNext, Interceptor
@@ -106,7 +107,7 @@ class OpenTelemetryTracing(Interceptor):
                 raise
 
 
-def trace_setting() -> Select[tuple[str]]:
+def trace_setting() -> Executable:
     """Return the statement that tells the session's transaction of the current span; or, without one, of none.
 
     For triggers that ``op.create_job_trigger`` has made: they put it into the jobs that they add. Execute it in the

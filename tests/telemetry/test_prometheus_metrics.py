@@ -19,6 +19,7 @@ from gw_sqla import (
     JobContext,
     JobRepository,
     JobSpec,
+    RunCounts,
     Runner,
     RunnerSettings,
     Snooze,
@@ -96,6 +97,7 @@ async def test_ten_thousand_jobs(
     registry = CollectorRegistry()
     metrics = PrometheusMetrics(settings, registry=registry)
     seen: list[float] = []
+    counts = RunCounts(0, 0)
     async with serve_http("127.0.0.1:0", metrics) as port:
 
         async def scrape(*, task_status: anyio.abc.TaskStatus[None]) -> None:
