@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gw_sqla.forwarding.rabbitmq import RabbitMQSink
     from gw_sqla.forwarding.redis_streams import RedisStreamSink
     from gw_sqla.forwarding.refusal import RefusedError
+    from gw_sqla.forwarding.sns import SnsSink
+    from gw_sqla.forwarding.sqs import SqsSink
 
 __all__ = [
     "CelerySink",
@@ -26,6 +28,8 @@ __all__ = [
     "RedisStreamSink",
     "RefusedError",
     "Sink",
+    "SnsSink",
+    "SqsSink",
     "standard_headers",
 ]
 
@@ -38,6 +42,8 @@ _HOMES = {
     "RedisStreamSink": "gw_sqla.forwarding.redis_streams",
     "RefusedError": "gw_sqla.forwarding.refusal",
     "Sink": "gw_sqla.execution.sink",
+    "SnsSink": "gw_sqla.forwarding.sns",
+    "SqsSink": "gw_sqla.forwarding.sqs",
     "standard_headers": "gw_sqla.execution.sink",
 }
 

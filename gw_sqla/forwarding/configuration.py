@@ -68,11 +68,27 @@ def _nats(options: dict[str, Any]) -> Sink:
     return NatsSink(**options)
 
 
+def _sqs(options: dict[str, Any]) -> Sink:
+    from gw_sqla.forwarding.sqs import SqsSink
+
+    return SqsSink(**options)
+
+
+def _sns(options: dict[str, Any]) -> Sink:
+    from gw_sqla.forwarding.sns import SnsSink
+
+    return SnsSink(**options)
+
+
 class _Kind(NamedTuple):
-    """A type of sinks: what makes one, and its options with what they must be."""
+    """A type of sinks: what makes one, its options with what they must be, and the one that it cannot do without."""
 
     make: Callable[[dict[str, Any]], Sink]
     options: Mapping[str, type]
+    needed: str | None = "url"
+
+
+_AWS = {"region": str, "endpoint_url": str, "access_key_id": str, "secret_access_key": str, "concurrency": int}
 
 
 _KINDS: dict[str, _Kind] = {
@@ -91,6 +107,8 @@ _KINDS: dict[str, _Kind] = {
     "redis": _Kind(_redis, {"url": str, "stream": str, "maxlen": int, "create": bool}),
     "rabbitmq": _Kind(_rabbitmq, {"url": str, "exchange": str, "routing_key": str, "priority": int}),
     "nats": _Kind(_nats, {"url": str, "subject": str, "stream": str, "user_credentials": str}),
+    "sqs": _Kind(_sqs, {"queue": str, **_AWS}, needed=None),
+    "sns": _Kind(_sns, {"topic_arn": str, **_AWS}, needed="topic_arn"),
 }
 _TASK = {"sink": str, "topic": str, "key": str, "headers": dict, "batch": int, "timeout": timedelta, "source": str}
 
@@ -134,11 +152,11 @@ def _sink(place: str, table: object, environment: Mapping[str, str]) -> Sink:
     kind = options.pop("type", None)
     if kind not in _KINDS:
         raise ConfigurationError(f"{place}.type: must be one of {', '.join(_KINDS)}, is {kind!r}")
-    make, wanted = _KINDS[kind]
+    make, wanted, needed = _KINDS[kind]
     _check_keys(place, options, wanted)
     values = {name: _value(f"{place}.{name}", value, wanted[name], environment) for name, value in options.items()}
-    if "url" not in values:
-        raise ConfigurationError(f"{place}.url: is missing")
+    if needed is not None and needed not in values:
+        raise ConfigurationError(f"{place}.{needed}: is missing")
     try:
         return make(values)
     except ConfigurationError as error:

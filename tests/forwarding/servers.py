@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -174,3 +175,8 @@ def nats_command(port: int, directory: Path) -> list[str]:
     """Return the command of a NATS server with JetStream."""
     path = program("nats-server", "nats-server")
     return [path, "--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(directory)]
+
+
+def moto_command(port: int, _directory: Path) -> list[str]:
+    """Return the command of moto's server, which stands for Amazon's; what it holds ends with it."""
+    return [sys.executable, "-W", "ignore", "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
