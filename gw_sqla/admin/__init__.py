@@ -12,6 +12,7 @@ from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.cleaning import Cleaned, cleanup
 from gw_sqla.admin.failures import FailureGroup, Failures
+from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing, SyncPausing
 from gw_sqla.admin.reasons import (
@@ -27,6 +28,7 @@ from gw_sqla.admin.reasons import (
     TaskUnknown,
     Waiting,
 )
+from gw_sqla.admin.replaying import ForwardedJobs, Replayed
 from gw_sqla.admin.sync_admin import SyncAdmin
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
@@ -53,6 +55,8 @@ __all__ = [
     "FailureGroup",
     "Failures",
     "FlagsRefused",
+    "ForwardLag",
+    "ForwardedJobs",
     "JobFilter",
     "JobGone",
     "JobOrder",
@@ -72,6 +76,7 @@ __all__ = [
     "QueueLocked",
     "Reason",
     "Remove",
+    "Replayed",
     "Reschedule",
     "Retry",
     "RunCopy",

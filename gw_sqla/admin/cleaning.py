@@ -26,6 +26,7 @@ from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import ConfigurationError
 from gw_sqla.jobs.argument_checks import check_schema_name
 from gw_sqla.statements import cleanup as statements
+from gw_sqla.statements import kept_jobs
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["Cleaned", "Cleaning", "cleanup"]
@@ -40,19 +41,26 @@ _BATCH_OF_NAMES = 5000
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """How much a cleanup has deleted; ``restored``: tasks and queues that came back, as jobs of theirs turned up."""
+    """How much a cleanup has deleted.
+
+    ``restored``: tasks and queues that came back, as jobs of theirs turned up; ``forwarded``: kept jobs whose time was
+    over.
+    """
 
     tasks: int = 0
     queues: int = 0
     failed_jobs: int = 0
     restored: int = 0
+    forwarded: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
 
     def __str__(self) -> str:
-        return f"{self.tasks} tasks, {self.queues} queues and {self.failed_jobs} failed jobs removed" + (
-            f", {self.restored} restored" if self.restored else ""
+        return (
+            f"{self.tasks} tasks, {self.queues} queues and {self.failed_jobs} failed jobs removed"
+            + (f", {self.restored} restored" if self.restored else "")
+            + (f", {self.forwarded} forwarded jobs forgotten" if self.forwarded else "")
         )
 
 
@@ -85,7 +93,16 @@ class Cleaning:
         removed_queues = await self._remove_queues() if queues else 0
         restored = await self.restore()
         await self._connection.fetch(statements.forget_removed(self._schema), {})
-        return Cleaned(removed_tasks, removed_queues, failed_jobs, restored)
+        return Cleaned(removed_tasks, removed_queues, failed_jobs, restored, await self.forget_kept())
+
+    async def forget_kept(self) -> int:
+        """Delete the jobs that were forwarded, kept, and whose time is over; return how many."""
+        forgotten = 0
+        while rows := await self._connection.fetch(kept_jobs.forget_kept(self._schema), {"count": _BATCH}):
+            forgotten += len(rows)
+            if len(rows) < _BATCH:
+                break
+        return forgotten
 
     async def restore(self) -> int:
         """Bring back what was removed while somebody added a job of it; return how much."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, unlocking
+from gw_sqla.admin import acting, audit, explaining, failures, lag, listings, previewing, replaying, unlocking
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
@@ -16,9 +16,11 @@ from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import Failures
+from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
+from gw_sqla.admin.replaying import ForwardedJobs, Replayed
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnySyncSession, call_in_sync
@@ -147,6 +149,25 @@ class SyncAdmin(SyncPausing):
         limits: ScanLimits | None = None,
     ) -> Unlocked:
         return self._run(session, unlocking.unlock_workers, locked_by, even_living, actor, limits or self.limits)
+
+    def list_forward_lag(
+        self, session: AnySyncSession, tasks: Collection[str] | None = None, *, limits: ScanLimits | None = None
+    ) -> list[ForwardLag]:
+        return self._run(session, lag.list_forward_lag, tasks, limits or self.limits)
+
+    def count_forwarded(self, session: AnySyncSession, jobs: ForwardedJobs) -> int:
+        return self._run(session, replaying.count_forwarded, jobs)
+
+    def replay_forwarded(
+        self,
+        session: AnySyncSession,
+        jobs: ForwardedJobs,
+        *,
+        most: int | None = None,
+        cursor: str | None = None,
+        actor: str | None = None,
+    ) -> Replayed:
+        return self._run(session, replaying.replay_forwarded, jobs, most, cursor, actor)
 
     def list_audit(
         self,

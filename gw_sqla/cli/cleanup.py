@@ -70,6 +70,7 @@ def command(
                 "queues": cleaned.queues,
                 "failed_jobs": cleaned.failed_jobs,
                 "restored": cleaned.restored,
+                "forwarded": cleaned.forwarded,
             }
         )
     else:

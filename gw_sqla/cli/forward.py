@@ -13,6 +13,8 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.error_report import UnreachableError
+from gw_sqla.cli.forward_lag import lag
+from gw_sqla.cli.forward_replay import replay
 from gw_sqla.cli.options import EXIT_CODES, database_url_option, debug_option, option, schema_option
 from gw_sqla.database.event_loops import database_loop
 from gw_sqla.error_texts.error_text import error_text
@@ -88,6 +90,10 @@ def command(
         poll_interval=timedelta(seconds=poll_interval), grace_period=timedelta(seconds=grace_period), **settings
     )
     anyio.run(_work, database_url, read_configuration(config), runner_settings, once, backend=backend)
+
+
+command.add_command(lag)
+command.add_command(replay)
 
 
 @command.command()

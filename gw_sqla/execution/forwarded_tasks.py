@@ -20,6 +20,7 @@ __all__ = [
     "forwarded_task",
     "forwarding_of",
     "is_forwarded",
+    "keeps",
     "make_message",
     "most_sent",
     "sinks_of",
@@ -29,6 +30,7 @@ MakeMessage: TypeAlias = Callable[[Any, Message], Message]
 """From the payload and the message as it would be sent to the message that is sent: the same, changed, or another."""
 
 _MOST_BATCH = 10_000
+_LONGEST_KEPT = timedelta(days=3650)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Forwarding:
     timeout: timedelta
     source: str
     message: MakeMessage | None
+    keep: timedelta | None = None
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """A forwarded task has no handler to call."""
@@ -49,6 +52,11 @@ class Forwarding:
 def is_forwarded(task: Task[Any]) -> bool:
     """Whether the task's jobs go to a sink."""
     return isinstance(task.handler, Forwarding)
+
+
+def keeps(tasks: Mapping[str, Task[Any]]) -> bool:
+    """Whether what was forwarded of one of them is kept."""
+    return any(is_forwarded(task) and forwarding_of(task).keep is not None for task in tasks.values())
 
 
 def forwarding_of(task: Task[Any]) -> Forwarding:
@@ -124,6 +132,9 @@ def _check(forwarding: Forwarding, others: Mapping[str, Task[Any]]) -> None:
         raise TaskDefinitionError("timeout must be a timedelta, not None")
     if forwarding.message is not None and not callable(forwarding.message):
         raise TaskDefinitionError(f"message must be a function of payload and message, not {forwarding.message!r}")
+    keep = forwarding.keep
+    if keep is not None and not (isinstance(keep, timedelta) and timedelta(0) < keep <= _LONGEST_KEPT):
+        raise TaskDefinitionError(f"keep must be a timedelta of up to {_LONGEST_KEPT.days} days, or None, is {keep!r}")
     if not isinstance(forwarding.source, str):
         raise TaskDefinitionError(f"source must be a str, not {forwarding.source!r}")
     for other in filter(is_forwarded, others.values()):

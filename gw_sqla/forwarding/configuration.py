@@ -110,7 +110,16 @@ _KINDS: dict[str, _Kind] = {
     "sqs": _Kind(_sqs, {"queue": str, **_AWS}, needed=None),
     "sns": _Kind(_sns, {"topic_arn": str, **_AWS}, needed="topic_arn"),
 }
-_TASK = {"sink": str, "topic": str, "key": str, "headers": dict, "batch": int, "timeout": timedelta, "source": str}
+_TASK = {
+    "sink": str,
+    "topic": str,
+    "key": str,
+    "headers": dict,
+    "batch": int,
+    "timeout": timedelta,
+    "source": str,
+    "keep": timedelta,
+}
 
 
 def read_configuration(file: str | os.PathLike[str], environment: Mapping[str, str] = os.environ) -> Configuration:
@@ -194,7 +203,7 @@ def _template(place: str, text: object) -> Template:
 
 def _value(place: str, value: object, kind: type, environment: Mapping[str, str] | None) -> Any:
     if kind is timedelta:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e7:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e9:
             raise ConfigurationError(f"{place}: must be a number of seconds")
         return timedelta(seconds=value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

@@ -29,6 +29,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("locks", queue_checks.locks),
     ("queues", queue_checks.queues),
     ("tasks", queue_checks.tasks),
+    ("forwarding", queue_checks.forwarding),
     ("pauses", queue_checks.pauses),
     ("crontabs", queue_checks.crontabs),
     ("storage", schema_checks.storage),

@@ -28,7 +28,7 @@ from gw_sqla.database.outage import Outage
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.execution.executor import Executor
-from gw_sqla.execution.forwarded_tasks import is_forwarded, most_sent, sinks_of
+from gw_sqla.execution.forwarded_tasks import is_forwarded, keeps, most_sent, sinks_of
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.process_pool import ProcessPool
 from gw_sqla.hooks import Observers
@@ -44,6 +44,7 @@ from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.forwarder import Forwarder
 from gw_sqla.worker.forwarders import Forwarders
 from gw_sqla.worker.heartbeat import Heartbeat
+from gw_sqla.worker.kept_jobs import KeptJobs
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
@@ -85,6 +86,7 @@ class Parts:
     listener: Listener | SchemaWatch
     cron: CronScheduler | None
     cleanup: Cleanup | None
+    kept_jobs: KeptJobs | None
 
 
 def compose(
@@ -183,6 +185,7 @@ def compose(
         listener=_listener(engine, settings, demand, pauses, stop),
         cron=_cron(engine, settings, cron_items),
         cleanup=_cleanup(engine, settings, demand),
+        kept_jobs=KeptJobs(engine, settings.schema, pooled=settings.transaction_pooler) if keeps(tasks) else None,
     )
 
 
@@ -242,7 +245,7 @@ def _registration(
         pool_id,
         rust,
         threshold=settings.heartbeat_threshold,
-        metadata=worker_facts(settings, tasks),
+        metadata=worker_facts(settings, tasks, [name for name, task in tasks.items() if is_forwarded(task)]),
         pooled=settings.transaction_pooler,
     )
 

@@ -36,7 +36,7 @@ from gw_sqla.execution.forwarded_tasks import forwarding_of, make_message
 from gw_sqla.execution.sink import Message
 from gw_sqla.hooks import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
+from gw_sqla.jobs.outcomes import Completed, Failed, Kept, Outcome, Returned
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.jobs.task import Task
 from gw_sqla.worker.known_runs import KnownRuns
@@ -215,7 +215,8 @@ class Forwarder:
 
     def _outcome(self, job: ClaimedJob, result: object) -> Outcome:
         if result is None:
-            return Completed(job)
+            keep = forwarding_of(self._tasks[job.task_identifier]).keep
+            return Completed(job) if keep is None else Kept(job, keep)
         if isinstance(result, UNREACHABLE):
             return Returned(job)
         if isinstance(result, Blamed):
@@ -229,7 +230,7 @@ class Forwarder:
         lost = 0
         for run, outcome in outcomes:
             if run.state is LOST:
-                lost += type(outcome) is Completed
+                lost += isinstance(outcome, Completed)
                 continue
             run.end(outcome)
             if type(outcome) is Failed:
