@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -88,9 +89,31 @@ def make_message(task: Task[Any], job: ClaimedJob) -> Message:
     made = forwarding.message(task.payload_type.load(job.payload_text), message)
     if not isinstance(made, Message):
         raise TypeError(f"the message function must return a Message, returned a {type(made).__name__}")
+    _check_message(made)
+    return made
+
+
+def _check_message(made: Message) -> None:
+    """Raise TypeError or ValueError for what a client could stumble over with the whole batch; without its values."""
     if not isinstance(made.body, bytes):
         raise TypeError(f"the body of a message must be bytes, is a {type(made.body).__name__}")
-    return made
+    headers = {} if made.headers is None else made.headers
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"the headers of a message must be a mapping, are a {type(headers).__name__}")
+    texts: list[tuple[str, object]] = [("id", made.id), ("content_type", made.content_type)]
+    texts += [("topic", made.topic)] if made.topic is not None else []
+    texts += [("key", made.key)] if made.key is not None else []
+    texts += [("headers", text) for pair in headers.items() for text in pair]
+    for field, text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{field} of a message must be text, has a {type(text).__name__}")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{field} of a message has half a surrogate pair, which is no text") from None
+    for field, name in (("id", made.id), ("content_type", made.content_type), *(("headers", name) for name in headers)):
+        if not name or not name.isprintable():
+            raise ValueError(f"{field} of a message: an id, a type and names of headers are one line, and not empty")
 
 
 def forwarded_task(
@@ -130,6 +153,8 @@ def _check(forwarding: Forwarding, others: Mapping[str, Task[Any]]) -> None:
         raise TaskDefinitionError(f"batch must be 1 to {_MOST_BATCH}, is {batch!r}")
     if forwarding.timeout is None:
         raise TaskDefinitionError("timeout must be a timedelta, not None")
+    if inspect.iscoroutinefunction(forwarding.message):
+        raise TaskDefinitionError("message must not be async: it makes a message, it sends nothing")
     if forwarding.message is not None and not callable(forwarding.message):
         raise TaskDefinitionError(f"message must be a function of payload and message, not {forwarding.message!r}")
     keep = forwarding.keep

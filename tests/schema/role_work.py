@@ -325,8 +325,10 @@ async def keep(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, ses
     run.outcome = Kept(run.job, -timedelta(hours=1))
     assert not (await store.complete_and_keep([run])).lost
     kept = KeptJobs(engine, "graphile_worker", pooled=False)
-    assert await kept.forget() == 1
-    await kept.close()
+    try:
+        assert await kept.forget() == 1
+    finally:
+        await kept.close()
 
 
 async def snooze(store: OutcomeStore, run: Run) -> None:
