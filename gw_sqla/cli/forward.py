@@ -83,9 +83,7 @@ def command(
         return
     if database_url is None:
         raise click.UsageError("Missing option '--database-url', or the variable DATABASE_URL.", ctx)
-    logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    _log_to_standard_error(log_level.upper())
     runner_settings = RunnerSettings(
         poll_interval=timedelta(seconds=poll_interval), grace_period=timedelta(seconds=grace_period), **settings
     )
@@ -96,11 +94,26 @@ command.add_command(lag)
 command.add_command(replay)
 
 
+def _log_to_standard_error(level: str) -> None:
+    """What is to be said of a sink, its worker says. In the debug lines of clients are bodies of messages."""
+    logging.basicConfig(level="INFO", stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger().setLevel(max(logging.getLevelName(level), logging.INFO))
+    logging.getLogger("gw_sqla").setLevel(level)
+    _silence_clients()
+
+
+def _silence_clients() -> None:
+    """They tell each try to connect, as an error."""
+    for client in ("aiormq", "aio_pika", "aiokafka", "nats", "botocore", "aiobotocore"):
+        logging.getLogger(client).setLevel(logging.CRITICAL)
+
+
 @command.command()
 @_config_option
 @debug_option
 def check(config: str) -> None:
     """Look whether the file is right, and connect to each sink in it. Needs no database; sends nothing."""
+    _silence_clients()
     configuration = read_configuration(config)
     anyio.run(_check, configuration)
     click.echo(f"{config}: sinks: {len(configuration.sinks)}, tasks: {len(configuration.tasks)}; no errors")

@@ -64,7 +64,9 @@ def test_function_that_is_async_is_refused(tasks: TaskRegistry) -> None:
         tasks.forward("out", KeptSink(), message=wrong)
 
 
-@pytest.mark.parametrize("headers", [{"Authorization": "Bearer hidden\n"}, {"a b": "c"}, {"": "c"}, {"a": 1}, {"a": "ü\0"}])
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": "Bearer hidden\n"}, {"a b": "c"}, {"": "c"}, {"a": 1}, {"a": "ü\0"}]
+)
 def test_headers_of_requests_that_cannot_be(headers: Any) -> None:
     with pytest.raises(ConfigurationError, match="headers: ") as caught:
         HttpSink("http://localhost", headers=headers)
