@@ -167,7 +167,8 @@ def install(session: nox.Session, *groups: str) -> None:
     compiled. That takes a quarter of what compiling all that is installed does.
     """
     names = [name for name in nox.project.dependency_groups(PROJECT, *groups) if not name.startswith("gw-sqla")]
-    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop,http,redis,rabbitmq,nats,celery,aws,top]", *names)
+    extras = "trio,embedded,uvloop,http,redis,rabbitmq,nats,celery,aws,kafka,top"
+    session.install(*pinned(session), "-e", f".[{extras}]", *names)
 
 
 def run_tests(session: nox.Session, *arguments: str, without: Collection[str] = (), **environment: str) -> None:

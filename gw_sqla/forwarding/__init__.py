@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gw_sqla.execution.sink import Message, Sink, standard_headers
     from gw_sqla.forwarding.celery_tasks import CelerySink
     from gw_sqla.forwarding.http import HttpSink
+    from gw_sqla.forwarding.kafka import KafkaSink
     from gw_sqla.forwarding.nats_jetstream import NatsSink
     from gw_sqla.forwarding.rabbitmq import RabbitMQSink
     from gw_sqla.forwarding.redis_streams import RedisStreamSink
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CelerySink",
     "HttpSink",
+    "KafkaSink",
     "Message",
     "NatsSink",
     "RabbitMQSink",
@@ -36,6 +38,7 @@ __all__ = [
 _HOMES = {
     "CelerySink": "gw_sqla.forwarding.celery_tasks",
     "HttpSink": "gw_sqla.forwarding.http",
+    "KafkaSink": "gw_sqla.forwarding.kafka",
     "Message": "gw_sqla.execution.sink",
     "NatsSink": "gw_sqla.forwarding.nats_jetstream",
     "RabbitMQSink": "gw_sqla.forwarding.rabbitmq",

@@ -80,6 +80,12 @@ def _sns(options: dict[str, Any]) -> Sink:
     return SnsSink(**options)
 
 
+def _kafka(options: dict[str, Any]) -> Sink:
+    from gw_sqla.forwarding.kafka import KafkaSink
+
+    return KafkaSink(**options)
+
+
 class _Kind(NamedTuple):
     """A type of sinks: what makes one, its options with what they must be, and the one that it cannot do without."""
 
@@ -107,6 +113,11 @@ _KINDS: dict[str, _Kind] = {
     "redis": _Kind(_redis, {"url": str, "stream": str, "maxlen": int, "create": bool}),
     "rabbitmq": _Kind(_rabbitmq, {"url": str, "exchange": str, "routing_key": str, "priority": int}),
     "nats": _Kind(_nats, {"url": str, "subject": str, "stream": str, "user_credentials": str}),
+    "kafka": _Kind(
+        _kafka,
+        {**dict.fromkeys(("servers", "topic", "username", "password", "mechanism", "compression"), str), "tls": bool},
+        needed="servers",
+    ),
     "sqs": _Kind(_sqs, {"queue": str, **_AWS}, needed=None),
     "sns": _Kind(_sns, {"topic_arn": str, **_AWS}, needed="topic_arn"),
 }

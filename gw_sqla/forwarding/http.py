@@ -214,9 +214,7 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigurationError(f"headers: {name!r} is no name of a header")
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
-            raise ConfigurationError(
-                f"headers: the value of {name} must be one line of ASCII, without spaces around it"
-            )
+            raise ConfigurationError(f"headers: the value of {name} must be one line of ASCII, no space around it")
     return dict(headers)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -111,8 +112,7 @@ def compose(
     sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
-    workplace = Workplace(sessions, repository, pool_id, stop.requested)
-    processes = ProcessPool()
+    workplace, processes = Workplace(sessions, repository, pool_id, stop.requested), ProcessPool()
     own_tasks = {identifier: task for identifier, task in tasks.items() if not is_forwarded(task)}
     forwarded = sinks_of(tasks)
     executor = Executor(own_tasks, workplace, processes, observers, settings.concurrency)
@@ -223,12 +223,11 @@ def _claimers(
 
 
 def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
-    clock = _local_time if settings.use_local_time else None
     return ClaimStore(
         WorkerConnection(engine, pooled=settings.transaction_pooler, ends_backends=True),
         settings.schema,
         pool_id,
-        clock=clock,
+        clock=partial(datetime.now, UTC) if settings.use_local_time else None,
         max_payload_size=settings.max_payload_size,
         leaves_oversized=settings.oversized_jobs == "leave",
         accepted_flags=settings.accepted_flags,
@@ -299,7 +298,3 @@ def _cron(engine: AsyncEngine, settings: RunnerSettings, items: Sequence[CronIte
         return None
     known = KnownCrontabs(engine, settings.schema, pooled=settings.transaction_pooler)
     return CronScheduler(known, items, SystemClock(), settings.crontab_catch_up)
-
-
-def _local_time() -> datetime:
-    return datetime.now(UTC)

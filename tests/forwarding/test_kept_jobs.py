@@ -39,11 +39,14 @@ async def kept(sessions: Sessions) -> list[Any]:
         return list(rows)
 
 
+def _meant(meant: dict[str, Any]) -> ForwardedJobs:
+    arguments: dict[str, Any] = {"task": "out", **meant}
+    return ForwardedJobs(**arguments)
+
+
 async def replay(sessions: Sessions, most: int | None = None, cursor: str | None = None, **meant: Any) -> Any:
     async with sessions.begin() as session:
-        return await Admin().replay_forwarded(
-            session, ForwardedJobs(**{"task": "out"} | meant), most=most, cursor=cursor
-        )
+        return await Admin().replay_forwarded(session, _meant(meant), most=most, cursor=cursor)
 
 
 async def test_what_was_sent_is_kept_in_its_order(
@@ -167,7 +170,7 @@ async def test_what_is_meant(
         await session.execute(text(r"""select graphile_worker.add_job('out', '{"n": "\u0000"}')"""))
     await Runner(engine, tasks).run_once()
     sink.batches.clear()
-    jobs = ForwardedJobs(**{"task": "out"} | meant)
+    jobs = _meant(meant)
     async with sessions() as session:
         counted = await Admin().count_forwarded(session, jobs)
     await replay(sessions, **meant)

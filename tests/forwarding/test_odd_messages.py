@@ -1,4 +1,4 @@
-"""Messages that a function, or a template, has made wrong: each fails its own job, whatever the sink; none hinders another."""
+"""Messages that a function, or a template, has made wrong: each fails its own job, before any sink sees it."""
 
 from __future__ import annotations
 

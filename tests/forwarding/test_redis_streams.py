@@ -179,15 +179,16 @@ async def test_right_that_is_taken_away_is_an_outage(
     right: str,
 ) -> None:
     all_rights = ("ACL", "SETUSER", "worker", "reset", "on", ">hidden", "~*", "+@all")
-    client.execute_command(*all_rights)
+    server: Any = client
+    server.execute_command(*all_rights)
     tasks.forward("out", RedisStreamSink(url.replace("//", "//worker:hidden@"), "orders"))
     async with Runner(engine, tasks, observers=[recorder]):
-        client.execute_command("ACL", "SETUSER", "worker", right)
+        server.execute_command("ACL", "SETUSER", "worker", right)
         await add_job("out", 1)
         await recorder.until(lambda: recorder.returned)
-        client.execute_command("ACL", "SETUSER", "worker", "~*", "+@all")
+        server.execute_command("ACL", "SETUSER", "worker", "~*", "+@all")
         await recorder.until(lambda: recorder.completed)
-    client.execute_command("ACL", "DELUSER", "worker")
+    server.execute_command("ACL", "DELUSER", "worker")
     assert not recorder.failed
     assert recorder.completed[0].job.attempts == 1
     assert len(log.about("forwarding to RedisStreamSink (out)")) == 2
