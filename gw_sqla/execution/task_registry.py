@@ -141,12 +141,12 @@ class TaskRegistry(Mapping[str, Task[Any]]):
     ) -> Task[Any]:
         """Declare a task whose jobs are forwarded to a sink, many at once, and return it.
 
-        Parameters: ``sink``, one of `gw_sqla.forwarding` or yours; tasks may share one. ``payload``: its payloads' type.
+        Parameters: ``sink``, one of `gw_sqla.forwarding` or yours; tasks may share one. ``payload``: their type.
         ``message``: a function of a job's payload, checked against that type, and its message; it returns the one that
         is sent; what it raises fails the job. ``batch``: how many are claimed and sent at once at most, 1 to 10,000.
-        ``timeout``: how long the sink may take. ``source``: what stands before a job's id in its message's id; each
-        database needs one where several forward to one broker. ``keep``: for how long jobs that were sent are kept, for
-        `gw_sqla.admin.Admin.replay_forwarded`. The others are as in `task`. Raises TaskDefinitionError.
+        ``timeout``: how long the sink may take. ``source``: stands before a job's id in its message's id; for several
+        databases and one broker. ``keep``: for how long jobs that were sent are kept (`gw_sqla.admin.Admin`, replay).
+        The others are as in `task`. Raises TaskDefinitionError.
         """
         task = forwarded_task(
             identifier,
