@@ -19,10 +19,12 @@ from benchmarks.adding import add_jobs
 from benchmarks.claims import pauses, routing
 from benchmarks.database import Database, measured_database
 from benchmarks.forwarding import forwarding
+from benchmarks.hooks import hooks
 from benchmarks.kit import testing_kit
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
 from benchmarks.running import latency, memory
+from benchmarks.sizes import big_payload, idle_queues, many_queues, many_tasks
 from benchmarks.throughput import (
     defaults,
     empty_queue,
@@ -46,6 +48,10 @@ MEASURES = {
         add_jobs,
         stuck,
         queues,
+        idle_queues,
+        many_queues,
+        many_tasks,
+        big_payload,
         scheduled,
         old_transaction,
         memory,
@@ -55,8 +61,12 @@ MEASURES = {
         testing_kit,
         python_peers,
         forwarding,
+        hooks,
     )
 }
+
+
+_WITHOUT_PEERS = {"forwarding", "hooks"}
 
 
 def machine(database: Database) -> dict[str, Any]:
@@ -82,7 +92,7 @@ def main() -> None:
     unknown = sorted(set(arguments.measures) - set(MEASURES))
     if unknown:
         parser.error(f"no measure is called {', '.join(unknown)}")
-    if not os.environ.get("GW_SQLA_PEER") and arguments.measures != ["forwarding"]:
+    if not os.environ.get("GW_SQLA_PEER") and (not arguments.measures or {*arguments.measures} - _WITHOUT_PEERS):
         parser.error("GW_SQLA_PEER is not set: run nox -s bench")
     with measured_database() as database:
         result: dict[str, Any] = {"machine": machine(database), "runs": arguments.runs, "measures": {}}

@@ -8,12 +8,19 @@ from pathlib import Path
 
 from gw_sqla import TaskRegistry
 
+TASKS_VARIABLE = "GW_SQLA_BENCH_TASKS"
+"""Of the environment: how many more tasks there are, ``task 0`` and so on."""
+
 tasks = TaskRegistry()
 
 
 @tasks.task("trivial")
 async def trivial(payload: dict[str, int]) -> None:
     """Do nothing, as the peers' benchmarks do."""
+
+
+for number in range(int(os.environ.get(TASKS_VARIABLE, "0"))):
+    tasks.task(f"task {number}")(trivial.handler)
 
 
 @tasks.task("latency")

@@ -16,8 +16,9 @@ from typing import Any
 from benchmarks.database import READY, SCHEMA, Database
 from benchmarks.throughput import Aim, report
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
-from gw_sqla.statements.claim import Bounds, Variant, claim
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.statements.claim import claim
+from gw_sqla.statements.claim_rules import Bounds, Variant
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from tests.statements.snapshot import DIALECT
 from tests.support.server import connect
 
@@ -123,8 +124,6 @@ def _parameters() -> dict[str, Any]:
         "task_identifiers": ["trivial"],
         "count": _COUNT,
         "pool_id": "pool-measured",
-        "after_priority": START.priority,
-        "after_run_at": START.run_at,
-        "after_id": START.id,
+        **EVERYWHERE.parameters(),
         **Bounds.of(_COUNT, None)._asdict(),
     }

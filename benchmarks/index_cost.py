@@ -16,8 +16,9 @@ import asyncpg
 
 from benchmarks.database import SCHEMA, Database, measured_database
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
-from gw_sqla.statements.claim import Bounds, claim
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.statements.claim import claim
+from gw_sqla.statements.claim_rules import Bounds
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from tests.statements.snapshot import DIALECT
 from tests.support.server import connect
 
@@ -45,9 +46,7 @@ async def one_round(db: asyncpg.Connection, jobs: int, queues: int) -> dict[str,
         "task_identifiers": ["trivial"],
         "count": BATCH,
         "pool_id": "pool-bench",
-        "after_priority": START.priority,
-        "after_run_at": START.run_at,
-        "after_id": START.id,
+        **EVERYWHERE.parameters(),
         **Bounds.of(BATCH, None)._asdict(),
     }
     claiming = await db.prepare(str(statement))

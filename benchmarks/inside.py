@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from benchmarks.app import tasks
 from benchmarks.contenders import HERE, SLOTS
 from benchmarks.database import Database
-from gw_sqla import Observer, Runner, RunnerSettings, parse_url
+from gw_sqla import JobStarted, Observer, Runner, RunnerSettings, parse_url
 
 __all__ = ["seconds_to_drain"]
 
@@ -26,7 +26,7 @@ class _Stopwatch(Observer):
 
     began: float | None = None
 
-    def job_started(self, job: object) -> None:  # noqa: ARG002 - the observer's signature
+    async def job_started(self, _event: JobStarted) -> None:
         if self.began is None:
             self.began = time.perf_counter()
 

@@ -21,7 +21,7 @@ from benchmarks.database import READY, SCHEMA, Database
 from benchmarks.inside import seconds_to_drain
 from benchmarks.rates import Rate, measure
 
-__all__ = ["FAST", "Aim", "ready", "report", "shown"]
+__all__ = ["FAST", "Aim", "burdened", "ready", "report", "shown"]
 
 FAST = ("--prefetch", "500")
 
@@ -114,7 +114,7 @@ SCHEDULED = "select 'stuck', '{}'::json, null::text, now() + interval '1 day' fr
 FAILED = "select 'stuck', '{}'::json, null::text, now() - interval '1 hour' from generate_series(1, 100000) i"
 
 
-def _burdened(
+def burdened(
     database: Database,
     runs: int,
     contenders: Mapping[Contender, int],
@@ -156,7 +156,7 @@ def stuck(database: Database, runs: int) -> dict[str, Any]:
     lock = f"update {SCHEMA}._private_job_queues set locked_at = now(), locked_by = 'pool-elsewhere'"
     rows = _other_rows(database, STUCK, then=lock)
     contenders = dict.fromkeys([ours_once(*FAST), graphile(GRAPHILE_BEST, name="graphile best")], 50_000)
-    return _burdened(database, runs, contenders, rows, aim="to the rate without them", empty=lambda: None)
+    return burdened(database, runs, contenders, rows, aim="to the rate without them", empty=lambda: None)
 
 
 def scheduled(database: Database, runs: int) -> dict[str, Any]:
@@ -164,13 +164,13 @@ def scheduled(database: Database, runs: int) -> dict[str, Any]:
     fail = f"update {SCHEMA}._private_jobs set attempts = max_attempts where run_at < now()"
     rows = _other_rows(database, SCHEDULED, FAILED, then=fail)
     contenders = {ours_once(*FAST): 100_000}
-    return _burdened(database, runs, contenders, rows, aim="to the rate without them", empty=lambda: None)
+    return burdened(database, runs, contenders, rows, aim="to the rate without them", empty=lambda: None)
 
 
 def old_transaction(database: Database, runs: int) -> dict[str, Any]:
     """An open transaction keeps PostgreSQL from forgetting the jobs that are done; both with their defaults."""
     contenders = {ours_once(): 50_000, graphile(GRAPHILE_DEFAULT, name="graphile defaults"): 20_000}
-    return _burdened(database, runs, contenders, database.open_transaction, aim="to the rate without it")
+    return burdened(database, runs, contenders, database.open_transaction, aim="to the rate without it")
 
 
 def queues(database: Database, runs: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gw_sqla.application import Application
     from gw_sqla.crontab import CronItem, parse_crontab, read_crontab, render_crontab
     from gw_sqla.database.event_loops import call_asyncio, database_loop
     from gw_sqla.database.session import AsyncAttrs, AsyncSession, async_sessionmaker
@@ -48,13 +49,36 @@ if TYPE_CHECKING:
         Snooze,
         TaskDefinitionError,
     )
+    from gw_sqla.execution.current_job import CurrentJob, JobLogFilter, current_job
     from gw_sqla.execution.executable_tasks import load_executable_tasks
     from gw_sqla.execution.job_context import JobContext
     from gw_sqla.execution.task_registry import TaskRegistry
-    from gw_sqla.hooks import Observer
+    from gw_sqla.hooks.events import (
+        CronJobsScheduled,
+        CronTick,
+        DatabaseFault,
+        DatabaseFaultOver,
+        Event,
+        HeartbeatSent,
+        JobsClaimed,
+        JobsRecovered,
+        JobStarted,
+        ListenerLost,
+        ListenerUp,
+        LockLost,
+        OutcomesWritten,
+        StaleLocksFreed,
+        Swept,
+        WorkerStarted,
+        WorkerStopped,
+        WorkerStopping,
+    )
+    from gw_sqla.hooks.interceptor import SKIP, CallNext, Interceptor
+    from gw_sqla.hooks.observer import Observer
     from gw_sqla.jobs.claimed_job import ClaimedJob
     from gw_sqla.jobs.job_spec import JobSpec
     from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned, Snoozed
+    from gw_sqla.jobs.pause import PauseSeen
     from gw_sqla.jobs.stored_job import JobDetails, JobRow
     from gw_sqla.jobs.task import Task
     from gw_sqla.model_jobs import ModelJobs
@@ -69,19 +93,30 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "SKIP",
     "AccessError",
+    "Application",
     "AsyncAttrs",
     "AsyncSession",
+    "CallNext",
     "ClaimedJob",
     "Completed",
     "ConfigurationError",
     "CronItem",
+    "CronJobsScheduled",
+    "CronTick",
     "CrontabError",
     "CrontabProblem",
+    "CurrentJob",
+    "DatabaseFault",
+    "DatabaseFaultOver",
+    "Event",
     "ExecutableFailedError",
     "FailPermanently",
     "Failed",
     "GwSqlaError",
+    "HeartbeatSent",
+    "Interceptor",
     "InvalidFilterError",
     "InvalidJobError",
     "InvalidPayloadError",
@@ -89,17 +124,26 @@ __all__ = [
     "JobDetails",
     "JobFailedError",
     "JobKeyMode",
+    "JobLogFilter",
     "JobNotAddedError",
     "JobRepository",
     "JobRow",
     "JobSpec",
+    "JobStarted",
     "JobState",
     "JobTesterError",
+    "JobsClaimed",
+    "JobsRecovered",
+    "ListenerLost",
+    "ListenerUp",
+    "LockLost",
     "LockLostError",
     "LoopError",
     "ModelJobs",
     "Observer",
     "Outcome",
+    "OutcomesWritten",
+    "PauseSeen",
     "PendingJob",
     "ReadTimeoutError",
     "ResourceError",
@@ -119,12 +163,18 @@ __all__ = [
     "SinkUnavailableError",
     "Snooze",
     "Snoozed",
+    "StaleLocksFreed",
+    "Swept",
     "SyncJobRepository",
     "Task",
     "TaskDefinitionError",
     "TaskRegistry",
+    "WorkerStarted",
+    "WorkerStopped",
+    "WorkerStopping",
     "async_sessionmaker",
     "call_asyncio",
+    "current_job",
     "database_loop",
     "load_executable_tasks",
     "migrate",
@@ -137,6 +187,7 @@ __all__ = [
 _HOMES = {
     name: f"gw_sqla.{module}"
     for module, names in {
+        "application": "Application",
         "crontab": "CronItem parse_crontab read_crontab render_crontab",
         "database.event_loops": "call_asyncio database_loop",
         "database.session": "AsyncAttrs AsyncSession async_sessionmaker",
@@ -148,13 +199,21 @@ _HOMES = {
             "SchemaError SchemaInUseError SchemaLockedError SchemaMissingError SchemaTooNewError SchemaTooOldError "
             "SessionError SinkUnavailableError Snooze TaskDefinitionError"
         ),
+        "execution.current_job": "CurrentJob JobLogFilter current_job",
         "execution.executable_tasks": "load_executable_tasks",
         "execution.job_context": "JobContext",
         "execution.task_registry": "TaskRegistry",
-        "hooks": "Observer",
+        "hooks.events": (
+            "CronJobsScheduled CronTick DatabaseFault DatabaseFaultOver Event HeartbeatSent JobStarted JobsClaimed "
+            "JobsRecovered ListenerLost ListenerUp LockLost OutcomesWritten StaleLocksFreed Swept WorkerStarted "
+            "WorkerStopped WorkerStopping"
+        ),
+        "hooks.interceptor": "SKIP CallNext Interceptor",
+        "hooks.observer": "Observer",
         "jobs.claimed_job": "ClaimedJob",
         "jobs.job_spec": "JobSpec",
         "jobs.outcomes": "Completed Failed Outcome Returned Snoozed",
+        "jobs.pause": "PauseSeen",
         "jobs.stored_job": "JobDetails JobRow",
         "jobs.task": "Task",
         "model_jobs": "ModelJobs",

@@ -141,6 +141,8 @@ class _Rule:
             return None  # inserted or changed, then deleted in the same transaction: there is nothing to tell of
         options = self.options(target) if callable(self.options) else self.options
         spec = spec_of(self.task, self.payload(target), options)
+        if self.repository.intercept is not None:
+            spec = self.repository.intercept(spec)
         check_job_key_mode(self.mode, has_key=spec.job_key is not None)
         return spec
 

@@ -5,7 +5,7 @@ Every method takes the caller's session first and runs in the transaction that t
 the database pass through as SQLAlchemy raises them, and the caller's transaction is then in the state
 that PostgreSQL left it in. A cancellation cancels the statement; roll the transaction back then.
 
-The repository holds nothing but the schema's name: make one anywhere, share it or not.
+The repository holds nothing but what it was made with: make one anywhere, share it or not.
 `gw_sqla.sync_repository` is the same for sync sessions, texts included; both only pass `gw_sqla.calls` on.
 """
 
@@ -37,7 +37,9 @@ class JobRepository(OnCommit):
     """Adds, reads and administers jobs through the caller's AsyncSession (or async_scoped_session).
 
     Parameters: ``schema``, the worker schema's name, unquoted (default ``graphile_worker``); ``max_payload_size``, how
-    many bytes of JSON a payload may have (default 16 MiB; None is off). Raises ConfigurationError for impossible ones.
+    many bytes of JSON a payload may have (default 16 MiB; None is off); ``interceptors``, which see each job that is
+    added and may change or refuse it, the first of them first (`gw_sqla.Interceptor`; default none). Raises
+    ConfigurationError for impossible ones.
 
     Every method raises InvalidJobError for bad arguments, before the database is asked, and SessionError,
     SchemaMissingError or AccessError for a session in which no job can be added or read.
@@ -79,7 +81,13 @@ class JobRepository(OnCommit):
         known when they start, so this concerns new queue names in long transactions.
         """
         return await self._run(
-            session, adding.add_job, task, payload, max_payload_size=self.max_payload_size, **options
+            session,
+            adding.add_job,
+            task,
+            payload,
+            max_payload_size=self.max_payload_size,
+            intercept=self.intercept,
+            **options,
         )
 
     @overload
@@ -136,6 +144,7 @@ class JobRepository(OnCommit):
                 job_key_preserve_run_at,
                 on_progress,
                 max_payload_size=self.max_payload_size,
+                intercept=self.intercept,
             )
         return await self._run(
             session,
@@ -144,6 +153,7 @@ class JobRepository(OnCommit):
             job_key_preserve_run_at,
             on_progress,
             max_payload_size=self.max_payload_size,
+            intercept=self.intercept,
         )
 
     async def remove_job(self, session: AnyAsyncSession, job_key: str) -> JobRow | None:

@@ -21,8 +21,11 @@ from gw_sqla.database.event_loops import database_loop, dispose_with_loop
 from gw_sqla.database.pool_size import most_connections
 from gw_sqla.error_texts.error_text import only_error
 from gw_sqla.errors import ConfigurationError
+from gw_sqla.execution.outcome_log import CompletionLog
 from gw_sqla.execution.task_registry import TaskRegistry
-from gw_sqla.hooks import Observer, Observers
+from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
+from gw_sqla.hooks.observer import Observer
+from gw_sqla.hooks.observers import Observers, check_observers
 from gw_sqla.jobs.task import Source, Task
 from gw_sqla.schema.check import check_schema
 from gw_sqla.settings import RunnerSettings
@@ -39,7 +42,8 @@ class Runner:
 
     Parameters: ``engine``, an AsyncEngine with the asyncpg driver, which is yours to dispose of (on trio that is done
     when the last `gw_sqla.database_loop` ends); ``tasks``, a `TaskRegistry`; ``settings``; ``observers``, told what
-    becomes of jobs.
+    happens (`gw_sqla.Observer`); ``interceptors``, which wrap the running of jobs, and see those that handlers add by
+    their context, the first of them outermost (`gw_sqla.Interceptor`).
 
     Use it as ``await runner.run()``, as ``await task_group.start(runner.run)`` (returns when the
     worker listens), or as ``async with runner:`` (works in the background of the block, stops at its
@@ -54,6 +58,7 @@ class Runner:
         settings: RunnerSettings | None = None,
         *,
         observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         if not isinstance(engine, AsyncEngine) or engine.dialect.driver != "asyncpg":
             raise ConfigurationError("engine: must be create_async_engine('postgresql+asyncpg://...')")
@@ -68,7 +73,8 @@ class Runner:
         self._tasks = tasks
         self._settings = settings or RunnerSettings()
         check_items(self._cron_items(), tasks)
-        self._observers = tuple(observers)
+        self._observers = check_observers(observers)
+        self._interceptors = check_interceptors(interceptors)
         self._pool: WorkerPool | None = None
         self._background: TaskGroup | None = None
 
@@ -85,7 +91,7 @@ class Runner:
         database cannot be reached at the start; later faults are waited out. Raises SchemaTooNewError
         after a graceful stop when a peer begins a breaking migration.
         """
-        await self._run(task_status, self._observers, with_signals=task_status is TASK_STATUS_IGNORED)
+        await self._run(task_status, with_signals=task_status is TASK_STATUS_IGNORED)
 
     async def run_once(self, *, raise_errors: bool = False) -> RunCounts:
         """Run what is ready, and what that makes ready, then return the counts.
@@ -98,8 +104,8 @@ class Runner:
         a JobFailedError.
         """
         failures = Failures()
-        observers = [*self._observers, failures] if raise_errors else self._observers
-        counts = await self._run(TASK_STATUS_IGNORED, observers, with_signals=True, once=True)
+        at_once = [failures] if raise_errors else []
+        counts = await self._run(TASK_STATUS_IGNORED, at_once, with_signals=True, once=True)
         failures.raise_if_any()
         return counts
 
@@ -177,7 +183,7 @@ class Runner:
     async def _run(
         self,
         task_status: TaskStatus[None],
-        observers: Sequence[Observer],
+        at_once: Sequence[Observer] = (),
         *,
         with_signals: bool,
         once: bool = False,
@@ -186,8 +192,11 @@ class Runner:
             raise ConfigurationError("this runner runs already: make another Runner for a second pool")
         items = self._cron_items()
         check_items(items, self._tasks)
+        if CompletionLog.is_wanted():
+            at_once = [*at_once, CompletionLog()]
+        observers = Observers(self._observers, at_once=at_once)
         self._pool = pool = WorkerPool(
-            self._engine, self._tasks, self._settings, Observers(observers), items
+            self._engine, self._tasks, self._settings, observers, items, self._interceptors
         )  # to be stopped
         try:
             async with database_loop():

@@ -56,7 +56,15 @@ class SyncJobRepository(OnCommit):
     def add_job(
         self, session: AnySyncSession, task: Task[Any] | str, payload: Any = None, **options: Unpack[AddOptions]
     ) -> JobRow:
-        return self._run(session, adding.add_job, task, payload, max_payload_size=self.max_payload_size, **options)
+        return self._run(
+            session,
+            adding.add_job,
+            task,
+            payload,
+            max_payload_size=self.max_payload_size,
+            intercept=self.intercept,
+            **options,
+        )
 
     @overload
     def add_jobs(
@@ -97,6 +105,7 @@ class SyncJobRepository(OnCommit):
                 job_key_preserve_run_at,
                 on_progress,
                 max_payload_size=self.max_payload_size,
+                intercept=self.intercept,
             )
         return self._run(
             session,
@@ -105,6 +114,7 @@ class SyncJobRepository(OnCommit):
             job_key_preserve_run_at,
             on_progress,
             max_payload_size=self.max_payload_size,
+            intercept=self.intercept,
         )
 
     def remove_job(self, session: AnySyncSession, job_key: str) -> JobRow | None:

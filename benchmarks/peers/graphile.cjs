@@ -6,6 +6,9 @@ const taskList = {
   trivial: async () => {},
   latency: async (payload) => console.log(payload),
 };
+for (let number = 0; number < Number(process.env.GW_SQLA_BENCH_TASKS ?? 0); number += 1) {
+  taskList[`task ${number}`] = async () => {};
+}
 const logger = new Logger(() => () => {});
 const preset = { worker: { connectionString: process.env.DATABASE_URL, ...settings } };
 

@@ -10,8 +10,9 @@ from gw_sqla.admin.actions import Action, Complete, EditPayload, Fail, Remove, R
 from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
-from gw_sqla.admin.cleaning import Cleaned, cleanup
+from gw_sqla.admin.cleaning import Cleaned
 from gw_sqla.admin.failures import FailureGroup, Failures
+from gw_sqla.admin.fleet import Fleet, ReadyTask
 from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing, SyncPausing
@@ -25,11 +26,13 @@ from gw_sqla.admin.reasons import (
     QueueLocked,
     Reason,
     Running,
+    Snoozes,
     TaskUnknown,
     Waiting,
 )
 from gw_sqla.admin.replaying import ForwardedJobs, Replayed
 from gw_sqla.admin.sync_admin import SyncAdmin
+from gw_sqla.admin.upkeep import cleanup, preview_cleanup
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.filters.fields import Choice, PayloadTest
@@ -55,6 +58,7 @@ __all__ = [
     "FailureGroup",
     "Failures",
     "FlagsRefused",
+    "Fleet",
     "ForwardLag",
     "ForwardedJobs",
     "JobFilter",
@@ -74,6 +78,7 @@ __all__ = [
     "Preview",
     "QueueInfo",
     "QueueLocked",
+    "ReadyTask",
     "Reason",
     "Remove",
     "Replayed",
@@ -83,6 +88,7 @@ __all__ = [
     "Running",
     "ScanLimits",
     "ScanStop",
+    "Snoozes",
     "SyncAdmin",
     "SyncPausing",
     "TaskInfo",
@@ -93,4 +99,5 @@ __all__ = [
     "WhyLeftOut",
     "Worker",
     "cleanup",
+    "preview_cleanup",
 ]

@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, audit, explaining, failures, lag, listings, previewing, replaying, unlocking
+from gw_sqla.admin import acting, audit, explaining, failures, lag, listings, previewing, removing, replaying, unlocking
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
@@ -25,6 +25,7 @@ from gw_sqla.admin.actions import Action
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import Failures
+from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing
@@ -34,6 +35,7 @@ from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnyAsyncSession, call_in_async
 from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["Admin"]
@@ -149,6 +151,15 @@ class Admin(Pausing):
         """Return who has locks, of the newest jobs and queues that may be looked at; other kinds of workers too."""
         return await self._run(session, listings.list_lock_owners, limits or self.limits)
 
+    async def read_fleet(
+        self, session: AnyAsyncSession, *, most_tasks: int = 100, limits: ScanLimits | None = None
+    ) -> Fleet:
+        """Return the whole queue in a few figures, for monitoring: `gw_sqla.admin.Fleet`.
+
+        Of each state 20,000 jobs at most are looked at; of ``most_tasks`` (1 to 1000) with ready jobs it tells more.
+        """
+        return await self._run(session, read_fleet, most_tasks, limits or self.limits)
+
     async def preview(
         self,
         session: AnyAsyncSession,
@@ -192,6 +203,14 @@ class Admin(Pausing):
         return await self._run(
             session, acting.act, action, jobs, most, cursor, actor, on_progress, limits or self.limits
         )
+
+    async def remove_job(self, session: AnyAsyncSession, job_key: str, *, actor: str | None = None) -> JobRow | None:
+        """Remove the job with this key, as `gw_sqla.JobRepository.remove_job` does; ``actor`` as for `act`.
+
+        Returns the job, or None where no job has the key. One that a worker has (for less than four hours) has lost its
+        key, as it is returned, and its further attempts, but finishes.
+        """
+        return await self._run(session, removing.remove_job, job_key, actor)
 
     async def unlock_workers(
         self,

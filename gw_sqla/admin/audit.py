@@ -1,4 +1,4 @@
-"""Who did what to jobs: a line for each action that names its actor, in the transaction of the action.
+"""Who did what to jobs, and paused, resumed or cleaned up: a line for each action that names its actor, with it.
 
 Lines are kept for `KEPT`: each new one takes away a thousand of those that are older. Payloads are not written.
 
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.admin.acted import Acted
 from gw_sqla.admin.actions import Action, detail_of
@@ -24,7 +25,7 @@ from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.jobs.argument_checks import check_count, check_ids, check_text
 from gw_sqla.statements import audit, rust_tables
 
-__all__ = ["KEPT", "AuditLine", "check_audit", "list_audit", "write", "write_action"]
+__all__ = ["KEPT", "AuditLine", "check_audit", "find_audit", "line", "list_audit", "no_audit", "write", "write_action"]
 
 KEPT = timedelta(days=90)
 _LONGEST = 2000
@@ -33,9 +34,9 @@ _TABLE = "_private_sqla_audit"
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """What somebody did: ``subject`` is the filter, or the first ids; ``jobs`` is how many were changed.
+    """What somebody did: ``subject`` is the filter, the first ids, or what was paused; ``jobs``: how many were changed.
 
-    ``detail``: what the action was told, for example ``priority=5``.
+    ``detail``: what the action was told, for example ``priority=5``; of a cleanup also what it deleted beside jobs.
     """
 
     id: int
@@ -53,13 +54,23 @@ def check_audit(session: Session, schema: str, actor: str | None) -> None:
     if actor is None:
         return
     check_text("actor", actor, 200)
-    [row] = ask(session, schema, rust_tables.find_table(schema, _TABLE))
+    [row] = ask(session, schema, find_audit(schema))
     if not row.found:
-        raise SchemaBehindError(
-            schema,
-            f"schema {schema!r} has no table {_TABLE}, so nobody can be named as the actor: run 'python -m gw_sqla "
-            "migrate', or leave the actor out",
-        )
+        raise no_audit(schema)
+
+
+def find_audit(schema: str) -> TextualSelect:
+    """Tell whether the schema has the table: one row, ``found``."""
+    return rust_tables.find_table(schema, _TABLE)
+
+
+def no_audit(schema: str) -> SchemaBehindError:
+    """Return the error of a schema that has not."""
+    return SchemaBehindError(
+        schema,
+        f"schema {schema!r} has no table {_TABLE}, so nobody can be named as the actor: run 'python -m gw_sqla "
+        "migrate', or leave the actor out",
+    )
 
 
 def write_action(
@@ -79,7 +90,12 @@ def write(
     session: Session, schema: str, actor: str, action: str, detail: str | None, subject: str, jobs: int, left_out: int
 ) -> None:
     """Write a line, and take away what is too old."""
-    parameters = {
+    ask(session, schema, audit.write(schema), line(actor, action, detail, subject, jobs, left_out))
+
+
+def line(actor: str, action: str, detail: str | None, subject: str, jobs: int, left_out: int) -> dict[str, Any]:
+    """Return the parameters of `gw_sqla.statements.audit.write`; texts that are too long are cut."""
+    return {
         "actor": actor,
         "action": action,
         "detail": detail[:_LONGEST] if detail else None,
@@ -88,7 +104,6 @@ def write(
         "left_out": left_out,
         "kept": KEPT,
     }
-    ask(session, schema, audit.write(schema), parameters)
 
 
 def list_audit(session: Session, schema: str, before: int | None, limit: int, limits: ScanLimits) -> list[AuditLine]:
@@ -97,7 +112,7 @@ def list_audit(session: Session, schema: str, before: int | None, limit: int, li
     if before is not None:
         [before] = check_ids([before], "before")
     with bounded(session, schema, limits) as reading:
-        [there] = reading.ask(rust_tables.find_table(schema, _TABLE))
+        [there] = reading.ask(find_audit(schema))
         if not there.found:
             return []
         rows: Sequence[Any] = reading.ask(audit.read(schema), {"before": before, "limit": limit})

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import bounded
-from gw_sqla.admin.scanning import Scan, path_to, the_filter
+from gw_sqla.admin.paths import path_to, the_filter
+from gw_sqla.admin.scanning import Scan
 from gw_sqla.admin.values import JobOrder, ScanLimits
 from gw_sqla.calls.asking import ask
 from gw_sqla.errors import InvalidFilterError, InvalidJobError, ReadTimeoutError
@@ -18,7 +19,7 @@ from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.jobs.argument_checks import check_ids
 from gw_sqla.statements import job_actions, job_pages
 from gw_sqla.statements.job_conditions import conditions
-from gw_sqla.statements.job_pages import Place, Range
+from gw_sqla.statements.job_ranges import Place, Range
 
 __all__ = ["FittingJobs", "Jobs", "ListedJobs", "chosen_ids", "jobs_to_take"]
 

@@ -11,11 +11,11 @@ from zlib import crc32
 
 from gw_sqla.admin.values import JobOrder
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.statements.job_pages import Place
+from gw_sqla.statements.job_ranges import Place
 
 __all__ = ["Cursor", "read_cursor", "write_cursor"]
 
-_TIME = re.compile(r"-?infinity|\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d(:\d\d){0,2}( BC)?", re.ASCII)
+_TIME = re.compile(r"-?infinity|\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?( BC)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

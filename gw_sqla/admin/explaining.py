@@ -10,12 +10,14 @@ tasks they run, and a worker that does not say which flags it takes counts as on
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import BoundedReading, OutOfTimeError, bounded
+from gw_sqla.admin.paths import path_to
 from gw_sqla.admin.reasons import (
     AttemptsUsedUp,
     DueLater,
@@ -26,14 +28,22 @@ from gw_sqla.admin.reasons import (
     QueueLocked,
     Reason,
     Running,
+    Snoozes,
     TaskUnknown,
     Waiting,
 )
-from gw_sqla.admin.values import Count, ScanLimits
+from gw_sqla.admin.scanning import Scan
+from gw_sqla.admin.values import Count, JobOrder, ScanLimits
 from gw_sqla.admin.workers import Worker, find_parts, known_workers
+from gw_sqla.filters.fields import Choice
+from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.jobs.argument_checks import check_ids
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.statements import job_queries, job_reports, pauses
+from gw_sqla.statements.job_pages import count, place_of
+from gw_sqla.statements.job_ranges import Place, Range
+from gw_sqla.statements.job_states import has_free_queue
+from gw_sqla.statements.snoozes import find_snoozes
 from gw_sqla.types import JobState
 
 __all__ = ["explain_job"]
@@ -55,19 +65,26 @@ def explain_job(session: Session, schema: str, job_id: int, limits: ScanLimits) 
         [now] = reading.ask(job_reports.now(schema))
         parts = find_parts(reading, schema)
         workers = {worker.pool_id: worker for worker in known_workers(reading, schema, parts)}
+        snoozes = _snoozes(reading, schema, job_id) if parts.snoozes else None
         match job.state:
             case JobState.LOCKED:
                 owner = job.locked_by or ""
                 reasons: list[Reason] = [Running(owner, job.locked_at or now.now, job.attempts, workers.get(owner))]
             case JobState.FAILED:
-                line = job.last_error.partition("\n")[0][: job_reports.LONGEST_LINE] if job.last_error else None
+                line = (job.last_error or "").strip().partition("\n")[0][: job_reports.LONGEST_LINE] or None
                 reasons = [AttemptsUsedUp(job.attempts, job.max_attempts, line)]
             case _:
                 paused = list(_pauses(reading, schema, job)) if parts.pauses else []
                 reasons = [*paused, *_of_waiting(reading, schema, job, now.now, workers, limits)]
                 if paused:
                     reasons = [reason for reason in reasons if not isinstance(reason, Waiting)]
-    return Explanation(job, tuple(reasons))
+    return Explanation(job, tuple(reasons), snoozes)
+
+
+def _snoozes(reading: BoundedReading, schema: str, job_id: int) -> Snoozes | None:
+    for row in reading.ask(find_snoozes(schema), {"id": job_id}):
+        return Snoozes(row.snoozes, row.last_at, row.reason)
+    return None
 
 
 def _pauses(reading: BoundedReading, schema: str, job: JobDetails) -> Iterator[Paused]:
@@ -108,11 +125,23 @@ def _flags(job: JobDetails) -> frozenset[str]:
 
 
 def _before(reading: BoundedReading, schema: str, job: JobDetails, limits: ScanLimits) -> Count:
-    in_queue = job.job_queue_id is not None
-    rows = min(limits.rows, _MOST_BEFORE)
-    parameters = {"id": job.id, "rows": rows + 1} | ({"queue_id": job.job_queue_id} if in_queue else {})
+    """Count the ready jobs whose turn is before: in its queue if it has one, else all but those in locked queues."""
+    queues = None if job.queue_name is None else Choice(frozenset({job.queue_name}))
+    given = JobFilter(states=frozenset({JobState.READY}), queues=queues)
+    within = replace(limits, rows=min(limits.rows, _MOST_BEFORE))
+    before = 0
     try:
-        [found] = reading.ask(job_reports.jobs_before(schema, in_queue=in_queue), parameters)
+        [place] = reading.ask(place_of(job.id))
+        path = path_to(reading, schema, given, JobOrder.TURN)
+        scan = Scan(reading, path, within, descending=True, reached=Place(*place))
+        tests = path.tests if queues is not None else (*path.tests, has_free_queue())
+
+        def look(rows: Range) -> bool:
+            nonlocal before
+            before += reading.ask(count(rows, tests, within.rows))[0].jobs
+            return False
+
+        scan.run(look)
     except OutOfTimeError:
-        return Count(0, is_exact=False)
-    return Count(min(found.jobs, rows), found.seen <= rows)
+        return Count(before, is_exact=False)
+    return Count(before, scan.stopped is None)

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import bounded
 from gw_sqla.admin.error_lines import normalised
-from gw_sqla.admin.scanning import Scan, path_to, the_filter
+from gw_sqla.admin.paths import path_to, the_filter
+from gw_sqla.admin.scanning import Scan
 from gw_sqla.admin.values import MOST_LISTED, JobOrder, ScanLimits, ScanStop
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.jobs.argument_checks import check_count
-from gw_sqla.statements.job_pages import Range
+from gw_sqla.statements.job_ranges import Range
 from gw_sqla.statements.job_reports import error_lines
 from gw_sqla.types import JobState
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from gw_sqla.calls import pausing
+from gw_sqla.admin import pauses
 from gw_sqla.calls.sessions import AnyAsyncSession, AnySyncSession, call_in_async, call_in_sync
 from gw_sqla.calls.texts import with_the_texts_of
 from gw_sqla.jobs.argument_checks import check_schema_name
@@ -31,8 +31,8 @@ class Pausing:
 
     Every method runs in the transaction that the session is in, and neither commits nor rolls it back; workers see what
     is committed. A cancellation cancels the statement; roll the transaction back then. They raise InvalidJobError for
-    bad arguments, before the database is asked, and SessionError, SchemaMissingError or AccessError for a session in
-    which it cannot be done.
+    bad arguments, before the database is asked; SessionError, SchemaMissingError or AccessError for a session in which
+    it cannot be done; and SchemaBehindError for an ``actor`` where the table of the audit is not there.
     """
 
     def __init__(self, schema: str = DEFAULT_SCHEMA) -> None:
@@ -49,15 +49,19 @@ class Pausing:
         until: datetime | None = None,
         reason: str | None = None,
         paused_by: str | None = None,
+        actor: str | None = None,
     ) -> Pause:
         """Pause one of ``task``, ``queue_name`` and ``everything``; what is paused already has its pause changed.
 
         It ends at ``until`` (with a time zone), or with `resume`. ``reason`` and ``paused_by``, 1,000 characters at
-        most, are for people: workers log them. The task or queue need not be known to anybody yet.
+        most, are for people: workers log them. The task or queue need not be known to anybody yet. ``actor``: who does
+        it; a line is then left for `gw_sqla.admin.Admin.list_audit`, and it is ``paused_by``, unless that is given.
         """
         return await call_in_async(
             session,
-            lambda plain: pausing.pause(plain, self.schema, task, queue_name, everything, until, reason, paused_by),
+            lambda plain: pauses.pause(
+                plain, self.schema, task, queue_name, everything, until, reason, paused_by, actor
+            ),
             of_sync="SyncPausing",
         )
 
@@ -68,22 +72,21 @@ class Pausing:
         task: Task[Any] | str | None = None,
         queue_name: str | None = None,
         everything: bool = False,
+        actor: str | None = None,
     ) -> list[Pause]:
         """End the pause of a task or queue; with ``everything`` all pauses, those of single tasks and queues too.
 
-        Returns those that are ended by this: none where there was none, or it was over.
+        Returns those that are ended by this: none where there was none, or it was over. ``actor`` as for `pause`.
         """
         return await call_in_async(
             session,
-            lambda plain: pausing.resume(plain, self.schema, task, queue_name, everything),
+            lambda plain: pauses.resume(plain, self.schema, task, queue_name, everything, actor),
             of_sync="SyncPausing",
         )
 
     async def list_pauses(self, session: AnyAsyncSession) -> list[Pause]:
         """Return what is paused now."""
-        return await call_in_async(
-            session, lambda plain: pausing.list_pauses(plain, self.schema), of_sync="SyncPausing"
-        )
+        return await call_in_async(session, lambda plain: pauses.list_pauses(plain, self.schema), of_sync="SyncPausing")
 
 
 @with_the_texts_of(Pausing)
@@ -107,10 +110,13 @@ class SyncPausing:
         until: datetime | None = None,
         reason: str | None = None,
         paused_by: str | None = None,
+        actor: str | None = None,
     ) -> Pause:
         return call_in_sync(
             session,
-            lambda plain: pausing.pause(plain, self.schema, task, queue_name, everything, until, reason, paused_by),
+            lambda plain: pauses.pause(
+                plain, self.schema, task, queue_name, everything, until, reason, paused_by, actor
+            ),
             of_async="Pausing",
         )
 
@@ -121,12 +127,13 @@ class SyncPausing:
         task: Task[Any] | str | None = None,
         queue_name: str | None = None,
         everything: bool = False,
+        actor: str | None = None,
     ) -> list[Pause]:
         return call_in_sync(
             session,
-            lambda plain: pausing.resume(plain, self.schema, task, queue_name, everything),
+            lambda plain: pauses.resume(plain, self.schema, task, queue_name, everything, actor),
             of_async="Pausing",
         )
 
     def list_pauses(self, session: AnySyncSession) -> list[Pause]:
-        return call_in_sync(session, lambda plain: pausing.list_pauses(plain, self.schema), of_async="Pausing")
+        return call_in_sync(session, lambda plain: pauses.list_pauses(plain, self.schema), of_async="Pausing")

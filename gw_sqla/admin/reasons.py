@@ -20,6 +20,7 @@ __all__ = [
     "QueueLocked",
     "Reason",
     "Running",
+    "Snoozes",
     "TaskUnknown",
     "Waiting",
 ]
@@ -170,14 +171,35 @@ Reason: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
+class Snoozes:
+    """How often gw_sqla's handlers have put the job off (`gw_sqla.Snooze`), when last, and the reason given then.
+
+    The count begins anew after a failure for too many.
+    """
+
+    number: int
+    last_at: datetime
+    reason: str | None
+
+    def __str__(self) -> str:
+        times = "once" if self.number == 1 else f"{self.number:,} times, last"
+        return f"It was snoozed {times} at {_time(self.last_at)}" + (f": {self.reason}" if self.reason else ".")
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why the job is not running (or that it is): the job as it was read, None where it is gone, and all reasons."""
+    """Why the job is not running (or that it is): the job as it was read, None where it is gone, and all reasons.
+
+    ``snoozes``: how often it was put off before, None where it never was.
+    """
 
     job: JobDetails | None
     reasons: tuple[Reason, ...]
+    snoozes: Snoozes | None = None
 
     def __str__(self) -> str:
-        return " ".join(str(reason) for reason in self.reasons)
+        told = [*self.reasons] if self.snoozes is None else [*self.reasons, self.snoozes]
+        return " ".join(str(one) for one in told)
 
 
 def _owner(locked_by: str, worker: Worker | None) -> str:

@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, audit, explaining, failures, lag, listings, previewing, replaying, unlocking
+from gw_sqla.admin import acting, audit, explaining, failures, lag, listings, previewing, removing, replaying, unlocking
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
@@ -16,6 +16,7 @@ from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.failures import Failures
+from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import SyncPausing
@@ -26,6 +27,7 @@ from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnySyncSession, call_in_sync
 from gw_sqla.calls.texts import with_the_texts_of
 from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["SyncAdmin"]
@@ -115,6 +117,9 @@ class SyncAdmin(SyncPausing):
     def list_lock_owners(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         return self._run(session, listings.list_lock_owners, limits or self.limits)
 
+    def read_fleet(self, session: AnySyncSession, *, most_tasks: int = 100, limits: ScanLimits | None = None) -> Fleet:
+        return self._run(session, read_fleet, most_tasks, limits or self.limits)
+
     def preview(
         self,
         session: AnySyncSession,
@@ -138,6 +143,9 @@ class SyncAdmin(SyncPausing):
         limits: ScanLimits | None = None,
     ) -> Acted:
         return self._run(session, acting.act, action, jobs, most, cursor, actor, on_progress, limits or self.limits)
+
+    def remove_job(self, session: AnySyncSession, job_key: str, *, actor: str | None = None) -> JobRow | None:
+        return self._run(session, removing.remove_job, job_key, actor)
 
     def unlock_workers(
         self,

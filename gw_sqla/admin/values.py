@@ -75,7 +75,7 @@ class JobPage:
     ``next`` and ``previous`` are the cursors of the pages after and before it, None where there is none. ``scanned``:
     how many rows were looked at, at most. ``stopped``: why the reading ended before the page was full, None where it is
     full or nothing more is there; then ``next`` goes on where it ended, also from an empty page (``previous`` does, of
-    a page that was read backwards). Where both are None, not a single step could be made: raise the limits.
+    a page that was read backwards).
     """
 
     jobs: tuple[ListedJob, ...]

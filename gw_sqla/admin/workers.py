@@ -68,10 +68,11 @@ class LockOwner:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What need not be in a schema: the register of workers, pauses, the indexes for reading."""
+    """What need not be in a schema: the register of workers, pauses, snoozes, the indexes for reading."""
 
     register: bool
     pauses: bool
+    snoozes: bool
     failed_index: bool
     turn_index: bool
 
@@ -79,7 +80,7 @@ class Parts:
 def find_parts(reading: BoundedReading, schema: str) -> Parts:
     """Look which are there."""
     [row] = reading.ask(register.find_parts(schema))
-    return Parts(row.register, row.pauses, row.failed_index, row.turn_index)
+    return Parts(row.register, row.pauses, row.snoozes, row.failed_index, row.turn_index)
 
 
 def known_workers(

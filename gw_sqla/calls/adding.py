@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from gw_sqla.calls.asking import ask, ask_for_jobs, command, require_transaction
 from gw_sqla.calls.round_trips import Chunk, chunks
 from gw_sqla.errors import GwSqlaError, SchemaError
+from gw_sqla.hooks.interceptor import Intercept
 from gw_sqla.jobs.argument_checks import check_bool, check_job_key_mode
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.spec_parameters import spec_to_parameters, specs_to_json
@@ -48,10 +49,13 @@ def add_job(
     job_key_mode: JobKeyMode | None = None,
     *,
     max_payload_size: int | None,
+    intercept: Intercept | None = None,
     **options: Unpack[JobOptions],
 ) -> JobRow:
     """Add one job."""
     spec = spec_of(task, payload, options)
+    if intercept is not None:
+        spec = intercept(spec)
     mode = check_job_key_mode(job_key_mode, has_key=spec.job_key is not None)
     parameters = spec_to_parameters(spec, mode, max_payload_size)
     require_transaction(session, schema)
@@ -70,6 +74,7 @@ def add_jobs(
     on_progress: Progress | None = None,
     *,
     max_payload_size: int | None,
+    intercept: Intercept | None = None,
 ) -> list[JobRow]:
     """Add jobs; the rows in the order of the specs."""
     check_bool("job_key_preserve_run_at", job_key_preserve_run_at)
@@ -80,7 +85,7 @@ def add_jobs(
         added.extend(rows)
         return len(rows)
 
-    _in_round_trips(session, schema, chunks(specs, max_payload_size), add, on_progress)
+    _in_round_trips(session, schema, chunks(specs, max_payload_size, intercept), add, on_progress)
     return added
 
 
@@ -92,6 +97,7 @@ def add_jobs_counting(
     on_progress: Progress | None = None,
     *,
     max_payload_size: int | None,
+    intercept: Intercept | None = None,
 ) -> int:
     """Add jobs; how many they are."""
     check_bool("job_key_preserve_run_at", job_key_preserve_run_at)
@@ -99,7 +105,7 @@ def add_jobs_counting(
     def add(chunk: Chunk) -> int:
         return _add_unseen(session, schema, chunk, job_key_preserve_run_at)
 
-    return _in_round_trips(session, schema, chunks(specs, max_payload_size), add, on_progress)
+    return _in_round_trips(session, schema, chunks(specs, max_payload_size, intercept), add, on_progress)
 
 
 def add_jobs_deduplicating(session: Session, schema: str, specs: Iterable[JobSpec]) -> list[JobRow]:

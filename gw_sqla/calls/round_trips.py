@@ -12,6 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from gw_sqla.errors import InvalidJobError
+from gw_sqla.hooks.interceptor import Intercept
 from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.jobs.spec_parameters import specs_to_json
 
@@ -33,14 +34,16 @@ class Chunk(NamedTuple):
     is_last: bool
 
 
-def chunks(specs: Iterable[JobSpec], max_payload_size: int | None) -> Iterator[Chunk]:
+def chunks(
+    specs: Iterable[JobSpec], max_payload_size: int | None, intercept: Intercept | None = None
+) -> Iterator[Chunk]:
     """Cut any number of specs into round trips; reads the iterable one spec further than the chunk that it yields.
 
-    Raises what `specs_to_json` raises; a key is refused wherever it occurred before.
+    Raises what `specs_to_json` and ``intercept`` raise; a key is refused wherever it occurred before.
     """
     if isinstance(specs, (JobSpec, str)) or not isinstance(specs, Iterable):
         raise InvalidJobError("specs", f"must be a list or another iterable of JobSpec, not a {type(specs).__name__}")
-    unread = iter(specs)
+    unread = iter(specs) if intercept is None else _intercepted(specs, intercept)
     seen: dict[str, int] = {}
     number = 0
     ahead = list(islice(unread, 1))
@@ -57,3 +60,9 @@ def chunks(specs: Iterable[JobSpec], max_payload_size: int | None) -> Iterator[C
             number += len(piece)
             ahead = list(islice(unread, 1))
         yield Chunk(chunk, f"[{','.join(texts)}]", not ahead)
+
+
+def _intercepted(specs: Iterable[JobSpec], intercept: Intercept) -> Iterator[JobSpec]:
+    """What is no JobSpec passes through: it is refused with its index."""
+    for spec in specs:
+        yield intercept(spec) if isinstance(spec, JobSpec) else spec

@@ -12,10 +12,11 @@ from sqlalchemy import URL
 from gw_sqla.cli.add_lines import add_lines
 from gw_sqla.cli.adding import adding, database_time
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.job_input import at_time, checking_tasks, make_spec, parse_time, read_payload
+from gw_sqla.cli.job_input import at_time, checking_application, make_spec, parse_time, read_payload
 from gw_sqla.cli.job_lines import JobLines, open_lines
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import progress
+from gw_sqla.cli.terminal_text import counted
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.errors import InvalidJobError
 from gw_sqla.execution.task_registry import TaskRegistry
@@ -105,10 +106,13 @@ def command(
     transaction of its own; where one fails, the lines that were added are told.
     """
     mode = None if job_key_mode is None else JobKeyMode(job_key_mode)
+    application = checking_application(apps)
+    tasks = None if application is None else application.tasks
+    repository = JobRepository(schema, interceptors=() if application is None else application.interceptors)
     options["flags"] = flags or None
     if jobs_file is not None:
         _refuse_for_many(payload, payload_file, options["job_key"], mode)
-        _add_file(database_url, schema, jobs_file, checking_tasks(apps), task_identifier, options, from_line, mode)
+        _add_file(database_url, repository, jobs_file, tasks, task_identifier, options, from_line, mode)
         return
     if task_identifier is None:
         raise click.UsageError("Missing argument 'TASK'.")
@@ -117,10 +121,10 @@ def command(
     if payload is not None and payload_file is not None:
         raise click.UsageError("--payload and --payload-file are two payloads: leave one of them out")
     run_at = options.pop("run_at")
-    spec = make_spec(checking_tasks(apps), task_identifier, read_payload(payload, payload_file), options)
+    spec = make_spec(tasks, task_identifier, read_payload(payload, payload_file), options)
     at_time(run_at, datetime.now(UTC))
     spec_to_parameters(spec, check_job_key_mode(mode, has_key=spec.job_key is not None), MAX_PAYLOAD_SIZE)
-    anyio.run(_add, database_url, schema, spec, run_at, mode)
+    anyio.run(_add, database_url, repository, spec, run_at, mode)
 
 
 def _refuse_for_many(text: str | None, file: str | None, job_key: str | None, mode: JobKeyMode | None) -> None:
@@ -133,12 +137,16 @@ def _refuse_for_many(text: str | None, file: str | None, job_key: str | None, mo
 
 
 async def _add(
-    url: URL, schema: str, spec: JobSpec, run_at: datetime | timedelta | None, mode: JobKeyMode | None
+    url: URL, repository: JobRepository, spec: JobSpec, run_at: datetime | timedelta | None, mode: JobKeyMode | None
 ) -> None:
-    async with connected(url) as engine, adding(engine, schema), async_sessionmaker(engine).begin() as session:
+    async with (
+        connected(url) as engine,
+        adding(engine, repository.schema),
+        async_sessionmaker(engine).begin() as session,
+    ):
         if isinstance(run_at, timedelta):
             run_at = at_time(run_at, await database_time(session))
-        job: JobRow = await JobRepository(schema).add_job(
+        job: JobRow = await repository.add_job(
             session,
             spec.task_identifier,
             spec.payload,
@@ -155,7 +163,7 @@ async def _add(
 
 def _add_file(
     url: URL,
-    schema: str,
+    repository: JobRepository,
     name: str,
     tasks: TaskRegistry | None,
     task: str | None,
@@ -164,13 +172,13 @@ def _add_file(
     mode: JobKeyMode | None,
 ) -> None:
     async def add() -> None:
-        async with connected(url) as engine, adding(engine, schema):
+        async with connected(url) as engine, adding(engine, repository.schema):
             preserve = mode is JobKeyMode.PRESERVE_RUN_AT
-            await add_lines(engine, schema, lines, count, preserve_run_at=preserve)
+            await add_lines(engine, repository, lines, count, preserve_run_at=preserve)
 
     with open_lines(name) as (file, size):
         lines = JobLines("standard input" if name == "-" else name, file, tasks, task, options, first)
         with progress("checking", size) as advance:
             count = lines.check(advance)
         anyio.run(add)
-    click.echo(f"added {count} jobs")
+    click.echo(f"added {counted(count, 'job')}")

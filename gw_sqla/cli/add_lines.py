@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.cli.adding import database_time
 from gw_sqla.cli.job_lines import JobLines, Line
 from gw_sqla.cli.terminal import progress
+from gw_sqla.cli.terminal_text import jobs_were
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.repository import JobRepository
 
@@ -25,12 +26,14 @@ _MOST_JOBS = 10_000
 _MOST_BYTES = 16 * 2**20
 
 
-async def add_lines(engine: AsyncEngine, schema: str, lines: JobLines, count: int, *, preserve_run_at: bool) -> None:
+async def add_lines(
+    engine: AsyncEngine, repository: JobRepository, lines: JobLines, count: int, *, preserve_run_at: bool
+) -> None:
     """Add the jobs of lines that were checked, ``count`` of them.
 
     Where it ends before that, by an error or a cancellation, it says what was added. Raises database errors.
     """
-    repository, sessions = JobRepository(schema), async_sessionmaker(engine)
+    sessions = async_sessionmaker(engine)
     async with sessions() as session:
         now = await database_time(session)
     report = _Report(lines.name)
@@ -70,7 +73,7 @@ class _Report:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             return
-        said = f"{self._count} jobs were added, up to line {self._last}" if self._count else "no job was added"
+        said = f"{jobs_were(self._count)} added" + (f", up to line {self._last}" if self._count else "")
         if self.committing:
             first, last = self.committing[0].number, self.committing[-1].number
             said += f"; whether those of lines {first} to {last} were is not certain, as their commit failed"

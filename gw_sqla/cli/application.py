@@ -1,13 +1,19 @@
-"""Finds what a worker works by: the tasks of ``--app module:attribute`` and ``--tasks folder``, and the crontab."""
+"""Finds what a worker works by: ``--app module:attribute`` and ``--tasks folder``, and the crontab.
+
+``--app`` names a TaskRegistry or an Application (`gw_sqla.application` says why); several make one Application.
+"""
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
+from gw_sqla.application import Application
 from gw_sqla.cli.startup_imports import import_to_stay
 from gw_sqla.crontab import CronItem, read_crontab
 from gw_sqla.error_texts.error_text import error_text
@@ -15,43 +21,60 @@ from gw_sqla.errors import ConfigurationError, TaskDefinitionError
 from gw_sqla.execution.executable_tasks import executable_of, load_executable_tasks
 from gw_sqla.execution.task_registry import TaskRegistry
 
-__all__ = ["load_apps", "load_crontab", "load_tasks"]
+__all__ = ["load_application", "load_apps", "load_crontab"]
+
+H = TypeVar("H")
 
 _CRONTAB = "crontab"
 
 
-def load_apps(texts: Sequence[str]) -> TaskRegistry:
-    """Return the registry that is named, or one that includes all that are; raises ConfigurationError."""
-    registries = [_load_app(text) for text in texts]
-    if len(registries) == 1:
-        return registries[0]
+def load_apps(texts: Sequence[str]) -> Application:
+    """Return the application that is named, or one that has all that are; raises ConfigurationError.
+
+    The tasks are those of all, and so are the observers and the interceptors, each once, in the order of the names.
+    """
+    applications = [_load_app(text) for text in texts]
+    if len(applications) == 1:
+        return applications[0]
     all_tasks = TaskRegistry()
-    for text, registry in zip(texts, registries, strict=True):
+    for text, application in zip(texts, applications, strict=True):
         try:
-            all_tasks.include(registry)
+            all_tasks.include(application.tasks)
         except TaskDefinitionError as error:
             raise ConfigurationError(f"--app {text}: {error}".replace("include: ", "")) from error
-    return all_tasks
+    settings = {id(application.settings): application.settings for application in applications if application.settings}
+    if len(settings) > 1:
+        raise ConfigurationError("--app: more than one of these applications has settings: one worker has one of them")
+    return Application(
+        all_tasks,
+        observers=_each_once(observer for application in applications for observer in application.observers),
+        interceptors=_each_once(one for application in applications for one in application.interceptors),
+        settings=next(iter(settings.values()), None),
+    )
 
 
-def load_tasks(
+def load_application(
     apps: Sequence[str], folder: str | None, *, only: Sequence[str] = (), without: Sequence[str] = ()
-) -> TaskRegistry:
-    """Return the tasks of the registries and of the folder of executable files, or those of them that are chosen.
+) -> Application:
+    """Return the applications as one, with the tasks of the folder of executable files, or those that are chosen.
 
     Raises ConfigurationError.
     """
     if not apps and folder is None:
         raise ConfigurationError("no tasks: give --app MODULE:ATTRIBUTE, --tasks FOLDER, or both")
-    tasks = load_apps(apps)
+    application = load_apps(apps)
+    tasks = application.tasks
     if folder is not None:
         tasks = _with_executables(tasks, folder)
-    if not only and not without:
-        return tasks
     try:
-        return tasks.selection(only, without=without)
+        chosen = tasks.selection(only, without=without) if only or without else tasks
     except TaskDefinitionError as error:
         raise ConfigurationError(f"--only-task, --not-task: {error}") from error
+    return replace(application, tasks=chosen)
+
+
+def _each_once(hooks: Iterable[H]) -> list[H]:
+    return list({id(hook): hook for hook in hooks}.values())
 
 
 def _with_executables(tasks: TaskRegistry, folder: str) -> TaskRegistry:
@@ -66,8 +89,8 @@ def _with_executables(tasks: TaskRegistry, folder: str) -> TaskRegistry:
     return executables
 
 
-def _load_app(text: str) -> TaskRegistry:
-    """Import the module, with the current directory on the path, and return its registry.
+def _load_app(text: str) -> Application:
+    """Import the module, with the current directory on the path, and return its application.
 
     Raises ConfigurationError, which says whether the text, the module, something inside the module or the
     attribute is wrong.
@@ -85,12 +108,15 @@ def _load_app(text: str) -> TaskRegistry:
             raise ConfigurationError(
                 f"--app {text}: module {module_name} has no {attribute}{_registries(module)}"
             ) from error
+    if isinstance(found, Application):
+        return found
     if not isinstance(found, TaskRegistry):
         kind = type(found).__name__
         raise ConfigurationError(
-            f"--app {text}: {attribute} is of type {kind}, not a gw_sqla.TaskRegistry{_registries(module)}"
+            f"--app {text}: {attribute} is of type {kind}, not a gw_sqla.TaskRegistry or Application"
+            f"{_registries(module)}"
         )
-    return found
+    return Application(found)
 
 
 def load_crontab(file: str | None) -> list[CronItem]:
@@ -135,5 +161,14 @@ def _is_own(filename: str) -> bool:
 
 
 def _registries(module: ModuleType) -> str:
-    names = sorted(name for name, value in vars(module).items() if isinstance(value, TaskRegistry))
-    return f"; its registries: {', '.join(names)}" if names else "; it has no registry"
+    found = [(name, isinstance(value, Application)) for name, value in vars(module).items() if _is_app(value)]
+    registries = sorted(name for name, is_application in found if not is_application)
+    applications = sorted(name for name, is_application in found if is_application)
+    if not found:
+        return "; it has no registry"
+    said = f"; its registries: {', '.join(registries)}" if registries else ""
+    return said + (f"; its applications: {', '.join(applications)}" if applications else "")
+
+
+def _is_app(value: object) -> bool:
+    return isinstance(value, (TaskRegistry, Application))

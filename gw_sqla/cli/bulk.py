@@ -12,17 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gw_sqla.admin import Action, Admin, Jobs, LeftOut, WhyLeftOut
+from gw_sqla.cli.terminal_text import jobs_were
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 
-__all__ = ["Tally", "act_on_all", "jobs_were"]
+__all__ = ["Tally", "act_on_all"]
 
 _CHUNK = 1000
 _MOST_EXAMPLES = 100
-
-
-def jobs_were(number: int) -> str:
-    """Return the beginning of a sentence on so many jobs."""
-    return "1 job was" if number == 1 else f"{number:,} jobs were" if number else "no job was"
 
 
 @dataclass

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import anyio
 import click
 from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla.admin import Cleaned, cleanup
+from gw_sqla.admin import Cleaned, cleanup, preview_cleanup
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.job_input import parse_time
 from gw_sqla.cli.listing import json_option, print_json
+from gw_sqla.cli.looking import actor_option
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, yes_option
-from gw_sqla.errors import InvalidJobError
+from gw_sqla.cli.terminal_text import counted
+from gw_sqla.errors import AccessError, InvalidJobError
 from gw_sqla.schema.check import check_schema
 
 __all__ = ["command"]
@@ -39,6 +46,8 @@ def _age(_ctx: click.Context, _parameter: click.Parameter, value: str | None) ->
 @click.option("--tasks/--no-tasks", default=True, help="Delete tasks that no job and no living worker has.")
 @click.option("--queues/--no-queues", default=True, help="Delete queues that no job has.")
 @click.option("--keep-task", "keep_tasks", multiple=True, metavar="NAME", help="A task to keep; can be repeated.")
+@click.option("--dry-run", is_flag=True, help="Delete nothing: say how much it would be.")
+@actor_option
 @yes_option
 @json_option
 @debug_option
@@ -50,6 +59,8 @@ def command(
     tasks: bool,
     queues: bool,
     keep_tasks: tuple[str, ...],
+    dry_run: bool,
+    actor: str | None,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -59,29 +70,44 @@ def command(
     of Graphile Worker do not say which they know: stop them, or name their tasks with --keep-task. Workers do all of it
     by themselves with --cleanup-interval.
     """
-    if failed_after is not None:
+    what: dict[str, Any] = {
+        "tasks": tasks,
+        "queues": queues,
+        "failed_after": failed_after,
+        "keep_tasks": keep_tasks,
+    }
+    if failed_after is not None and not dry_run:
         age = str(failed_after).removesuffix(", 0:00:00")
         confirm(f"Delete all jobs that failed for good more than {age} ago?", yes=yes)
-    cleaned = anyio.run(_clean, database_url, schema, tasks, queues, failed_after, keep_tasks)
+    cleaned = anyio.run(_preview if dry_run else partial(_clean, actor=actor), database_url, schema, what)
     if as_json:
-        print_json(
-            {
-                "tasks": cleaned.tasks,
-                "queues": cleaned.queues,
-                "failed_jobs": cleaned.failed_jobs,
-                "restored": cleaned.restored,
-                "forwarded": cleaned.forwarded,
-            }
-        )
+        print_json(asdict(cleaned))
+    elif dry_run:
+        names = counted(cleaned.tasks, "task"), counted(cleaned.queues, "queue")
+        told = f"{', '.join(names)} and {counted(cleaned.failed_jobs, 'failed job')}"
+        click.echo(f"{told} would be removed; nothing was done")
     else:
         click.echo(str(cleaned))
 
 
-async def _clean(
-    url: URL, schema: str, tasks: bool, queues: bool, failed_after: timedelta | None, keep_tasks: tuple[str, ...]
-) -> Cleaned:
+async def _clean(url: URL, schema: str, what: dict[str, Any], actor: str | None) -> Cleaned:
     async with connected(url) as engine:
-        await check_schema(engine, schema=schema)
-        return await cleanup(
-            engine, schema=schema, tasks=tasks, queues=queues, failed_after=failed_after, keep_tasks=keep_tasks
-        )
+        try:
+            await check_schema(engine, schema=schema, as_="admin")
+        except AccessError:  # a worker's role that cleans up does too, but may leave no line
+            if actor is not None or not await _is_cleaner(engine, schema):
+                raise
+        return await cleanup(engine, schema=schema, actor=actor, **what)
+
+
+async def _is_cleaner(engine: AsyncEngine, schema: str) -> bool:
+    with suppress(AccessError):
+        await check_schema(engine, schema=schema, as_="cleaner")
+        return True
+    return False
+
+
+async def _preview(url: URL, schema: str, what: dict[str, Any]) -> Cleaned:
+    async with connected(url) as engine:
+        await check_schema(engine, schema=schema, as_="reader")
+        return await preview_cleanup(engine, schema=schema, **what)

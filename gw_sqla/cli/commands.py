@@ -17,6 +17,7 @@ __all__ = ["group"]
 
 _COMMANDS = (
     "worker",
+    "metrics",
     "migrate",
     "downgrade",
     "revision",

@@ -79,7 +79,11 @@ def run(identifier: str, database_url: URL, schema: str, *, crontab: str | None,
 
 
 async def _add(url: URL, schema: str, item: CronItem) -> int:
-    async with connected(url) as engine, adding(engine, schema), async_sessionmaker(engine).begin() as session:
+    async with (
+        connected(url) as engine,
+        adding(engine, schema),
+        async_sessionmaker(engine).begin() as session,
+    ):
         now = await database_time(session)
         job: JobRow = await JobRepository(schema).add_job(
             session,

@@ -21,7 +21,7 @@ json_option = option("--json", "as_json", is_flag=True, help="Print JSON.")
 def load(apps: tuple[str, ...]) -> TaskRegistry:
     """Return the tasks of the applications."""
     with contextlib.redirect_stdout(sys.stderr):  # what the application prints must not end up in what is printed
-        return load_apps(apps)
+        return load_apps(apps).tasks
 
 
 def items_by_identifier(crontab: str | None, apps: tuple[str, ...]) -> dict[str, CronItem]:

@@ -10,8 +10,9 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.crontab_items import items_by_identifier, items_option
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.listing import Column, format_options, print_list, printable
+from gw_sqla.cli.listing import Column, format_options, print_list
 from gw_sqla.cli.options import crontab_option, database_url_option, debug_option, schema_option
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.crontab import CronItem
 from gw_sqla.health import Finding, Verdict, examine
 from gw_sqla.schema.rights import RoleKind
@@ -80,7 +81,7 @@ def command(
 
 
 async def _examine(url: URL, schema: str, items: list[CronItem] | None) -> list[Finding]:
-    async with connected(url, transaction_pooler=True) as engine:
+    async with connected(url) as engine:
         return await examine(engine, schema=schema, items=items)
 
 

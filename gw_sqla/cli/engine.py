@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,28 +21,33 @@ __all__ = ["connected"]
 _CONNECT_SECONDS = 10
 """How long one connection may take to be made: a firewall that drops packets must not hang a command."""
 
+_OF_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF})
+"""Faults of what a command prints while it is connected: no connecting ends in them."""
+
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 """Parameters of a URL that name files of TLS."""
 
 
 @asynccontextmanager
-async def connected(url: URL, *, transaction_pooler: bool = False, **options: Any) -> AsyncIterator[AsyncEngine]:
+async def connected(url: URL, *, keeps_statements: bool = False, **options: Any) -> AsyncIterator[AsyncEngine]:
     """Yield an engine, with an asyncio loop for its driver open on trio too; dispose of it at the end.
 
-    ``transaction_pooler``: no statement is kept prepared. ``options`` are those of
-    ``create_async_engine``. Raises UnreachableError for faults of the network, and what the block raises.
-    A cancellation disposes of the engine.
+    ``keeps_statements``: they are kept prepared, which takes a database without a pooler in transaction mode before it;
+    only a command that runs for long gains by it. ``options`` are those of ``create_async_engine``. Raises
+    UnreachableError for faults of the network, and what the block raises. A cancellation disposes of the engine.
     """
     arguments: dict[str, Any] = {"timeout": _CONNECT_SECONDS}
     if "application_name" not in in_dsn(url):
         arguments["server_settings"] = {"application_name": "gw_sqla"}  # it would win over the URL's
-    if transaction_pooler:
+    if not keeps_statements:
         arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     engine = create_async_engine(url, connect_args=arguments, **options)
     async with database_loop():
         try:
             yield engine
         except OSError as error:
+            if error.errno in _OF_OUTPUT:
+                raise
             raise UnreachableError(
                 f"cannot connect to the database at {_address(url)}: {_reason(error, url)}"
             ) from error

@@ -6,6 +6,7 @@ import asyncpg
 import click
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from gw_sqla.cli.terminal_text import printable, printable_lines
 from gw_sqla.error_texts.error_text import error_text, message_text, printable_text, traceback_text
 from gw_sqla.errors import AccessError, GwSqlaError, ResourceError, SchemaError, SchemaTooNewError, SessionError
 
@@ -39,12 +40,13 @@ def report(error: BaseException, *, debug: bool) -> int:
 
 def show_traceback(error: BaseException) -> None:
     """Print the traceback to standard error. Secrets are masked, as in a log."""
-    click.echo(f"Traceback (most recent call last):\n{printable_text(traceback_text(error))}", err=True)
+    text = printable_lines(printable_text(traceback_text(error)))
+    click.echo(f"Traceback (most recent call last):\n{text}", err=True)
 
 
 def one_line(text: str) -> str:
-    """Return the text in one line. Secrets are masked."""
-    return " ".join(printable_text(text).split())
+    """Return the text in one line, as a terminal may show it. Secrets are masked."""
+    return printable(" ".join(printable_text(text).split()))
 
 
 def is_permanent(error: BaseException) -> bool:
@@ -69,8 +71,12 @@ def describe(error: BaseException) -> tuple[str, int]:
             return str(error), _FAULT
         case GwSqlaError():
             return str(error), _USAGE
+        case DBAPIError(connection_invalidated=True):
+            return f"the connection to the database was lost: {message_text(error)}", _FAULT
         case DBAPIError():
             return f"database: {message_text(error)}", _FAULT
+        case OSError(strerror=str(reason)):  # of what is printed: others are UnreachableError and ConfigurationError
+            return reason, _FAULT
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | SQLAlchemyError():
             return f"database: {error_text(error)}", _FAULT
     return f"unexpected {error_text(error)}; --debug shows where", _FAULT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +14,16 @@ from gw_sqla.cli.engine import connected
 from gw_sqla.cli.error_report import UnreachableError
 from gw_sqla.cli.forward_lag import lag
 from gw_sqla.cli.forward_replay import replay
-from gw_sqla.cli.options import EXIT_CODES, database_url_option, debug_option, option, schema_option
+from gw_sqla.cli.log_setup import set_up_log
+from gw_sqla.cli.options import (
+    EXIT_CODES,
+    database_url_option,
+    debug_option,
+    log_format_option,
+    log_level_option,
+    option,
+    schema_option,
+)
 from gw_sqla.database.event_loops import database_loop
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import ConfigurationError, SinkUnavailableError
@@ -54,12 +62,8 @@ _config_option = option(
     help="How long a confirmation is waited for after a signal.",
 )
 @option("--transaction-pooler", is_flag=True, help="The database is behind a pooler in transaction mode (PgBouncer).")
-@option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-    default="info",
-    help="What to log.",
-)
+@log_level_option
+@log_format_option
 @debug_option
 @click.pass_context
 def command(
@@ -73,6 +77,7 @@ def command(
     poll_interval: float,
     grace_period: float,
     log_level: str,
+    log_format: str,
     **settings: Any,
 ) -> None:
     """Forward jobs to Redis, RabbitMQ and others, as a file says; no Python needed.
@@ -83,7 +88,9 @@ def command(
         return
     if database_url is None:
         raise click.UsageError("Missing option '--database-url', or the variable DATABASE_URL.", ctx)
-    _log_to_standard_error(log_level.upper())
+    set_up_log(log_level, log_format, with_process=False)
+    logging.getLogger("gw_sqla").setLevel(log_level.upper())
+    _silence_clients()
     runner_settings = RunnerSettings(
         poll_interval=timedelta(seconds=poll_interval), grace_period=timedelta(seconds=grace_period), **settings
     )
@@ -94,16 +101,9 @@ command.add_command(lag)
 command.add_command(replay)
 
 
-def _log_to_standard_error(level: str) -> None:
-    """What is to be said of a sink, its worker says. In the debug lines of clients are bodies of messages."""
-    logging.basicConfig(level="INFO", stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger().setLevel(max(logging.getLevelName(level), logging.INFO))
-    logging.getLogger("gw_sqla").setLevel(level)
-    _silence_clients()
-
-
 def _silence_clients() -> None:
-    """They tell each try to connect, as an error."""
+    """They tell each try to connect, as an error; and in their debug lines are bodies of messages."""
+    logging.getLogger().setLevel(max(logging.getLogger().level, logging.INFO))
     for client in ("aiormq", "aio_pika", "aiokafka", "nats", "botocore", "aiobotocore"):
         logging.getLogger(client).setLevel(logging.CRITICAL)
 
@@ -120,7 +120,7 @@ def check(config: str) -> None:
 
 
 async def _work(url: URL, configuration: Configuration, settings: RunnerSettings, once: bool) -> None:
-    async with connected(url, pool_size=1, transaction_pooler=settings.transaction_pooler) as engine:
+    async with connected(url, pool_size=1, keeps_statements=not settings.transaction_pooler) as engine:
         runner = Runner(engine, configuration.tasks, settings)
         if once:
             click.echo(await runner.run_once())

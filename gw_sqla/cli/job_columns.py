@@ -8,7 +8,8 @@ from math import inf
 
 import click
 
-from gw_sqla.cli.listing import Column, as_record, printable, utc_text
+from gw_sqla.cli.listing import Column, as_record, utc_text
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.jobs.stored_job import JobDetails, ListedJob
 from gw_sqla.types import JobState
 

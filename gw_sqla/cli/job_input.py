@@ -12,11 +12,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from gw_sqla.application import Application
 from gw_sqla.errors import ConfigurationError, InvalidJobError, InvalidPayloadError
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.job_spec import JobSpec
 
-__all__ = ["at_time", "checking_tasks", "make_spec", "parse_json", "parse_time", "read_payload"]
+__all__ = ["at_time", "checking_application", "make_spec", "parse_json", "parse_time", "read_payload"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"\+?((?:[0-9]{1,9}[smhdw])+)")
@@ -80,8 +81,8 @@ def at_time(when: datetime | timedelta | None, now: datetime) -> datetime | None
         raise InvalidJobError("run_at", f"{when} from now is beyond the year 9999") from error
 
 
-def checking_tasks(apps: Sequence[str]) -> TaskRegistry | None:
-    """Return the tasks of ``--app``, by which payloads are checked; None where none is given."""
+def checking_application(apps: Sequence[str]) -> Application | None:
+    """Return that of ``--app``, by which payloads are checked, and whose interceptors see what is added; or None."""
     if not apps:
         return None
     from gw_sqla.cli.application import load_apps

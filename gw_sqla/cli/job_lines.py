@@ -95,7 +95,10 @@ class JobLines:
         return ConfigurationError(f"{self.name}, line {number}: {error}")
 
     def _spec(self, text: bytes, now: datetime) -> JobSpec:
-        fields = parse_json(text)
+        try:
+            fields = parse_json(text)
+        except InvalidPayloadError as error:
+            raise ConfigurationError(error.problem) from error
         if not isinstance(fields, dict):
             raise ConfigurationError('must be an object such as {"payload": {"n": 1}, "priority": 5}')
         for name in fields:

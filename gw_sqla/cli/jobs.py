@@ -12,9 +12,10 @@ from sqlalchemy import URL
 from gw_sqla.admin import Admin, Explanation, JobFilter, JobGone, JobOrder, JobPage, ScanLimits
 from gw_sqla.cli.job_actions import ACTIONS
 from gw_sqla.cli.job_columns import JOB_COLUMNS, print_job
-from gw_sqla.cli.listing import Format, as_record, format_options, json_option, print_json, print_list, printable
+from gw_sqla.cli.listing import Format, as_record, format_options, json_option, print_json, print_list, utc_text
 from gw_sqla.cli.looking import WORDS, filter_of, looking, search_option, words_argument
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.repository import JobRepository
 
@@ -153,7 +154,7 @@ async def _show(url: URL, schema: str, ids: Sequence[int]) -> list[JobDetails | 
 def explain(
     ctx: click.Context, ids: tuple[int, ...], database_url: URL, schema: str, *, limits: ScanLimits, as_json: bool
 ) -> None:
-    """Say why a job is not running: every reason that holds now.
+    """Say why a job is not running: every reason that holds now; and how often it was snoozed.
 
     The exit code is 1 if one of them is gone.
     """
@@ -162,6 +163,7 @@ def explain(
         {
             "id": job_id,
             "reasons": [{"kind": type(reason).__name__, "text": str(reason)} for reason in explanation.reasons],
+            "snoozes": _snoozes(explanation),
         }
         for job_id, explanation in zip(ids, found, strict=True)
     ]
@@ -169,10 +171,17 @@ def explain(
         print_json(records)
     else:
         for job_id, explanation in zip(ids, found, strict=True):
-            for reason in explanation.reasons:
-                click.echo(f"{job_id}: {printable(str(reason))}")
+            for told in (*explanation.reasons, explanation.snoozes):
+                if told is not None:
+                    click.echo(f"{job_id}: {printable(str(told))}")
     if any(explanation.job is None for explanation in found):
         ctx.exit(1)
+
+
+def _snoozes(explanation: Explanation) -> dict[str, object] | None:
+    if (found := explanation.snoozes) is None:
+        return None
+    return {"number": found.number, "last_at": utc_text(found.last_at), "reason": found.reason}
 
 
 async def _explain(url: URL, schema: str, ids: Sequence[int], limits: ScanLimits) -> list[Explanation]:

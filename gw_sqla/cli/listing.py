@@ -6,6 +6,10 @@ an error of somebody else's can rewrite what the terminal shows.
 
 Times are those of the database, in UTC: an age would need the difference of two clocks. Programs get all columns,
 people those that fit their question.
+
+CSV holds the values as they are, in a pipe or a file; on a terminal what would act on it is escaped, as in tables.
+A value that begins with ``=`` or ``+`` stays so: programs read it, and one that was marked for a spreadsheet would be
+another value. Whoever opens such a file with one imports the columns as text.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from typing import Any, Generic, TypeVar
 
 import click
 
+from gw_sqla.cli.terminal_text import printable
+
 __all__ = [
     "Column",
     "Format",
@@ -32,7 +38,6 @@ __all__ = [
     "json_option",
     "print_json",
     "print_list",
-    "printable",
     "utc_text",
 ]
 
@@ -91,7 +96,7 @@ def print_list(rows: Collection[T], columns: Sequence[Column[T]], output: str | 
         case Format.JSON:
             print_json([as_record(row, columns) for row in rows])
         case Format.CSV:
-            click.echo(_csv(rows, columns), nl=False)
+            _print_csv(rows, columns)
         case Format.TABLE if rows:
             _print_table(rows, [column for column in columns if column.in_table])
         case Format.TABLE:
@@ -113,13 +118,6 @@ def utc_text(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def printable(text: str) -> str:
-    """Return the text in one line, with what would act on a terminal escaped."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
-
-
 def _plain(value: object) -> object:
     """Return what JSON has for it."""
     match value:
@@ -138,15 +136,19 @@ def _plain(value: object) -> object:
     raise TypeError(f"no JSON of {type(value).__name__}")
 
 
-def _csv(rows: Collection[T], columns: Sequence[Column[T]]) -> str:
+def _print_csv(rows: Collection[T], columns: Sequence[Column[T]]) -> None:
+    on_terminal = sys.stdout.isatty()
+
     def cell(value: object) -> object:
-        return json.dumps(value) if isinstance(value, bool | dict | list) else value
+        if isinstance(value, bool | dict | list):
+            return json.dumps(value)
+        return printable(value) if on_terminal and isinstance(value, str) else value
 
     written = StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow([column.name for column in columns])
     writer.writerows([cell(_plain(column.value(row))) for column in columns] for row in rows)
-    return written.getvalue()
+    click.echo(written.getvalue(), nl=False, color=True)  # else it leaves out what looks like a colour
 
 
 def _print_table(rows: Collection[T], columns: Sequence[Column[T]]) -> None:

@@ -14,15 +14,16 @@ import asyncpg
 from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 from textual.app import App, ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
 from gw_sqla.admin import Admin, Choice, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Retry
-from gw_sqla.cli.bulk import Tally, act_on_all, jobs_were
+from gw_sqla.cli.bulk import Tally, act_on_all
 from gw_sqla.cli.error_report import describe, one_line
-from gw_sqla.cli.listing import printable, utc_text
+from gw_sqla.cli.listing import utc_text
 from gw_sqla.cli.snapshot import Rates, Snapshot, look, rates
+from gw_sqla.cli.terminal_text import jobs_were, printable
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.errors import GwSqlaError, SchemaMissingError
 from gw_sqla.types import JobState
@@ -65,7 +66,7 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """Show the question."""
-        yield Static(f"{self._question}  (y/n)", id="question", markup=False)
+        yield Static(f"{printable(self._question)}  (y/n)", id="question", markup=False)
 
     def action_answer(self, is_yes: bool) -> None:
         """Take the answer."""
@@ -82,6 +83,7 @@ class LiveView(App[None]):
         ("p", "pause", "Pause or resume their task"),
         ("f", "freeze", "Freeze"),
         ("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),  # which Textual has for copying
     ]
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], admin: Admin, every: float) -> None:
@@ -177,7 +179,7 @@ class LiveView(App[None]):
                 self.run_worker(self._pause(task, is_paused=is_paused), group="act")
 
         question = f"Resume {task!r}?" if is_paused else f"Pause {task!r}, for workers of gw_sqla, until it is resumed?"
-        self.push_screen(Question(printable(question)), answered)
+        self.push_screen(Question(question), answered)
 
     async def _pause(self, task: str, *, is_paused: bool) -> None:
         pausing = Pausing(self._admin.schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from gw_sqla.admin import JobFilter, ScanLimits
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.options import option
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.errors import SchemaBehindError
+from gw_sqla.errors import SchemaBehindError, SchemaMissingError
 from gw_sqla.schema.check import check_schema
 from gw_sqla.schema.rights import RoleKind
 
@@ -64,12 +64,21 @@ search_option = click.option(
 async def looking(url: URL, schema: str, as_: RoleKind = "reader") -> AsyncIterator[async_sessionmaker[AsyncSession]]:
     """Yield a maker of sessions, if the role may do the work of ``as_``; a pooler may be in between.
 
-    Raises AccessError, SchemaMissingError and such, each of which says what to do; UnreachableError.
+    They are at READ COMMITTED, whatever the database's default is: what others change meanwhile is gone around, which
+    the stricter levels answer with an error. Raises AccessError, SchemaMissingError and such, each of which says what
+    to do; UnreachableError. Where the block misses a table in a schema that was not migrated to the end,
+    SchemaBehindError.
     """
-    async with connected(url, transaction_pooler=True) as engine:
-        with suppress(SchemaBehindError):  # what is looked at is the same in every schema that can be adopted
+    async with connected(url, isolation_level="READ COMMITTED") as engine:
+        behind: SchemaBehindError | None = None
+        try:
             await check_schema(engine, schema=schema, as_=as_)
-        yield async_sessionmaker(engine, expire_on_commit=False)
+        except SchemaBehindError as error:  # most of what is looked at is in every schema that can be adopted
+            behind = error
+        try:
+            yield async_sessionmaker(engine, expire_on_commit=False)
+        except SchemaMissingError as error:
+            raise behind or error from error
 
 
 def filter_of(words: Sequence[str]) -> JobFilter:
@@ -81,6 +90,10 @@ def filter_of(words: Sequence[str]) -> JobFilter:
     ids = [word for word in words if word.isdecimal() and word.isascii()]
     texts = [f"id:{','.join(ids)}"] if ids else []
     for word in words:
+        if word == "-h":  # as an option of click's it would be looked for in -flag:h, too
+            context = click.get_current_context()
+            click.echo(context.get_help())
+            context.exit()
         if word.startswith("--"):
             raise click.UsageError(f"No such option: {word}")
         if word not in ids:

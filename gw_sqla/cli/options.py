@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gw_sqla.cli.log_formats import FORMATS
 from gw_sqla.types import DEFAULT_SCHEMA
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ __all__ = [
     "database_url_option",
     "debug_option",
     "lock_timeout_option",
+    "log_format_option",
+    "log_level_option",
     "option",
     "role_kind_option",
     "schema_option",
@@ -37,7 +40,7 @@ Exit codes:
   2    wrong usage or bad input; nothing was done
   3    migrate --check: there is something to do
   57   the schema has a breaking migration that this version does not know
-  130  interrupted before the command could finish
+  130  interrupted before the command could finish, or its question was answered with no
 """
 
 
@@ -116,8 +119,8 @@ def app_option(*, required: bool = True, help: str | None = None) -> Callable[[F
         multiple=True,
         metavar="MODULE:ATTRIBUTE",
         help=help
-        or "Where the TaskRegistry is, such as myapp.jobs:tasks; the current directory is searched too. Can be "
-        "repeated (in the variable: separated by spaces): the worker then has the tasks of all.",
+        or "Where the TaskRegistry is, or an Application, such as myapp.jobs:tasks; the current directory is searched "
+        "too. Can be repeated (in the variable: separated by spaces): the worker then has the tasks of all.",
     )
 
 
@@ -125,6 +128,20 @@ crontab_option = option(
     "--crontab",
     metavar="FILE",
     help="Cron items, beside those of the application. Default: crontab in the current directory, if it is there.",
+)
+
+
+log_level_option = option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+    help="What to log.",
+)
+log_format_option = option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default="text",
+    help="How to write log lines; an application that configures logging itself decides that.",
 )
 
 

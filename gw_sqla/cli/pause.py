@@ -11,10 +11,10 @@ from sqlalchemy import URL
 from gw_sqla.admin import Pause, Pausing
 from gw_sqla.cli.adding import database_time
 from gw_sqla.cli.job_input import at_time, parse_time
-from gw_sqla.cli.listing import printable
 from gw_sqla.cli.looking import actor_option, looking
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.pausing import OTHERS, check_meant, meant_options
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.errors import InvalidJobError
 
 __all__ = ["command"]
@@ -77,5 +77,5 @@ async def _pause(
             everything=everything,
             until=at_time(until, await database_time(session)),
             reason=reason,
-            paused_by=actor,
+            actor=actor,
         )

@@ -12,6 +12,7 @@ from gw_sqla.admin import Admin, QueueInfo, ScanLimits
 from gw_sqla.cli.listing import Column, format_options, print_list, utc_text
 from gw_sqla.cli.looking import after_option, limit_option, looking, search_option
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
+from gw_sqla.cli.terminal_text import shell_word
 
 __all__ = ["command"]
 
@@ -59,7 +60,7 @@ def command(
     found = anyio.run(_look, database_url, schema, locked, after, limit, limits)
     print_list(found, _COLUMNS, output, nothing="no queues")
     if len(found) == limit:
-        click.echo(f"there may be more: --after {found[-1].name!r}", err=True)
+        click.echo(f"there may be more: --after {shell_word(found[-1].name)}", err=True)
 
 
 async def _look(

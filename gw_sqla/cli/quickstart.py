@@ -171,12 +171,12 @@ class Watcher(Observer):
         self.all_completed = anyio.Event()
         self._left = set(tasks)
 
-    def job_failed(self, outcome: Failed) -> None:
+    async def job_failed(self, outcome: Failed) -> None:
         """Note that the receipt could not be sent."""
         if outcome.job.task_identifier == send_receipt.identifier:
             self.receipt_failed.set()
 
-    def job_completed(self, outcome: Completed) -> None:
+    async def job_completed(self, outcome: Completed) -> None:
         """Note the last of the two."""
         self._left.discard(outcome.job.task_identifier)
         if not self._left:

@@ -24,5 +24,5 @@ def command(apps: tuple[str, ...]) -> None:
     schema. A task without a payload type has {}, which means any JSON.
     """
     with contextlib.redirect_stdout(sys.stderr):  # what the application prints must not end up in the JSON
-        tasks = load_apps(apps)
+        tasks = load_apps(apps).tasks
     click.echo(json.dumps(tasks.json_schemas(), indent=2, ensure_ascii=False))

@@ -81,8 +81,9 @@ def _print(seen: Snapshot, now: Rates | None, *, watch: bool, as_json: bool) -> 
     if watch:
         click.clear()  # on a terminal
     for state, count in seen.states.items():
-        number = click.style(f"{count!s:>12}", fg=_COLORS.get(state) if count.number else None)
-        click.echo(f"{state:<10} {number}")
+        number = f"{count!s:>12}"
+        color = _COLORS.get(state) if count.number else None
+        click.echo(f"{state:<10} {click.style(number, fg=color) if color else number}")
     dead = len(seen.workers) - len(seen.alive)
     told = f", {dead} dead" if dead else ""
     click.echo(f"{'workers':<10} {len(seen.alive):>12}{told}, {seen.slots} slots")

@@ -23,15 +23,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
-from anyio.abc import Process
+from anyio.abc import Process, TaskStatus
 
 from gw_sqla.cli.error_report import WorkerProcessError
+from gw_sqla.cli.supervised_http import ProcessSockets
 from gw_sqla.cli.supervisor_link import VARIABLE
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.worker.signals import STOP_SIGNALS
@@ -69,22 +71,37 @@ class _End:
         return str(self.word.get("error") or f"worker process {self.pid} ended with exit code {self.code}")
 
 
-async def supervise(arguments: Sequence[str], count: int, *, once: bool) -> tuple[RunCounts, WorkerProcessError | None]:
+async def supervise(
+    arguments: Sequence[str], count: int, *, once: bool, http: str | None = None
+) -> tuple[RunCounts, WorkerProcessError | None]:
     """Run ``count`` processes of ``python -m gw_sqla`` with ``arguments``, until a signal, or each once.
+
+    ``http``: the address at which to answer for all of them.
 
     A second signal ends the workers' grace period. Returns what ``--once`` adds up, and the error that the command has
     to end with. A cancellation kills the workers.
     """
-    supervisor = _Supervisor(arguments, count, once=once)
-    async with anyio.create_task_group() as watching:
-        watching.start_soon(supervisor.watch_signals, name="gw_sqla signals")
-        await supervisor.run()
-        watching.cancel_scope.cancel()
+    with nullcontext() if http is None else ProcessSockets.opened(count) as sockets:
+        supervisor = _Supervisor(arguments, count, sockets, once=once)
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(supervisor.watch_signals, name="gw_sqla signals")
+            if http is not None and sockets is not None:
+                await watching.start(partial(_answer, http, sockets), name="gw_sqla HTTP")
+            await supervisor.run()
+            watching.cancel_scope.cancel()
     return supervisor.counts, supervisor.error
 
 
+async def _answer(http: str, sockets: ProcessSockets, *, task_status: TaskStatus[int]) -> None:
+    from gw_sqla.telemetry.addresses import Address
+    from gw_sqla.telemetry.http_server import serve_patiently
+
+    await serve_patiently(Address.parse(http), sockets.routes(), ready=task_status)
+
+
 class _Supervisor:
-    def __init__(self, arguments: Sequence[str], count: int, *, once: bool) -> None:
+    def __init__(self, arguments: Sequence[str], count: int, sockets: ProcessSockets | None, *, once: bool) -> None:
+        self._sockets = sockets
         self._command = [sys.executable, "-m", "gw_sqla", *arguments]
         self._count = count
         self._once = once
@@ -103,7 +120,7 @@ class _Supervisor:
         log.info("supervisor of %d worker processes", self._count)
         async with anyio.create_task_group() as keeping:
             for number in range(self._count):
-                keeping.start_soon(self._keep, name=f"gw_sqla process {number}")
+                keeping.start_soon(self._keep, number, name=f"gw_sqla process {number}")
 
     async def watch_signals(self) -> None:
         with anyio.open_signal_receiver(*STOP_SIGNALS) as received:
@@ -119,12 +136,16 @@ class _Supervisor:
         for end in self._lifelines:
             _order(end)
 
-    async def _keep(self) -> None:
+    async def _keep(self, number: int) -> None:
         """Run one process after the other until a stop, or once."""
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             began = anyio.current_time()
-            end = await self._run_process()
+            if self._sockets is None:
+                end = await self._run_process({})
+            else:
+                with self._sockets.of(number) as variables:
+                    end = await self._run_process(variables)
             self._judge(end)
             if self._once or self._stopping.is_set():
                 return
@@ -146,13 +167,13 @@ class _Supervisor:
         elif not (end.code == 0 or end.was_idle) and (self._once or self._stopping.is_set()):
             self._fault = self._fault or end
 
-    async def _run_process(self) -> _End:
+    async def _run_process(self, variables: Mapping[str, str]) -> _End:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._lifelines.add(ours)
         try:
             with theirs:
-                process = await self._start_process(theirs.fileno())
+                process = await self._start_process(theirs.fileno(), variables)
             code = await process.wait()
             return _End(process.pid, code, _last_word(ours))
         except OSError as error:
@@ -161,13 +182,13 @@ class _Supervisor:
             self._lifelines.discard(ours)
             ours.close()
 
-    async def _start_process(self, lifeline: int) -> Process:
+    async def _start_process(self, lifeline: int, variables: Mapping[str, str]) -> Process:
         return await anyio.open_process(
             self._command,
             stdin=subprocess.DEVNULL,
             stdout=None,
             stderr=None,
-            env={**os.environ, VARIABLE: str(lifeline)},
+            env={**os.environ, **variables, VARIABLE: str(lifeline)},
             pass_fds=[lifeline],
             start_new_session=True,
         )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import click
 
-__all__ = ["confirm", "heed_no_color", "progress", "yes_option"]
+__all__ = ["DeclinedError", "confirm", "heed_no_color", "progress", "yes_option"]
 
 _REDRAWS = 200
 
@@ -25,14 +25,26 @@ def heed_no_color(ctx: click.Context) -> None:
         ctx.color = False
 
 
+class DeclinedError(click.ClickException):
+    """Somebody was asked, and said no."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("declined: nothing was done")
+
+
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is destroyed, unless ``yes``. Raises Abort for a no, UsageError without a terminal."""
+    """Ask before something is destroyed, unless ``yes``.
+
+    Raises DeclinedError for a no, UsageError where there is no terminal.
+    """
     if yes:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} There is no terminal to ask: add --yes if you mean it")
     if not click.confirm(question, err=True):
-        raise click.Abort
+        raise DeclinedError
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def command(database_url: URL, schema: str, *, every: float) -> None:
     """Watch states, rates, workers, running jobs and failures.
 
     Keys: the arrows and Tab move, r retries the failures that are chosen, p pauses or resumes their task,
-    f freezes the view, q ends. Needs the extra:
+    f freezes the view, q or Ctrl-C ends. Needs the extra:
     pip install 'gw-sqla[top]'
     """
     if importlib.util.find_spec("textual") is None:

@@ -8,12 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
+from gw_sqla.cli.http_option import http_option
 from gw_sqla.cli.options import (
     app_option,
     crontab_option,
     database_url_option,
     debug_option,
     lock_timeout_option,
+    log_format_option,
+    log_level_option,
     option,
     schema_option,
 )
@@ -25,7 +28,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 
 _DEFAULTS = RunnerSettings()
-_LEVELS = ("debug", "info", "warning", "error")
 
 
 def _seconds(ctx: click.Context, parameter: click.Parameter, value: float) -> timedelta | None:
@@ -188,7 +190,9 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
         ),
     ],
     "What it says": [
-        option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="info", help="What to log."),
+        http_option(),
+        log_level_option,
+        log_format_option,
         _setting(
             "blocking_threshold", "", "How long a handler may block the event loop until the log says so; 0 is off."
         ),

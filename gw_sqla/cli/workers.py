@@ -13,10 +13,11 @@ from sqlalchemy import URL
 from gw_sqla.admin import Admin, LockOwner, ScanLimits, Worker
 from gw_sqla.admin import Unlocked as UnlockedByHand
 from gw_sqla.cli.engine import connected
-from gw_sqla.cli.listing import Column, format_options, json_option, print_json, print_list, printable, utc_text
+from gw_sqla.cli.listing import Column, format_options, json_option, print_json, print_list, utc_text
 from gw_sqla.cli.looking import actor_option, looking, search_option
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, yes_option
+from gw_sqla.cli.terminal_text import counted, printable
 from gw_sqla.schema.check import check_schema
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Recovered, Sweeps, Unlocked
@@ -121,7 +122,7 @@ def unlock(
     """
     confirm(f"Unlock all that {', '.join(map(printable, pool_ids))} hold?", yes=yes)
     unlocked = anyio.run(_unlock, database_url, schema, pool_ids, actor, limits)
-    click.echo(f"unlocked {unlocked.jobs} jobs and {unlocked.queues} queues")
+    click.echo(f"unlocked {counted(unlocked.jobs, 'job')} and {counted(unlocked.queues, 'queue')}")
     if unlocked.living:
         living = ", ".join(printable(worker.pool_id) for worker in unlocked.living)
         raise click.ClickException(f"{living}: alive, left alone; it unlocks by itself when it is stopped")
@@ -140,34 +141,41 @@ async def _unlock(
 @click.option(
     "--delay", type=click.FloatRange(0), default=10.0, metavar="SECONDS", help="How long the jobs of the dead wait."
 )
+@click.option("--dry-run", is_flag=True, help="Free nothing: say what it would be.")
 @json_option
 @debug_option
-def sweep(database_url: URL, schema: str, *, delay: float, as_json: bool) -> None:
+def sweep(database_url: URL, schema: str, *, delay: float, dry_run: bool, as_json: bool) -> None:
     """Free the locks of dead workers, and those of unknown owners that are over four hours old.
 
     As each worker does by itself, three times a minute: it is needed where none of gw_sqla's runs.
     """
-    recovered, unlocked = anyio.run(_sweep, database_url, schema, delay)
+    recovered, unlocked = anyio.run(_sweep, database_url, schema, None if dry_run else delay)
     if as_json:
         dead = [{"what": pool.what, "job_ids": pool.job_ids, "final_ids": pool.final_ids} for pool in recovered]
         print_json(
             {"recovered": dead, "stale": {"owners": unlocked.owners, "jobs": unlocked.jobs, "queues": unlocked.queues}}
         )
         return
+    recovered_word, unlocked_word = ("would be recovered", "would unlock") if dry_run else ("recovered", "unlocked")
     for pool in recovered:
-        click.echo(f"recovered: {printable(pool.what)}; its {len(pool.job_ids)} jobs are unlocked")
+        freed = counted(len(pool.job_ids), "job")
+        click.echo(f"{recovered_word}: {printable(pool.what)}; {unlocked_word} {freed} of its")
     if unlocked.owners:
         owners = ", ".join(map(printable, unlocked.owners))
-        click.echo(f"unlocked after four hours: {unlocked.jobs} jobs and {unlocked.queues} queues of {owners}")
+        freed = f"{counted(unlocked.jobs, 'job')} and {counted(unlocked.queues, 'queue')}"
+        click.echo(f"{unlocked_word} after four hours: {freed} of {owners}")
     if not recovered and not unlocked.owners:
         click.echo("nothing to free")
 
 
-async def _sweep(url: URL, schema: str, delay: float) -> tuple[list[Recovered], Unlocked]:
+async def _sweep(url: URL, schema: str, delay: float | None) -> tuple[list[Recovered], Unlocked]:
+    """Sweep; without a delay, look what a sweep would free."""
     async with connected(url) as engine:
-        await check_schema(engine, schema=schema)
+        await check_schema(engine, schema=schema, as_="worker" if delay is not None else "reader")
         sweeps = Sweeps(engine, schema, RustWorkers(schema), pooled=True)
         try:
+            if delay is None:
+                return await sweeps.look()
             return await sweeps.recover(timedelta(seconds=delay)), await sweeps.unlock_stale()
         finally:
             await sweeps.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
+from time import monotonic
+from typing import Protocol
 
 import anyio
 import asyncpg
@@ -12,7 +14,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from gw_sqla.error_texts.error_text import error_text
 
-__all__ = ["DATABASE_FAULTS", "ConnectError", "Outage", "is_answer", "is_conflict", "is_refusal", "waited_for_lock"]
+__all__ = [
+    "DATABASE_FAULTS",
+    "ConnectError",
+    "Outage",
+    "Told",
+    "is_answer",
+    "is_conflict",
+    "is_refusal",
+    "waited_for_lock",
+]
 
 log = logging.getLogger(__name__)
 
@@ -64,17 +75,38 @@ def waited_for_lock(fault: BaseException) -> bool:
     return isinstance(fault, asyncpg.LockNotAvailableError)
 
 
-class Outage:
-    """Backoff with jitter through one outage; says once what happened and once that it is over."""
+class Told(Protocol):
+    """Who is told of outages."""
 
-    def __init__(self, doing: str) -> None:
+    def fault(self, doing: str, fault: BaseException, /) -> None:
+        """One begins."""
+
+    def fault_over(self, doing: str, faults: int, seconds: float, /) -> None:
+        """One is over."""
+
+
+class Outage:
+    """Backoff with jitter through one outage; says once what happened and once that it is over, in the log and to
+    ``told``."""
+
+    def __init__(self, doing: str, told: Told | None = None) -> None:
         self._doing = doing
+        self._told = told
         self._faults = 0
+        self._since = 0.0
+
+    @property
+    def faults(self) -> int:
+        """How many there were so far; none where all works."""
+        return self._faults
 
     async def wait(self, fault: BaseException) -> None:
         """Log the first fault of an outage, then sleep; 0.1 s at first, up to 5 s. Cancellable."""
         if self._faults == 0:
             log.warning("%s failed, will be tried again until it works: %s", self._doing, error_text(fault))
+            self._since = monotonic()
+            if self._told is not None:
+                self._told.fault(self._doing, fault)
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(self._faults, 10))
         self._faults += 1
         await anyio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
@@ -83,4 +115,6 @@ class Outage:
         """Note that it works; log it, if it did not work before."""
         if self._faults:
             log.warning("%s works again after %d faults", self._doing, self._faults)
+            if self._told is not None:
+                self._told.fault_over(self._doing, self._faults, monotonic() - self._since)
             self._faults = 0

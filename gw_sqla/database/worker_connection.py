@@ -56,6 +56,7 @@ SESSION_SETTINGS = """set lock_timeout = '5s';
 set enable_seqscan = off;
 set enable_bitmapscan = off;
 set enable_sort = off;
+set enable_incremental_sort = off;
 set enable_hashjoin = off;
 set enable_mergejoin = off;
 set jit = off;

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +21,14 @@ from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import Snooze
 from gw_sqla.execution.batch_results import batch_outcome, failed_items, snooze_limit_of_all
 from gw_sqla.execution.failed_outcome import bounded_wait, failed_with, of_any_error, snoozed_for, wait_until_next
-from gw_sqla.execution.failure_log import log_failure
 from gw_sqla.execution.handler_call import bind
+from gw_sqla.execution.interception import intercepted
 from gw_sqla.execution.job_context import Workplace
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.process_pool import ProcessPool
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.events import JobStarted
+from gw_sqla.hooks.interceptor import SKIP, Interceptor, of_running
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Snoozed
 from gw_sqla.jobs.run import LOST, RUNNING, Run
@@ -51,13 +54,27 @@ class Executor:
         processes: ProcessPool,
         observers: Observers,
         concurrency: int,
+        interceptors: Sequence[Interceptor] = (),
+        *,
+        outcome_log: OutcomeLog | None = None,
     ) -> None:
         threads = anyio.CapacityLimiter(concurrency)
+        around = of_running(interceptors)
         self._calls = {
-            identifier: (task, bind(task, workplace, threads, processes)) for identifier, task in tasks.items()
+            identifier: (task, intercepted(task, bind(task, workplace, threads, processes), around))
+            for identifier, task in tasks.items()
         }
-        self._tell_start = observers.started if observers.are_there else None
+        self._observers = observers
+        self._log = outcome_log or OutcomeLog()
         self._completions = workplace.completions
+        self.execute = self._run_observed if observers.hear_of_jobs else self.run
+        """How to run a run: as `run`, and where anybody hears of jobs they are told."""
+
+    async def _run_observed(self, run: Run) -> Outcome:
+        job = run.job
+        if job.payload_text and job.task_identifier in self._calls:
+            self._observers.tell(JobStarted(job=job, wait_seconds=run.wait_seconds))
+        return run.timed(await self.run(run))
 
     async def run(self, run: Run) -> Outcome:
         """Run the handler of the run's job and return what became of it.
@@ -70,11 +87,9 @@ class Executor:
         if found is None or not job.payload_text:
             message = OVERSIZED if found else f"no task {job.task_identifier!r} is declared in this worker"
             not_run = Failed(job=job, message=message)
-            log_failure(not_run)
+            self._log.failed(not_run)
             return not_run
         task, call = found
-        if self._tell_start is not None:
-            self._tell_start(job)
         outcome: Outcome
         try:
             result = await call(run)
@@ -98,8 +113,9 @@ class Executor:
             outcome = of_any_error(task, job, error)
         if run.state is not RUNNING:  # is lost, or has completed the job, or meant to
             outcome = await self._of_own_transaction(task, run, outcome)
+        outcome = run.timed(outcome)
         if isinstance(outcome, Failed) and run.state is not LOST:
-            log_failure(outcome)
+            self._log.failed(outcome)
         return outcome
 
     async def _of_own_transaction(self, task: Task[Any], run: Run, outcome: Outcome) -> Outcome:
@@ -131,6 +147,9 @@ class Executor:
         return True
 
     def _of_result(self, task: Task[Any], job: ClaimedJob, result: Any) -> Outcome:
+        if result is SKIP:
+            self._log.skipped(job)
+            return Completed(job)
         if isinstance(result, Snooze):
             return snoozed_for(task, job, error_text(result), result.delay, result.limit, result)
         return self._of_batch(task, job, result) if task.batch else Completed(job)

@@ -155,7 +155,7 @@ def _in_process(task: Task[Any], load: Callable[[str], Any], processes: ProcessP
         if task.takes_payload:
             load(run.job.payload_text)  # what does not fit needs no process
         try:
-            return await processes.call(task, run.job.payload_text)
+            return await processes.call(task, run.job)
         except TimeoutError as error:
             raise TaskTimeoutError(task.timeout) from error
 

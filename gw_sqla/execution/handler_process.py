@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from gw_sqla.error_texts.error_text import error_text, traceback_text
 from gw_sqla.errors import FailPermanently, InvalidPayloadError, Snooze
 from gw_sqla.execution.batch_results import failed_items, retry_after, snooze_limit
+from gw_sqla.execution.current_job import CurrentJob, look_for_job_by
 from gw_sqla.execution.task_registry import TaskRegistry
 from gw_sqla.jobs.task import Task
 
@@ -47,7 +48,7 @@ def main() -> None:
                 task = _find(request)
             else:
                 assert task is not None
-                answer["items"] = _call(task, request["payload"])
+                answer["items"] = _call(task, request["payload"], CurrentJob(*request["job"]))
         except BaseException as error:  # whatever the handler or its module raises is the job's
             text = str(error) if isinstance(error, InvalidPayloadError) else error_text(error)
             permanently = isinstance(error, FailPermanently)
@@ -95,7 +96,8 @@ def _find(request: dict[str, Any]) -> Task[Any]:
     return task
 
 
-def _call(task: Task[Any], payload_text: str) -> list[Any]:
+def _call(task: Task[Any], payload_text: str, job: CurrentJob) -> list[Any]:
+    look_for_job_by(lambda: job)
     arguments = [task.payload_type.load(payload_text)] if task.takes_payload else []
     results = task.call_sync(*arguments)
     if isinstance(results, Snooze):

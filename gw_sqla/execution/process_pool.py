@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import astuple
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,8 +31,10 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from gw_sqla.error_texts.error_text import storable_text
 from gw_sqla.errors import TaskDefinitionError
 from gw_sqla.execution.batch_results import FailedItem
+from gw_sqla.execution.current_job import CurrentJob
 from gw_sqla.execution.handler_signature import Signature
 from gw_sqla.execution.interpreter_flags import interpreter_flags
+from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.task import Source, Task
 
 __all__ = ["HandlerFailedError", "ProcessPool", "refuse_impossible"]
@@ -115,8 +118,8 @@ class ProcessPool:
         while self._idle:
             await self._idle.pop().kill()
 
-    async def call(self, task: Task[Any], payload_text: str) -> list[FailedItem]:
-        """Run the task's handler in a process; return the failed items of a batch.
+    async def call(self, task: Task[Any], job: ClaimedJob) -> list[FailedItem]:
+        """Run the task's handler for a job in a process; return the failed items of a batch.
 
         Raises HandlerFailedError, and TimeoutError when the task's timeout has passed. Waiting for a process, and its
         start, do not count towards it. A cancellation kills the process.
@@ -129,7 +132,7 @@ class ProcessPool:
             try:
                 await _import(child, request)
                 with anyio.fail_after(seconds):
-                    answer = await child.ask({"payload": payload_text})
+                    answer = await child.ask({"payload": job.payload_text, "job": astuple(CurrentJob.of(job))})
             except BaseException as error:
                 if isinstance(error, HandlerFailedError) and not child.is_broken:
                     self._idle.append(child)

@@ -77,7 +77,7 @@ class Completions:
 
     async def decide(self, run: Run) -> bool:
         """Tell whether the transaction that completed the job is committed; waits until that is known."""
-        if run.is_committed or not await self._is_there(run.job):
+        if run.is_committed or not await self.is_there(run.job):
             run.committed()
             return True
         run.rolled_back()
@@ -89,14 +89,19 @@ class Completions:
             return await self.decide(run)
         return False
 
-    async def _is_there(self, job: ClaimedJob) -> bool:
+    async def is_there(self, job: ClaimedJob) -> bool:
+        """Ask the database; an outage is waited out."""
         outage = Outage(f"asking whether the transaction of job {job.id} is committed")
         while True:
             try:
-                async with self._sessions() as session:
-                    found = await session.scalar(outcomes.find_if_still_there(self._schema), {"id": job.id})
+                found = await self.ask(job)
             except DATABASE_FAULTS as fault:
                 await outage.wait(fault)
             else:
                 outage.over()
-                return found is not None
+                return found
+
+    async def ask(self, job: ClaimedJob) -> bool:
+        """Ask the database once."""
+        async with self._sessions() as session:
+            return await session.scalar(outcomes.find_if_still_there(self._schema), {"id": job.id}) is not None

@@ -91,7 +91,8 @@ def _check_values(given: FilterFields) -> None:
         ("key", given.keys, 512),
         ("locked-by", given.locked_by, None),
     ):
-        _check_texts(word, choice.names if choice is not None else frozenset(), most)
+        names = choice.names if choice is not None else frozenset()
+        _check_texts(word, names, most, allow_empty=word != "key")
     if given.tasks is not None and not given.tasks.names:
         raise InvalidFilterError("task", "every job has a task: name some")
     _check_texts("flag", given.flags | given.without_flags, None, allow_empty=True)

@@ -168,7 +168,7 @@ def _range(word: Word, read: Callable[[Word, str], Any], make: Callable[[str, An
 
 def _number(word: Word, text: str) -> int:
     if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > 20:
-        raise InvalidFilterError(word.text, f"{text!r} is not a whole number")
+        raise InvalidFilterError(word.text, f"{text!r} is not a whole number, or too large")
     return int(text)
 
 

@@ -19,20 +19,23 @@ from gw_sqla.types import DEFAULT_SCHEMA
 
 __all__ = ["examine"]
 
-_CHECKS: tuple[tuple[str, Check], ...] = (
-    ("server", server_checks.server),
-    ("connections", server_checks.connections),
-    ("transactions", server_checks.oldest_transaction),
-    ("schema", schema_checks.schema),
-    ("rights", schema_checks.rights),
-    ("workers", queue_checks.workers),
-    ("locks", queue_checks.locks),
-    ("queues", queue_checks.queues),
-    ("tasks", queue_checks.tasks),
-    ("forwarding", queue_checks.forwarding),
-    ("pauses", queue_checks.pauses),
-    ("crontabs", queue_checks.crontabs),
-    ("storage", schema_checks.storage),
+_JOBS, _QUEUES, _TASKS = "_private_jobs", "_private_job_queues", "_private_tasks"
+_WORKERS, _PAUSES, _CRONTABS = "_private_sqla_workers", "_private_sqla_pauses", "_private_known_crontabs"
+
+_CHECKS = (
+    Check("server", server_checks.server),
+    Check("connections", server_checks.connections),
+    Check("transactions", server_checks.oldest_transaction),
+    Check("schema", schema_checks.schema),
+    Check("rights", schema_checks.rights),
+    Check("workers", queue_checks.workers, (_WORKERS,)),
+    Check("locks", queue_checks.locks, (_JOBS, _QUEUES, _WORKERS)),
+    Check("queues", queue_checks.queues, (_JOBS, _QUEUES)),
+    Check("tasks", queue_checks.tasks, (_JOBS, _TASKS, _WORKERS)),
+    Check("forwarding", queue_checks.forwarding, (_JOBS, _TASKS, _WORKERS)),
+    Check("pauses", queue_checks.pauses, (_PAUSES,)),
+    Check("crontabs", queue_checks.crontabs, (_CRONTABS,)),
+    Check("storage", schema_checks.storage),
 )
 
 
@@ -65,4 +68,4 @@ async def _examine(engine: AsyncEngine, schema: str, as_: RoleKind, items: Seque
 
 def _look(connection: Connection, schema: str, as_: RoleKind, items: Sequence[CronItem] | None) -> list[list[Finding]]:
     look = Look(connection, schema, as_, items)
-    return [looked(check, name, look) for name, check in _CHECKS]
+    return [looked(check, look) for check in _CHECKS]

@@ -6,21 +6,36 @@ import asyncio
 import secrets
 import time
 
+import asyncpg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.error_texts.error_text import message_text
 from gw_sqla.health.finding import Finding, Verdict
 from gw_sqla.statements import health
 
 __all__ = ["link"]
 
 _HEARD_SECONDS = 5.0
+_TOO_MANY = "53300"
 
 
 async def link(engine: AsyncEngine, schema: str) -> list[Finding]:
     """Look for a pooler, and listen for a notification of our own, on two connections; on asyncio's loop.
 
     A pooler gives its clients process numbers of its own. Whether it keeps a session together, only listening tells.
+    Where no two connections are left, that is the finding: who looks has the other findings to look at.
     """
+    try:
+        return await _listened(engine, schema)
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        if getattr(getattr(error, "orig", error), "sqlstate", None) != _TOO_MANY:
+            raise
+        text = f"no two connections could be made to look: {message_text(error)}"
+        return [Finding("listen", Verdict.UNKNOWN, text, repair="see the connections")]
+
+
+async def _listened(engine: AsyncEngine, schema: str) -> list[Finding]:
     async with engine.connect() as listening, engine.connect() as telling:
         driver = (await listening.get_raw_connection()).driver_connection
         assert driver is not None

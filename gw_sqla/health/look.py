@@ -12,10 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import Executable
 
 from gw_sqla.crontab import CronItem
+from gw_sqla.error_texts.error_text import message_text
 from gw_sqla.errors import SchemaMissingError
 from gw_sqla.health.finding import Finding, Verdict
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.statements import health
+from gw_sqla.statements.quoting import quoted
 
 __all__ = ["Check", "Look", "looked"]
 
@@ -45,18 +47,28 @@ class Look:
         return self.connection.execute(statement, parameters).one()
 
 
-Check = Callable[[Look], Iterable[Finding]]
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check: its name, what makes it, and the tables whose rows it must see to say anything."""
+
+    name: str
+    make: Callable[[Look], Iterable[Finding]]
+    tables: tuple[str, ...] = ()
 
 
-def looked(check: Check, name: str, look: Look) -> list[Finding]:
-    """Return what the check finds, or one finding that it could not be made.
+def looked(check: Check, look: Look) -> list[Finding]:
+    """Return what the check finds, or one finding that it could not be made, and why.
 
-    Raises database errors that are neither a right that is lacking, nor an object, nor the time it took.
+    Raises database errors that end the connection.
     """
+    name = check.name
     try:
         with look.connection.begin():
             look.row(health.bound(look.schema), milliseconds=str(round(_SECONDS * 1000)))
-            return list(check(look))
+            if hidden := _hidden(check, look):
+                text = f"row level security hides the rows of {hidden} from this role"
+                return [Finding(name, Verdict.UNKNOWN, text, repair="see the rights")]
+            return list(check.make(look))
     except SchemaMissingError as error:
         return [Finding(name, Verdict.UNKNOWN, str(error))]
     except DBAPIError as error:
@@ -67,4 +79,13 @@ def looked(check: Check, name: str, look: Look) -> list[Finding]:
             return [Finding(name, Verdict.UNKNOWN, f"the database had no answer within {_SECONDS:g} s", _SECONDS)]
         if sqlstate in _MISSING:
             return [Finding(name, Verdict.UNKNOWN, f"schema {look.schema!r} has not all that is looked at")]
-        raise
+        if error.connection_invalidated:
+            raise
+        return [Finding(name, Verdict.UNKNOWN, f"the database answered: {message_text(error)}")]
+
+
+def _hidden(check: Check, look: Look) -> str:
+    if not check.tables:
+        return ""
+    rows = look.rows(health.hidden_tables(look.schema), namespace=quoted(look.schema), tables=[*check.tables])
+    return ", ".join(row.name for row in rows)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from gw_sqla.errors import AccessError, SchemaError
+from gw_sqla.errors import AccessError, SchemaError, SchemaTooNewError, SchemaTooOldError
 from gw_sqla.health.finding import Finding, Verdict, of_many
 from gw_sqla.health.look import Look
 from gw_sqla.schema.check import require_current
@@ -33,6 +33,11 @@ def schema(look: Look) -> Iterator[Finding]:
         require_current(state)
     except AccessError:
         yield Finding("schema", Verdict.UNKNOWN, "this role may not read its version", repair="see the rights")
+    except SchemaTooNewError as error:
+        yield Finding("schema", Verdict.WRONG, str(error), state.newest, "pip install --upgrade gw-sqla")
+    except SchemaTooOldError as error:
+        repair = "graphile-worker --schema-only, of 0.16 or later; or give the --schema of another"
+        yield Finding("schema", Verdict.WRONG, str(error), state.newest, repair)
     except SchemaError as error:
         yield Finding(
             "schema", Verdict.WRONG, str(error), state.newest, f"python -m gw_sqla migrate{_option(look.schema)}"

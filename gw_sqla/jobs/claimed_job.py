@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+
+from gw_sqla.jobs.payload import to_json
 
 __all__ = ["ClaimedJob"]
 
@@ -46,6 +48,13 @@ class ClaimedJob(NamedTuple):
     def flags(self) -> dict[str, bool] | None:
         """The flags, each true; None where there are none."""
         return None if self.flags_text is None else json.loads(self.flags_text)
+
+    def with_payload(self, payload: Any) -> Self:
+        """Return the job with another payload; raises InvalidPayloadError for what is not JSON.
+
+        For an interceptor, whose ``call_next`` takes it: the row keeps its own.
+        """
+        return self._replace(payload_text=to_json(payload))
 
     def __repr__(self) -> str:  # the payload may be a secret
         return f"ClaimedJob(id={self.id}, task_identifier={self.task_identifier!r}, attempts={self.attempts})"

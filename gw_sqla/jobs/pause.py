@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 __all__ = ["Pause", "PauseKind", "PauseSeen", "as_pause"]
@@ -38,6 +38,7 @@ class PauseSeen:
 
     pause: Pause
     is_over: bool
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
 
 def as_pause(row: Any) -> Pause:

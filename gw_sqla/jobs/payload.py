@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -148,17 +148,25 @@ class PayloadType(Generic[P]):
         return bool(self._schema.get("type", "array") == "array")
 
     def _without_peers_fields(self, text: str) -> str | None:
-        """The payload without the peers' fields, or None if it has none of them that is not its own."""
+        """The payload, or a batch's items, without the peers' fields, or None if it has none that is not its own."""
         try:
             value = _loads(text)
         except InvalidPayloadError:
             return None  # the first error tells what is wrong with the text
-        if not isinstance(value, dict):
-            return None
-        extra = [name for name in _PEERS_FIELDS if name in value and name not in self._schema.get("properties", ())]
-        if not extra:
-            return None
-        return json.dumps({name: item for name, item in value.items() if name not in extra})
+        schema = self._schema
+        if isinstance(value, list):
+            schema = schema.get("items", {})
+            own = self._own_fields(schema) if isinstance(schema, dict) else ()
+            plain: Any = [_without(item, own) for item in value]
+        else:
+            plain = _without(value, self._own_fields(schema))
+        return None if plain == value else json.dumps(plain)
+
+    def _own_fields(self, schema: dict[str, Any]) -> Container[str]:
+        """The fields that a schema has, or what it refers to in the definitions of this type's."""
+        name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+        fields: Container[str] = self._schema.get("$defs", {}).get(name, schema).get("properties", ())
+        return fields
 
     @cached_property
     def _schema(self) -> dict[str, Any]:
@@ -166,6 +174,13 @@ class PayloadType(Generic[P]):
             return self.json_schema()
         except PydanticUserError:
             return {}  # JSON Schema cannot describe the type: nothing is known about it
+
+
+def _without(value: Any, own: Container[str]) -> Any:
+    """The value, if it is an object, without the peers' fields that are not its own."""
+    if not isinstance(value, dict) or not any(name in value and name not in own for name in _PEERS_FIELDS):
+        return value
+    return {name: item for name, item in value.items() if name in own or name not in _PEERS_FIELDS}
 
 
 def _has(value: Any, test: Callable[[Any], bool]) -> bool:

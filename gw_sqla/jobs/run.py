@@ -38,12 +38,18 @@ loses its key, and its attempts become the greatest: one that was claimed with a
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from enum import Enum, auto
+from time import monotonic
+from typing import Any, TypeVar, cast
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Outcome
+from gw_sqla.jobs.outcomes import Completed, Outcome, Returned, Snoozed
 
 __all__ = ["LOST", "RUNNING", "Run", "RunState"]
+
+
+T = TypeVar("T", bound=Outcome)
 
 
 class RunState(Enum):
@@ -75,9 +81,11 @@ _WAITING, _COMPLETING, _ROLLED_BACK, _COMMITTED, _ENDED, _UNDECIDED = (
 class Run:
     """One claim of one job. ``outcome``: what became of it, once it has ended."""
 
-    __slots__ = ("_thread_ended", "job", "outcome", "state")
+    __slots__ = ("_began", "_claimed", "_thread_ended", "job", "outcome", "state")
 
     outcome: Outcome
+    _began: float
+    _claimed: float
 
     def __init__(self, job: ClaimedJob) -> None:
         self.job = job
@@ -130,9 +138,33 @@ class Run:
         """Take note that it was cancelled, and that the thread of its handler's goes on until ``ended``."""
         self._thread_ended = ended
 
-    def begin(self) -> None:
-        """A slot begins it."""
+    def begin(self, now: float, claimed: float) -> None:
+        """A slot begins it; both are times of the monotonic clock."""
         self.state = RUNNING
+        self._began = now
+        self._claimed = claimed
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long its job had waited when it began: until the claim by the database's clock, then by ours."""
+        job = self.job
+        return max(0.0, job.locked_us / 1e6 - job.run_at.timestamp()) + self._began - self._claimed
+
+    def timed(self, outcome: T) -> T:
+        """Return the outcome, of a run that has begun, with its times."""
+        if isinstance(outcome, Returned) or outcome.seconds:
+            return outcome
+        seconds, wait_seconds = monotonic() - self._began, self.wait_seconds
+        changed: Any
+        if isinstance(outcome, Completed):
+            outcome.seconds, outcome.wait_seconds = seconds, wait_seconds
+            return outcome
+        if isinstance(outcome, Snoozed):
+            otherwise = replace(outcome.otherwise, seconds=seconds, wait_seconds=wait_seconds)
+            changed = replace(outcome, otherwise=otherwise, seconds=seconds, wait_seconds=wait_seconds)
+        else:
+            changed = replace(outcome, seconds=seconds, wait_seconds=wait_seconds)
+        return cast("T", changed)
 
     def completing(self) -> None:
         """A transaction of its handler's has deleted the job, and is open."""

@@ -9,6 +9,7 @@ Decisions:
   a user's objects in it. It calls ``add_job`` by its qualified name, on every change that passes ``when``.
 * ``when`` is the trigger's own condition, not an IF inside the function: PostgreSQL then does not even call the
   function for the other rows.
+* The job is linked to the span in which the row changes, where the session tells it (`gw_sqla.operations.trace_sql`).
 * Columns of a payload come from NEW, for a deleted row from OLD, as expressions and not by a variable: a variable could
   clash with a column in the author's SQL.
 """
@@ -36,6 +37,7 @@ from gw_sqla.operations.sql_expressions import (
     sql,
     value_sql,
 )
+from gw_sqla.operations.trace_sql import with_trace_sql
 from gw_sqla.statements.quoting import dollar_tag, literal, quoted
 from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
 
@@ -159,8 +161,8 @@ class JobTrigger:
     def _arguments(self) -> dict[str, str]:
         """The arguments of add_job, each an SQL expression."""
         arguments = {"identifier": literal(self.task)}
-        if self.payload is not None:
-            arguments["payload"] = payload_sql(self.payload, self.events)
+        payload = None if self.payload is None else payload_sql(self.payload, self.events)
+        arguments["payload"] = with_trace_sql(payload)
         for name, type_ in _TYPES.items():
             value = getattr(self, name)
             if value is not None:

@@ -19,6 +19,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from gw_sqla.statements.quoting import BIGINTS, TEXT, TEXTS, statement
 
 __all__ = [
+    "count_unneeded",
     "find_failed_jobs",
     "forget_removed",
     "remove_failed_jobs",
@@ -82,6 +83,42 @@ returning j.id""",
     ).columns(id=BigInteger)
 
 
+_TASK_IS_KEPT = """t.identifier = any (:keep) or exists (
+      select from __schema__._private_sqla_workers w
+      where pg_catalog.jsonb_typeof(w.metadata operator(pg_catalog.->) 'tasks') is distinct from 'array'
+        or w.metadata operator(pg_catalog.->) 'tasks' operator(pg_catalog.?) t.identifier
+    )"""
+
+
+@lru_cache
+def count_unneeded(schema: str) -> TextualSelect:
+    """Count what a cleanup would delete of ``tasks`` and ``queues``, if these are true, and of jobs after ``age``.
+
+    Failed jobs of this age use neither tasks nor queues; where it is null, they do.
+    """
+    return statement(
+        f"""with used as materialized (
+  select distinct j.task_id, j.job_queue_id from __schema__._private_jobs j where ({_FAILED}) is not true
+)
+select
+  cast((select pg_catalog.count(*) from __schema__._private_jobs j where {_FAILED}) as int) as failed_jobs,
+  cast((
+    select pg_catalog.count(*) from __schema__._private_tasks t
+    where :tasks and not ({_TASK_IS_KEPT}) and t.id not in (select u.task_id from used u)
+  ) as int) as tasks,
+  cast((
+    select pg_catalog.count(*) from __schema__._private_job_queues q
+    where :queues and q.is_available
+      and q.id not in (select u.job_queue_id from used u where u.job_queue_id is not null)
+  ) as int) as queues""",
+        schema,
+        age=Interval,
+        tasks=Boolean,
+        queues=Boolean,
+        keep=TEXTS,
+    ).columns(failed_jobs=Integer, tasks=Integer, queues=Integer)
+
+
 _NOTED = """
 noted as (
   insert into __schema__._private_sqla_removed (kind, id, name)
@@ -101,12 +138,7 @@ def remove_tasks(schema: str) -> TextualSelect:
         f"""with unused as (
   select t.id
   from __schema__._private_tasks t
-  where t.identifier <> all (:keep)
-    and not exists (
-      select from __schema__._private_sqla_workers w
-      where pg_catalog.jsonb_typeof(w.metadata operator(pg_catalog.->) 'tasks') is distinct from 'array'
-        or w.metadata operator(pg_catalog.->) 'tasks' operator(pg_catalog.?) t.identifier
-    )
+  where not ({_TASK_IS_KEPT})
     and not exists (select from __schema__._private_jobs j where j.task_id = t.id)
   order by t.id
   limit :count

@@ -17,7 +17,7 @@ from functools import lru_cache
 from sqlalchemy import Integer
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.claim import COLUMNS, LOCK_JOBS, Variant, claim_statement
+from gw_sqla.statements.claim_rules import COLUMNS, LOCK_JOBS, Variant, claim_statement
 from gw_sqla.statements.quoting import INTEGERS, TEXT
 
 __all__ = ["claim_following"]

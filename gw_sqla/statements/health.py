@@ -7,12 +7,13 @@ from functools import lru_cache
 from sqlalchemy import BigInteger, Boolean, Double, Integer, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import TEXT, TIMESTAMP, statement
+from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, statement
 
 __all__ = [
     "bound",
     "connections",
     "held_locks",
+    "hidden_tables",
     "notify",
     "server",
     "storage",
@@ -114,6 +115,28 @@ from (
 left join (select * from held order by seconds desc limit 1) as h on true""",
         schema,
     ).columns(pid=Integer, gid=Text, application=Text, state=Text, seconds=Double, hidden=Integer)
+
+
+@lru_cache
+def hidden_tables(schema: str) -> TextualSelect:
+    """Select those of ``tables`` whose rows row level security hides from the role, as no policy is for it."""
+    return statement(
+        """select c.relname as name
+from pg_catalog.pg_class c
+where c.relnamespace = pg_catalog.to_regnamespace(:namespace)
+  and c.relname = any (:tables)
+  and pg_catalog.has_table_privilege(c.oid, 'SELECT')
+  and pg_catalog.row_security_active(c.oid)
+  and not exists (
+    select from pg_catalog.pg_policy p, pg_catalog.unnest(p.polroles) as named
+    where p.polrelid = c.oid and p.polpermissive
+      and (named = cast(0 as pg_catalog.oid) or pg_catalog.pg_has_role(named, 'USAGE'))
+  )
+order by c.relname""",
+        schema,
+        namespace=TEXT,
+        tables=TEXTS,
+    ).columns(name=Text)
 
 
 @lru_cache

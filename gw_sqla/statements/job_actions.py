@@ -76,7 +76,10 @@ returning j.id""",
 
 @lru_cache
 def copy_jobs(schema: str) -> TextualSelect:
-    """Add a copy of each of these jobs by ``add_job``; return their ids and those of the copies."""
+    """Add a copy of each of these jobs by ``add_job``; return their ids and those of the copies.
+
+    Its flags are those that a claim sees, whatever JSON there is.
+    """
     return statement(
         """select j.id, copy.id as copy_id
 from __schema__._private_jobs j
@@ -85,7 +88,12 @@ left join __schema__._private_job_queues q on q.id = j.job_queue_id
 cross join lateral (
   select case pg_catalog.jsonb_typeof(j.flags)
     when 'object' then array(select pg_catalog.jsonb_object_keys(j.flags))
-    when 'array' then array(select pg_catalog.jsonb_array_elements_text(j.flags))
+    when 'array' then array(
+      select e.one operator(pg_catalog.#>>) '{}'
+      from pg_catalog.jsonb_array_elements(j.flags) e (one)
+      where pg_catalog.jsonb_typeof(e.one) = 'string'
+    )
+    when 'string' then array[j.flags operator(pg_catalog.#>>) '{}']
   end as flags
 ) f
 cross join lateral __schema__.add_job(

@@ -13,68 +13,44 @@ Rejected: to sort what ``jobs_main_index`` has, which ends before the id. Jobs t
 one priority and one run_at: of 300,000 such jobs no page was there within 80 ms. ``sqla_jobs_turn_index`` costs claims
 nothing that could be measured, and adding jobs to queues up to a fifth (``python -m benchmarks.index_cost``);
 ``sqla_jobs_failed_index`` costs nothing measurable. One of locked jobs would cost each claim a fifth: there is none.
-
-The time in a place is text: PostgreSQL's times, infinities included, go beyond those of Python. DateStyle must be ISO.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Integer,
     Select,
-    SmallInteger,
-    and_,
-    bindparam,
     case,
     cast,
     func,
     literal_column,
     select,
-    tuple_,
     union_all,
 )
 
 from gw_sqla.models import Job
 from gw_sqla.statements.job_details import details
-from gw_sqla.statements.quoting import TEXT, TIMESTAMP, as_text
+from gw_sqla.statements.job_ranges import Condition, Range, key_of, parts, time_of_place
+from gw_sqla.statements.job_states import NOW
+from gw_sqla.statements.quoting import TEXT, as_text
 
-__all__ = ["Place", "Range", "count", "edge", "ids", "page", "within"]
+__all__ = ["count", "edge", "head", "ids", "page", "place_of", "size_of_lane"]
 
 MOST_STORED = 2048
 """Bytes, as stored, of a payload that a list has; a longer one is read with its job."""
 MOST_ERROR = 2000
 """Characters of last_error that a list has."""
 
-Condition = ColumnElement[bool]
-
-
-class Place(NamedTuple):
-    """A job's place in an order; by ``id`` the others are None."""
-
-    id: int
-    priority: int | None = None
-    run_at: str | None = None
-
-
-class Range(NamedTuple):
-    """The rows in question, in an order: those behind ``after``, up to ``edge`` (itself too); None: no bound."""
-
-    by_turn: bool
-    descending: bool
-    lanes: Sequence[Sequence[Condition]] = ((),)
-    after: Place | None = None
-    edge: Place | None = None
-
 
 def edge(rows: Range, count: int) -> Select[*tuple[Any, ...]]:
     """Select the first place that is the ``count``th of its lane behind ``after``; no row where lanes have fewer."""
     found = _merged(rows, (), 1, offset=count - 1).subquery().c
-    return select(found.id, found.priority, cast(found.run_at, TEXT)) if rows.by_turn else select(found.id)
+    return select(found.id, found.priority, time_of_place(found.run_at)) if rows.by_turn else select(found.id)
 
 
 def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
@@ -87,9 +63,9 @@ def page(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*tu
     found = _merged(rows, conditions, limit).subquery()
     return (
         details(**texts)
-        .add_columns(size.label("stored_size"), cast(Job.run_at, TEXT).label("place_run_at"))
+        .add_columns(size.label("stored_size"), time_of_place(Job.run_at).label("place_run_at"))
         .join(found, found.c.id == Job.id)
-        .order_by(*(column.desc() if rows.descending else column for column in _key(rows)))
+        .order_by(*(column.desc() if rows.descending else column for column in key_of(rows)))
     )
 
 
@@ -104,42 +80,35 @@ def count(rows: Range, conditions: Sequence[Condition], limit: int) -> Select[*t
     return select(func.pg_catalog.count(literal_column("*"), type_=BigInteger).label("jobs")).select_from(found)
 
 
-def within(rows: Range, lane: Sequence[Condition]) -> list[Condition]:
-    """Return the conditions that a row of the lane is in the range."""
-    found = list(lane)
-    key: Any = tuple_(*_key(rows)) if rows.by_turn else Job.id
-    if rows.after is not None:
-        bound = _bound(rows.by_turn, rows.after)
-        found.append(key < bound if rows.descending else key > bound)
-    if rows.edge is not None:
-        bound = _bound(rows.by_turn, rows.edge)
-        found.append(key >= bound if rows.descending else key <= bound)
-    return [and_(*found)] if found else []
+def head(lane: Sequence[Condition], *, descending: bool) -> Select[*tuple[Any, ...]]:
+    """Select priority and run_at of the lane's first turn (or its last one), and what time it is: as in a place."""
+    columns = (Job.priority, time_of_place(Job.run_at).label("run_at"), time_of_place(NOW).label("now"))
+    key = (Job.priority, Job.run_at)
+    return select(*columns).where(*lane).order_by(*(one.desc() if descending else one for one in key)).limit(1)
 
 
-def _key(rows: Range) -> list[Any]:
-    return [Job.priority, Job.run_at, Job.id] if rows.by_turn else [Job.id]
+def place_of(job_id: int) -> Select[*tuple[Any, ...]]:
+    """Select the job's place among turns."""
+    return select(Job.id, Job.priority, time_of_place(Job.run_at)).where(Job.id == job_id)
+
+
+def size_of_lane(lane: Sequence[Condition], limit: int) -> Select[*tuple[Any, ...]]:
+    """Count the lane's jobs, up to ``limit``: ``jobs``."""
+    found = select(literal_column("1")).select_from(Job).where(*lane).limit(limit).subquery()
+    return select(func.pg_catalog.count(literal_column("*"), type_=BigInteger).label("jobs")).select_from(found)
 
 
 def _ordered(rows: Range, found: Any) -> Any:
     """Put the columns of the order, which the select has, in order."""
-    columns = [found.selected_columns[column.key] for column in _key(rows)]
+    columns = [found.selected_columns[column.key] for column in key_of(rows)]
     return found.order_by(*(column.desc() if rows.descending else column for column in columns))
 
 
 def _merged(rows: Range, conditions: Sequence[Condition], limit: int, offset: int = 0) -> Any:
-    """Select the key of the first rows of all lanes that fit; behind so many of each lane."""
-    lanes = [
-        _ordered(rows, select(*_key(rows)).where(*within(rows, lane), *conditions)).offset(offset or None).limit(limit)
+    """Select the key of the first rows of all lanes that fit; where no edge is, behind so many of each lane."""
+    found = [
+        _ordered(rows, select(*key_of(rows)).where(*part, *conditions)).offset(offset or None).limit(limit)
         for lane in rows.lanes
+        for part in parts(rows, lane)
     ]
-    return lanes[0] if len(lanes) == 1 else _ordered(rows, union_all(*lanes)).limit(limit)
-
-
-def _bound(by_turn: bool, place: Place) -> Any:
-    number = bindparam(None, place.id, type_=BigInteger, unique=True)
-    if not by_turn:
-        return number
-    assert place.run_at is not None
-    priority = bindparam(None, place.priority, type_=SmallInteger, unique=True)
-    return tuple_(priority, cast(as_text(place.run_at), TIMESTAMP), number)
+    return found[0] if len(found) == 1 else _ordered(rows, union_all(*found)).limit(limit)

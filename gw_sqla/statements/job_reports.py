@@ -13,13 +13,12 @@ from sqlalchemy import BigInteger, Boolean, ColumnElement, Integer, Select, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.models import Job, Task
-from gw_sqla.statements.job_pages import Range, within
+from gw_sqla.statements.job_ranges import Range, within
 from gw_sqla.statements.job_states import NOW
 from gw_sqla.statements.quoting import TEXT, TIMESTAMP, as_text, statement
 
 __all__ = [
     "error_lines",
-    "jobs_before",
     "list_queues",
     "list_tasks",
     "now",
@@ -35,9 +34,9 @@ LONGEST_LINE = 300
 
 def error_lines(rows: Range, conditions: Sequence[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
     """Group the jobs of the range (of one lane) that fit by their task and the first line of their error."""
-    line = func.pg_catalog.left(
-        func.pg_catalog.split_part(Job.last_error, as_text("\n"), literal_column("1")), LONGEST_LINE, type_=TEXT
-    ).label("line")
+    text = func.pg_catalog.ltrim(Job.last_error, as_text(" \t\r\n"))
+    first = func.pg_catalog.split_part(text, as_text("\n"), literal_column("1"))
+    line = func.pg_catalog.left(first, LONGEST_LINE, type_=TEXT).label("line")
     due = func.least(Job.run_at, NOW, type_=TIMESTAMP)
     return (
         select(
@@ -53,45 +52,6 @@ def error_lines(rows: Range, conditions: Sequence[ColumnElement[bool]]) -> Selec
         .where(*within(rows, rows.lanes[0]), *conditions)
         .group_by(Task.identifier, line)
     )
-
-
-@lru_cache
-def jobs_before(schema: str, *, in_queue: bool) -> TextualSelect:
-    """Count the ready jobs whose turn is before that of a job: ``jobs`` of ``seen``, which is ``rows`` at most.
-
-    Those of locked queues are not in its way, but for its own queue, whose jobs alone are counted with ``in_queue``.
-    """
-    queue = "and j.job_queue_id = :queue_id" if in_queue else ""
-    free = (
-        ""
-        if in_queue
-        else """
-  and not exists (
-    select from __schema__._private_job_queues q where q.id = b.job_queue_id and q.locked_at is not null
-  )"""
-    )
-    more: dict[str, Any] = {"queue_id": Integer} if in_queue else {}
-    return statement(
-        f"""select
-  cast(pg_catalog.count(*) filter (
-    where b.run_at <= pg_catalog.now() {free}
-  ) as int) as jobs,
-  cast(pg_catalog.count(*) as int) as seen
-from (
-  select j.run_at, j.job_queue_id
-  from __schema__._private_jobs j
-  where j.is_available {queue}
-    and (j.priority, j.run_at, j.id) < (
-      select t.priority, t.run_at, t.id from __schema__._private_jobs t where t.id = :id
-    )
-  order by j.priority, j.run_at
-  limit :rows
-) b""",
-        schema,
-        id=BigInteger,
-        rows=Integer,
-        **more,
-    ).columns(jobs=Integer, seen=Integer)
 
 
 @lru_cache

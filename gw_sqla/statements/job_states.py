@@ -14,13 +14,13 @@ a test compares both forms. ``now()`` is the time at which the transaction began
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, case, func, literal_column
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column
 
-from gw_sqla.models import Job
+from gw_sqla.models import Job, JobQueue
 from gw_sqla.statements.quoting import TIMESTAMP
 from gw_sqla.types import JobState
 
-__all__ = ["NOW", "WAITING", "is_in_state", "state_of"]
+__all__ = ["NOW", "WAITING", "has_free_queue", "is_in_state", "state_of"]
 
 _ZERO: ColumnElement[int] = literal_column("0")
 NOW = func.pg_catalog.now(type_=TIMESTAMP)
@@ -53,3 +53,8 @@ def is_in_state(state: JobState) -> ColumnElement[bool]:
             return and_(Job.is_available, Job.run_at > NOW, Job.attempts > _ZERO)
         case JobState.SCHEDULED:
             return and_(Job.is_available, Job.run_at > NOW, Job.attempts <= _ZERO)
+
+
+def has_free_queue() -> ColumnElement[bool]:
+    """Return the condition that no worker has the job's queue, if it has one."""
+    return ~exists().where(JobQueue.id == Job.job_queue_id, JobQueue.locked_at.is_not(None))

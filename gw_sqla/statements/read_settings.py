@@ -1,6 +1,6 @@
 """The settings of a transaction in which jobs are read for people.
 
-Plans go by indexes, whatever the statistics say: the ranges of `gw_sqla.statements.job_pages` are small, which
+Plans go by indexes, whatever the statistics say: the ranges of `gw_sqla.statements.job_ranges` are small, which
 PostgreSQL cannot see where their ends are rows of several columns: it would read the whole table, or by another index
 and sort.
 """

@@ -14,13 +14,14 @@ __all__ = ["find_parts", "known_workers", "lock_owners"]
 
 @lru_cache
 def find_parts(schema: str) -> TextualSelect:
-    """Tell whether our register of workers and the table of pauses are there, and our indexes of failures and turns.
+    """Tell whether our register of workers, pauses and snoozes are there, and our indexes of failures and turns.
 
     They are not where a peer made the schema and gw_sqla has never run a worker, nor before revision 0011.
     """
     parts = {
         "register": "_private_sqla_workers",
         "pauses": "_private_sqla_pauses",
+        "snoozes": "_private_sqla_snoozes",
         "failed_index": "sqla_jobs_failed_index",
         "turn_index": "sqla_jobs_turn_index",
     }

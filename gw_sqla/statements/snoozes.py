@@ -10,12 +10,24 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, Integer
+from sqlalchemy import BigInteger, Integer, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import statement
+from gw_sqla.statements.quoting import FIRST_DAY, LAST_DAY, TIMESTAMP, statement
 
-__all__ = ["forget_snoozes"]
+__all__ = ["find_snoozes", "forget_snoozes"]
+
+
+@lru_cache
+def find_snoozes(schema: str) -> TextualSelect:
+    """Select how often the job ``id`` was snoozed, when last, and why; no row where it never was."""
+    return statement(
+        f"""select s.snoozes, greatest(least(s.last_at, {LAST_DAY}), {FIRST_DAY}) as last_at, s.reason
+from __schema__._private_sqla_snoozes s
+where s.job_id = :id""",
+        schema,
+        id=BigInteger,
+    ).columns(snoozes=Integer, last_at=TIMESTAMP, reason=Text)
 
 
 @lru_cache

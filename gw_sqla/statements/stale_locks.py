@@ -31,15 +31,15 @@ def find_stale(schema: str, *, beside_rust: bool = False) -> TextualSelect:
     where w.id = l.locked_by and w.last_heartbeat_at > pg_catalog.now() - interval '15 minutes'
   )"""
     return statement(
-        f"""select l.id, false as is_queue
+        f"""select l.id, false as is_queue, l.locked_by as owner
 from __schema__._private_jobs l
 where {condition}
 union all
-select cast(l.id as bigint), true
+select cast(l.id as bigint), true, l.locked_by
 from __schema__._private_job_queues l
 where {condition}""",
         schema,
-    ).columns(id=BigInteger, is_queue=Boolean)
+    ).columns(id=BigInteger, is_queue=Boolean, owner=TEXT)
 
 
 @lru_cache

@@ -30,6 +30,11 @@ __all__ = [
 ]
 
 _DEAD = "w.last_heartbeat_at + w.heartbeat_threshold < pg_catalog.now()"
+_WHAT = """pg_catalog.format(
+    '%s (process %s on %s) sent no heartbeat for %s s',
+    w.pool_id, w.metadata operator(pg_catalog.->>) 'pid', w.metadata operator(pg_catalog.->>) 'host',
+    cast(extract(epoch from w.heartbeat_threshold) as real)
+  ) as what"""
 
 
 @lru_cache
@@ -120,15 +125,25 @@ select pool_id from ours""",
 
 @lru_cache
 def find_dead(schema: str) -> TextualSelect:
-    """Select the dead pools, each with the ids of the jobs it has; what a sweep costs when there is none."""
+    """Select the dead pools and who they were, each with the ids of the jobs it has, and of those without an attempt.
+
+    It is all that a sweep costs when there is none.
+    """
     return statement(
         f"""select
-  w.pool_id,
-  cast(array(select j.id from __schema__._private_jobs j where j.locked_by = w.pool_id) as pg_catalog.text) as job_ids
+  w.pool_id, {_WHAT},
+  cast(array(
+    select j.id from __schema__._private_jobs j where j.locked_by = w.pool_id order by j.id
+  ) as pg_catalog.text) as job_ids,
+  cast(array(
+    select j.id from __schema__._private_jobs j
+    where j.locked_by = w.pool_id and j.attempts >= j.max_attempts order by j.id
+  ) as pg_catalog.text) as final_ids
 from __schema__._private_sqla_workers w
-where {_DEAD}""",
+where {_DEAD}
+order by w.pool_id""",
         schema,
-    ).columns(pool_id=TEXT, job_ids=TEXT)
+    ).columns(pool_id=TEXT, what=TEXT, job_ids=TEXT, final_ids=TEXT)
 
 
 @lru_cache
@@ -148,11 +163,7 @@ def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
     )
     return statement(
         f"""with dead as (
-  select w.pool_id, pg_catalog.format(
-    '%s (process %s on %s) sent no heartbeat for %s s',
-    w.pool_id, w.metadata operator(pg_catalog.->>) 'pid', w.metadata operator(pg_catalog.->>) 'host',
-    cast(extract(epoch from w.heartbeat_threshold) as real)
-  ) as what
+  select w.pool_id, {_WHAT}
   from __schema__._private_sqla_workers w
   where w.pool_id = any (:pool_ids) and {_DEAD}
   for update skip locked

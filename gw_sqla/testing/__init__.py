@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gw_sqla.testing.expectations import within
     from gw_sqla.testing.job_report import JobReport
     from gw_sqla.testing.job_tester import JobTester
+    from gw_sqla.testing.recording_sink import RecordingSink
     from gw_sqla.testing.rolled_back import rolled_back_session, rolled_back_sync_session
     from gw_sqla.testing.sync_job_tester import SyncJobTester
 
@@ -22,6 +23,7 @@ __all__ = [
     "JobOutcomes",
     "JobReport",
     "JobTester",
+    "RecordingSink",
     "SyncJobTester",
     "rolled_back_session",
     "rolled_back_sync_session",
@@ -34,6 +36,7 @@ _HOMES = {
     "JobOutcomes": "end_to_end",
     "JobReport": "job_report",
     "JobTester": "job_tester",
+    "RecordingSink": "recording_sink",
     "SyncJobTester": "sync_job_tester",
     "rolled_back_session": "rolled_back",
     "rolled_back_sync_session": "rolled_back",

@@ -11,7 +11,7 @@ from typing import Any
 from gw_sqla.errors import JobTesterError
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.jobs.task import Task, identifier_of
-from gw_sqla.testing.expectations import ExpectedJob, differences, expected_payload
+from gw_sqla.testing.expectations import ExpectedJob, check_expected, differences, expected_payload, shown
 
 __all__ = ["Expectation"]
 
@@ -28,6 +28,7 @@ class Expectation:
                 near = get_close_matches(name, _OPTIONS, 1, cutoff=0.5)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(_OPTIONS))}, and count"
                 raise JobTesterError(f"{name}: is nothing that a job has: {hint}")
+        check_expected(options)
         self._identifier = identifier_of(task)
         self._payload = expected_payload(task, payload)
         self._options = options
@@ -49,9 +50,9 @@ class Expectation:
         __tracebackhide__ = True
         fitting, _ = self._sorted(jobs, now)
         if fitting:
-            shown = [line for job in fitting[:_MOST_SHOWN] for line in _shown(job)]
+            added = [line for job in fitting[:_MOST_SHOWN] for line in _shown(job)]
             raise AssertionError(
-                "\n".join(["no job like this was expected:", *self._described(), f"{len(fitting)} were added:", *shown])
+                "\n".join(["no job like this was expected:", *self._described(), f"{len(fitting)} were added:", *added])
             )
 
     def _sorted(
@@ -65,7 +66,7 @@ class Expectation:
     def _described(self) -> list[str]:
         lines = [f"    task: {self._identifier!r}"]
         if self._payload is not None:
-            lines.append(f"    payload: {self._payload!r}")
+            lines.append(f"    payload: {shown(self._payload)}")
         return lines + [f"    {name}: {value!r}" for name, value in self._options.items()]
 
     def _near_misses(
@@ -76,7 +77,7 @@ class Expectation:
             lines.append(f"other jobs of {self._identifier!r} ({len(others)}), the nearest first:")
         for job, found in others[:_MOST_SHOWN]:
             lines.append(f"  job {job.id}:")
-            lines += [f"    {name}: expected {expected!r}, is {actual!r}" for name, expected, actual in found]
+            lines += [f"    {name}: expected {shown(expected)}, is {shown(actual)}" for name, expected, actual in found]
         counts = Counter(job.task_identifier for job in jobs if job.task_identifier != self._identifier)
         if counts:
             others_of = ", ".join(f"{identifier!r} ({number})" for identifier, number in counts.items())
@@ -89,4 +90,4 @@ def _ids(jobs: Sequence[JobDetails]) -> str:
 
 
 def _shown(job: JobDetails) -> list[str]:
-    return [f"  job {job.id}: {job.payload!r}, run_at {job.run_at}, queue {job.queue_name!r}, key {job.key!r}"]
+    return [f"  job {job.id}: {shown(job.payload)}, run_at {job.run_at}, queue {job.queue_name!r}, key {job.key!r}"]

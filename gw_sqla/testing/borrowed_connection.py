@@ -6,8 +6,9 @@ rollback loses what it did itself. Each job has a savepoint around it, too, by w
 handler has left the transaction aborted. It is plain SQL: a savepoint of SQLAlchemy's would be a part of whatever
 sessions of the test's do meanwhile.
 
-One connection runs one statement at a time: a handler that uses two sessions at once fails here, and what it commits in
-one session while another is open is inside that one's savepoint. Nothing else is unlike production.
+There is one connection: sessions of tasks beside each other take turns (`gw_sqla.testing.turns`), and what a handler
+commits in one session while another is open around it is inside that one's savepoint. Nothing else is unlike
+production.
 
 The session of a handler is an AsyncSession, also over the connection of a sync test: SQLAlchemy's awaiting methods run
 the sync session that is in each of them, and this one never waits for the event loop.
@@ -15,19 +16,23 @@ the sync session that is in each of them, and this one never waits for the event
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
+import anyio
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.driver_statements import for_driver
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.errors import JobTesterError
-from gw_sqla.testing.patient_session import PatientSession
+from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.errors import JobTesterError, SchemaBehindError
+from gw_sqla.testing.patient_session import BlockingSession, PatientSession
+from gw_sqla.testing.turns import Turns
 
 __all__ = ["BorrowedConnection", "CallDriver"]
 
@@ -35,6 +40,10 @@ R = TypeVar("R")
 
 _SAVEPOINT = text("savepoint gw_sqla_job")
 _RELEASE = text("release savepoint gw_sqla_job")
+_ABORTED = "25P02"
+_MISSING = ("42P01", "42883", "42703")
+"""SQLSTATEs of a table, a function or a column that is not there."""
+
 _ROLLBACK = text("rollback to savepoint gw_sqla_job")
 
 
@@ -63,14 +72,18 @@ class _Record(tuple[Any, ...]):
 class BorrowedConnection:
     """Fits where a worker's parts take `gw_sqla.database.worker_connection.Statements`.
 
-    Errors of the database leave as SQLAlchemy raises them.
+    Errors of the database leave as SQLAlchemy raises them; once the connection is lost, as a JobTesterError.
     """
 
-    def __init__(self, connection: Connection, call: CallDriver) -> None:
+    def __init__(self, connection: Connection, call: CallDriver, schema: str) -> None:
         self._connection = connection
         self._call = call
+        self._schema = schema
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
-            class_=PatientSession, sync_session_class=self._bound_session, expire_on_commit=False
+            class_=PatientSession if connection.dialect.is_async else BlockingSession,
+            sync_session_class=self._bound_session,
+            turns=Turns(),
+            expire_on_commit=False,
         )
 
     def use_now(self, work: Callable[[Session], R]) -> R:
@@ -78,10 +91,11 @@ class BorrowedConnection:
 
         Without a savepoint: that would be two statements more for one that reads.
         """
-        session = Session(self._connection, join_transaction_mode="rollback_only")
-        result = work(session)
-        session.commit()  # ends its own transaction, and not the one that it has joined
-        return result
+        with self._told_if_ended():
+            session = Session(self._connection, join_transaction_mode="rollback_only")
+            result = work(session)
+            session.commit()  # ends its own transaction, and not the one that it has joined
+            return result
 
     async def use(self, work: Callable[[Session], R]) -> R:
         """The same in async code."""
@@ -89,11 +103,14 @@ class BorrowedConnection:
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return its rows."""
-        return await self._call(lambda: self._fetch(statement, parameters))
+        with self._told_if_ended(), self._told_if_behind():
+            return await self._call(lambda: self._fetch(statement, parameters))
 
     async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        """The same."""
-        return await self.fetch(statement, parameters)
+        """The same, shielded from a cancellation: in the middle of a statement it would cost the connection."""
+        with anyio.CancelScope(shield=True):
+            return await self.fetch(statement, parameters)
+        raise AssertionError("nothing cancels this scope")
 
     async def lost_have_ended(self) -> bool:
         """None is ever lost: it is the test's to end."""
@@ -106,8 +123,16 @@ class BorrowedConnection:
         """Leave it: it is the test's."""
 
     async def begin_job(self) -> None:
-        """Begin the savepoint of a job."""
-        await self._run(_SAVEPOINT)
+        """Begin the savepoint of a job; shielded from a cancellation, as what ends it."""
+        try:
+            await self._run(_SAVEPOINT)
+        except DBAPIError as error:
+            if _sqlstate(error) != _ABORTED:
+                raise
+            raise JobTesterError(
+                "an earlier statement of the test failed, so PostgreSQL ignores all others: roll the test's session "
+                "back first, or put what may fail into a savepoint, session.begin_nested()"
+            ) from error
 
     async def end_job(self) -> bool:
         """Release the savepoint; False where the transaction was aborted, and is got back by rolling back to it.
@@ -144,7 +169,44 @@ class BorrowedConnection:
         return [_Record(row, names) for row in result]
 
     async def _run(self, command: Executable) -> None:
-        await self._call(lambda: self._connection.execute(command))
+        with anyio.CancelScope(shield=True), self._told_if_ended():
+            await self._call(lambda: self._connection.execute(command))
 
     def _bound_session(self, **options: Any) -> Session:
         return Session(**options | {"bind": self._connection, "join_transaction_mode": "create_savepoint"})
+
+    @contextmanager
+    def _told_if_ended(self) -> Iterator[None]:
+        if not self._connection.in_transaction():
+            raise JobTesterError(
+                "the transaction of the test has ended (it was rolled back, committed, or its connection closed), and "
+                "all that was in it: what came now would not be undone with the test"
+            )
+        try:
+            yield
+        except SQLAlchemyError as error:
+            if not self._connection.invalidated:
+                raise
+            raise JobTesterError(
+                "the connection of the test's session is lost, and its transaction with it: was a statement cancelled, "
+                "or the connection ended by the server?"
+            ) from error
+
+    @contextmanager
+    def _told_if_behind(self) -> Iterator[None]:
+        """Explain what a worker, which looks at the schema's version when it starts, would have told."""
+        try:
+            yield
+        except DBAPIError as error:
+            if _sqlstate(error) not in _MISSING:
+                raise
+            raise SchemaBehindError(
+                self._schema,
+                f"the worker schema {self._schema!r} of the test's database lacks what this version of gw_sqla needs "
+                f"({error_text(error)}): bring it up to date, by 'python -m gw_sqla migrate', or in a history of your "
+                "own by 'python -m gw_sqla revision'",
+            ) from error
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)

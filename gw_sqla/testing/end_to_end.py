@@ -15,7 +15,9 @@ import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.errors import JobTesterError
-from gw_sqla.hooks import Observer
+from gw_sqla.hooks.events import JobStarted
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome
 from gw_sqla.jobs.stored_job import JobRow
@@ -59,17 +61,17 @@ class JobOutcomes(Observer):
         names = [f"job {job.id} of {job.task_identifier!r}" for job in list(self._started.values())[-3:]]
         return f"the last to start were {', '.join(names)}" if names else "none was started"
 
-    def job_started(self, job: ClaimedJob) -> None:
+    async def job_started(self, event: JobStarted) -> None:
         """Take note."""
-        self._started[job.id] = job
+        self._started[event.job.id] = event.job
 
-    def job_completed(self, outcome: Completed) -> None:
+    async def job_completed(self, event: Completed) -> None:
         """Take note."""
-        self._note(outcome)
+        self._note(event)
 
-    def job_failed(self, outcome: Failed) -> None:
+    async def job_failed(self, event: Failed) -> None:
         """Take note."""
-        self._note(outcome)
+        self._note(event)
 
     def _note(self, outcome: Outcome) -> None:
         self._outcomes.setdefault(outcome.job.id, []).append(outcome)
@@ -102,13 +104,14 @@ async def running_worker(
     settings: RunnerSettings | None = None,
     *,
     observers: Sequence[Observer] = (),
+    interceptors: Sequence[Interceptor] = (),
 ) -> AsyncIterator[JobOutcomes]:
     """Run a worker in the block, which stops gracefully at its end; yield what to ask for outcomes.
 
     Parameters and errors as those of `gw_sqla.Runner`. Committed jobs start at once, as they are announced.
     """
     outcomes = JobOutcomes()
-    async with Runner(engine, tasks, settings, observers=[outcomes, *observers]):
+    async with Runner(engine, tasks, settings, observers=[outcomes, *observers], interceptors=interceptors):
         yield outcomes
 
 
@@ -118,6 +121,7 @@ async def run_until_idle(
     settings: RunnerSettings | None = None,
     *,
     observers: Sequence[Observer] = (),
+    interceptors: Sequence[Interceptor] = (),
     deadline: timedelta = _DEADLINE,
     raise_errors: bool = True,
 ) -> RunCounts:
@@ -127,7 +131,7 @@ async def run_until_idle(
     Raises JobTesterError when the jobs have no end within ``deadline``: those that run are cancelled and failed.
     """
     outcomes = JobOutcomes()
-    runner = Runner(engine, tasks, settings, observers=[outcomes, *observers])
+    runner = Runner(engine, tasks, settings, observers=[outcomes, *observers], interceptors=interceptors)
     with anyio.move_on_after(deadline.total_seconds()):
         return await runner.run_once(raise_errors=raise_errors)
     raise JobTesterError(f"the jobs were not done within {deadline}: {outcomes.last_started()}")

@@ -2,23 +2,30 @@
 
 A payload is compared by containment: each field that is expected must be there, others may be; lists are compared item
 by item. Whatever compares itself (``unittest.mock.ANY``, ``pytest.approx``) may stand anywhere.
+
+What no job can be is refused: an expectation of it would fail for a reason that is not the test's, and the assertion
+that no such job was added would pass whatever was added.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from datetime import date, datetime, timedelta
+from types import NoneType
 from typing import Any, TypedDict
 
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from gw_sqla.crontab.options import phrase
-from gw_sqla.errors import JobTesterError
+from gw_sqla.errors import InvalidPayloadError, JobTesterError
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.jobs.task import Task
 
-__all__ = ["ExpectedJob", "Within", "differences", "expected_payload", "within"]
+__all__ = ["ExpectedJob", "Within", "check_expected", "differences", "expected_payload", "shown", "within"]
 
 
 class ExpectedJob(TypedDict, total=False):
@@ -33,6 +40,7 @@ class ExpectedJob(TypedDict, total=False):
 
 
 _ATTRIBUTES = {"job_key": "key"}
+_MOST_SHOWN = 500
 
 
 class Within:
@@ -48,6 +56,21 @@ class Within:
 
     def __repr__(self) -> str:
         return f"within {self._duration} of {'now' if self._of is None else self._of}"
+
+
+_NAME = ((str, NoneType), "a string, or None for none")
+_FLAGS = (list, tuple, set, frozenset, NoneType)
+_NUMBER = ((int,), "a number")
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "queue_name": _NAME,
+    "job_key": _NAME,
+    "run_at": ((datetime, Within), "a datetime with a time zone, or within(...)"),
+    "max_attempts": _NUMBER,
+    "priority": _NUMBER,
+    "flags": (_FLAGS, "a list of flags, or None for none"),
+}
+_PLAIN = (str, int, float, bytes, list, tuple, set, frozenset, dict, date, timedelta, Within, NoneType)
+"""What compares itself with nothing but its like."""
 
 
 def within(duration: timedelta | str, *, of: datetime | None = None) -> Any:
@@ -68,12 +91,45 @@ def within(duration: timedelta | str, *, of: datetime | None = None) -> Any:
 
 
 def expected_payload(task: Task[Any] | str, payload: Any) -> Any:
-    """Return the payload as plain JSON where it is one of the task's type; a dict, perhaps of a part, as it is."""
-    if payload is None or isinstance(payload, (Mapping, str, int, float)) or isinstance(task, str):
+    """Return the payload as plain JSON where it is one of the task's type; a dict, perhaps of a part, as it is.
+
+    Raises JobTesterError for what is not the task's type, and for what JSON has not.
+    """
+    _check_json("payload", payload)
+    if payload is None or isinstance(payload, (Mapping, str, int, float)):
         return payload
-    if isinstance(payload, Sequence) and task.payload_type.annotation is not Any:
+    if isinstance(payload, (list, tuple)):
         return [_plain(item) for item in payload]
+    if isinstance(task, Task) and (is_dataclass(payload) or isinstance(payload, BaseModel)):
+        try:
+            payload = task.payload_type.dump(payload)[1]
+        except InvalidPayloadError as error:
+            raise JobTesterError(f"payload: {error.problem}") from error
     return _plain(payload)
+
+
+def _check_json(path: str, expected: Any) -> None:
+    """Raise JobTesterError for a number and for keys that JSON has not."""
+    if isinstance(expected, float) and not math.isfinite(expected):
+        raise JobTesterError(f"{path}: is {expected!r}, which JSON has not: no job's payload has it")
+    if isinstance(expected, Mapping):
+        for name, value in expected.items():
+            if not isinstance(name, str):
+                raise JobTesterError(f"{path}: has the key {name!r}: in JSON keys are strings")
+            _check_json(f"{path}.{name}", value)
+    elif isinstance(expected, (list, tuple)):
+        for index, item in enumerate(expected):
+            _check_json(f"{path}[{index}]", item)
+
+
+def check_expected(expected: Mapping[str, Any]) -> None:
+    """Raise JobTesterError for a value that no job has there; what compares itself may be any."""
+    for name, value in expected.items():
+        kinds, words = _KINDS[name]
+        fits = isinstance(value, kinds) and not isinstance(value, bool)
+        is_naive = isinstance(value, datetime) and value.tzinfo is None
+        if isinstance(value, _PLAIN) and (not fits or is_naive):
+            raise JobTesterError(f"{name}: must be {words}, is {value!r}")
 
 
 def differences(
@@ -85,7 +141,7 @@ def differences(
         value, actual = given, getattr(job, _ATTRIBUTES.get(name, name))
         if name == "flags":
             actual = sorted(actual or ())
-            value = sorted(given or ()) if isinstance(given, (list, tuple, set, type(None))) else given
+            value = sorted(given or ()) if isinstance(given, _FLAGS) else given
         if not (value.fits(actual, now) if isinstance(value, Within) else _equal(value, actual)):
             found.append((name, value, actual))
     return found
@@ -115,9 +171,25 @@ def _equal(expected: Any, actual: Any) -> bool:
         return False  # JSON's true is not 1
     if expected == actual:
         return True
+    if isinstance(expected, datetime) and expected.tzinfo is not None and isinstance(actual, str):
+        return _is_instant(expected, actual)
     if isinstance(expected, (str, int, float, bool, Mapping, list, tuple, type(None))):
         return False
     return bool(_plain(expected) == actual)
+
+
+def _is_instant(expected: datetime, text: str) -> bool:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return found.tzinfo is not None and found == expected
+
+
+def shown(value: object) -> str:
+    """Return the value for a message: not all of a payload of many kilobytes."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}... ({len(text)} characters)"
 
 
 def _plain(value: Any) -> Any:

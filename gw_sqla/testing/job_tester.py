@@ -10,7 +10,9 @@ from typing import Any, Self, TypeVar, Unpack
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
 from gw_sqla.database.event_loops import call_asyncio
-from gw_sqla.hooks import Observer
+from gw_sqla.execution.sink import Sink
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -33,17 +35,19 @@ class JobTester(AwaitedCalls):
 
     Parameters: ``session``, the test's, bound to a connection in a transaction that the test rolls back (SQLAlchemy's
     "join a session into an external transaction"); ``tasks``, the application's `gw_sqla.TaskRegistry`; ``resources``,
-    what handlers are given in place of the resources of these types, which are then not made; ``settings``, of which
-    the schema, the bound of payloads and the forbidden flags hold here; ``observers``, as a runner's; ``now``, at which
-    time the kit's clock stands, with a time zone (by default it goes with the machine's); ``process_tasks``: handlers
-    of ``run_in="process"`` run in a thread of the test's process, without their timeouts (``"here"``), or are refused.
+    what handlers are given in place of the resources of these types, which are then not made; ``sinks``, by forwarded
+    task, where its messages are sent (`gw_sqla.testing.RecordingSink` keeps them); a task's own sink is not used unless
+    it is given here, and without one its jobs are left. Of ``settings`` the schema, the bound of payloads and what is
+    said of flags hold here; ``observers`` and ``interceptors``, as a runner's; ``now``, at which time the kit's clock
+    stands, with a time zone (by default it goes with the machine's); ``process_tasks``: handlers of
+    ``run_in="process"`` run in a thread of the test's process, without their timeouts (``"here"``), or are refused.
 
     All it does is in the session's connection, and nothing of it is committed. The session itself is not used: it is
     not flushed, and holds what it has loaded (refresh what a handler has changed). Each method must be awaited before
     the next is called; at the end of ``async with JobTester(...) as jobs`` that is checked too.
 
     Raises JobTesterError, at once, for a session whose commits would be real and for arguments that cannot be. A
-    cancellation cancels the handler that runs, and rolls back to the savepoint of its job.
+    cancellation cancels the handler that runs, rolls back to the savepoint of its job, and gives the job back.
     """
 
     def __init__(
@@ -52,15 +56,28 @@ class JobTester(AwaitedCalls):
         tasks: Mapping[str, Task[Any]],
         *,
         resources: Mapping[Any, Any] | None = None,
+        sinks: Mapping[Any, Sink] | None = None,
         settings: RunnerSettings | None = None,
         observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
         now: datetime | None = None,
         process_tasks: ProcessTasks = "here",
     ) -> None:
         super().__init__()
         self._session = async_session(session)
         connection = connection_of(self._session.sync_session)
-        self._kit = Kit(connection, self._call, tasks, resources, settings, observers, now, process_tasks)
+        self._kit = Kit(
+            connection,
+            self._call,
+            tasks,
+            resources=resources,
+            sinks=sinks,
+            settings=settings,
+            observers=observers,
+            interceptors=interceptors,
+            now=now,
+            process_tasks=process_tasks,
+        )
 
     @property
     def now(self) -> datetime:
@@ -93,13 +110,17 @@ class JobTester(AwaitedCalls):
         The message has the jobs of the task that are there, the nearest first, with what differs.
         """
         __tracebackhide__ = True
-        return await self._call(lambda: self._kit.assert_added(task, payload, count, dict(expected)))
+        expectation = self._kit.expectation(task, payload, dict(expected), count)
+        jobs = await self._call(lambda: self._kit.added(None))
+        return expectation.assert_added(jobs, count, self.now)
 
     @must_be_awaited
     async def refute_added(self, task: Task[Any] | str, payload: Any = None, **expected: Unpack[ExpectedJob]) -> None:
         """Raise AssertionError where the test has a job that is as described; parameters as in `assert_added`."""
         __tracebackhide__ = True
-        await self._call(lambda: self._kit.refute_added(task, payload, dict(expected)))
+        expectation = self._kit.expectation(task, payload, dict(expected))
+        jobs = await self._call(lambda: self._kit.added(None))
+        expectation.refute_added(jobs, self.now)
 
     @must_be_awaited
     async def run(
@@ -112,6 +133,8 @@ class JobTester(AwaitedCalls):
         **options: Unpack[JobOptions],
     ) -> Outcome:
         """Run the handler of a task once, as a worker does, without a job of the test's; return what became of it.
+
+        A forwarded task's message is sent to its sink.
 
         Parameters: ``payload`` and options as in ``add_job``; ``attempt``, which one it is. With ``errors="raise"``
         what the handler raised is raised, with its traceback (a RetryAfter too); ``"record"`` returns the Failed.
@@ -138,7 +161,8 @@ class JobTester(AwaitedCalls):
 
         What a handler commits is a savepoint's release, what it rolls back is its own. A job that has failed waits for
         its backoff, from the kit's time on. Raises JobTesterError for a limit that is reached, ResourceError as a
-        runner does, and database errors of the kit's own statements as SQLAlchemy raises them.
+        runner does, what a sink that is out of reach raises, and database errors of the kit's own statements as
+        SQLAlchemy raises them.
         """
         return await self._kit.run_jobs(task, due, limit, errors, recursive=recursive)
 
@@ -158,7 +182,7 @@ class JobTester(AwaitedCalls):
 
         By a timedelta, or its parts, ``travel(hours=1)``, or to a time with a time zone.
         """
-        parts = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        parts = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
         return self._kit.clock.travel(by, to, parts)
 
     def cron_jobs(self, start: datetime, end: datetime) -> list[JobSpec]:

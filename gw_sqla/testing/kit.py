@@ -19,7 +19,9 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.due_minutes import agenda
 from gw_sqla.errors import JobTesterError, SchemaMissingError
 from gw_sqla.execution.forwarded_tasks import is_forwarded
-from gw_sqla.hooks import Observer
+from gw_sqla.execution.sink import Sink
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -30,6 +32,7 @@ from gw_sqla.testing.borrowed_connection import BorrowedConnection, CallDriver
 from gw_sqla.testing.job_report import JobReport
 from gw_sqla.testing.job_runs import ANY_TIME, Due, Errors, JobRuns
 from gw_sqla.testing.kit_clock import KitClock, check_time
+from gw_sqla.testing.lent_worker import Application
 from gw_sqla.types import JobState
 
 __all__ = ["Kit", "ProcessTasks"]
@@ -47,11 +50,14 @@ class Kit:
         connection: Connection,
         call: CallDriver,
         tasks: Mapping[str, Task[Any]],
+        *,
         resources: Mapping[Any, Any] | None,
+        sinks: Mapping[Any, Sink] | None,
         settings: RunnerSettings | None,
         observers: Sequence[Observer],
         now: datetime | None,
         process_tasks: ProcessTasks,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         if not isinstance(tasks, Mapping) or isinstance(tasks, type):
             raise JobTesterError(f"tasks: must be a TaskRegistry, TaskRegistry(), not {tasks!r}")
@@ -62,9 +68,17 @@ class Kit:
         self._settings = settings or RunnerSettings()
         self.schema = self._settings.schema
         self.clock = KitClock(now)
-        self._lent = BorrowedConnection(connection, call)
-        given = _resources(tasks.values(), resources or {})
-        self._runs = JobRuns(self._lent, self._jobs, tasks, self._settings, given, observers, self.clock)
+        self._lent = BorrowedConnection(connection, call, self.schema)
+        self._sinks = {self._forwarded(task): _sink(task, sink) for task, sink in (sinks or {}).items()}
+        application = Application(
+            tasks=tasks,
+            settings=self._settings,
+            resources=_resources(tasks.values(), resources or {}),
+            sinks=self._sinks,
+            observers=observers,
+            interceptors=interceptors,
+        )
+        self._runs = JobRuns(self._lent, self._jobs, application, self.clock)
 
     def added(self, task: Task[Any] | str | None) -> list[JobDetails]:
         """Return the jobs of the test, of one task if given."""
@@ -73,22 +87,14 @@ class Kit:
         jobs = [self._seen(job) for job in self._lent.use_now(self._jobs)]
         return [job for job in jobs if task is None or job.task_identifier == identifier_of(task)]
 
-    def assert_added(
-        self, task: Task[Any] | str, payload: Any, count: int | None, options: Mapping[str, Any]
-    ) -> list[JobDetails]:
-        """Return the jobs that are as expected; raises AssertionError."""
-        __tracebackhide__ = True
+    def expectation(
+        self, task: Task[Any] | str, payload: Any, options: Mapping[str, Any], count: int | None = None
+    ) -> Expectation:
+        """Return what a job is to be like; raises JobTesterError for what none can be."""
         self._check_task(task)
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
             raise JobTesterError(f"count: must be a number of jobs, is {count!r}")
-        expectation = Expectation(task, payload, options)
-        return expectation.assert_added(self.added(None), count, self.clock.now())
-
-    def refute_added(self, task: Task[Any] | str, payload: Any, options: Mapping[str, Any]) -> None:
-        """Raise AssertionError where a job is as expected."""
-        __tracebackhide__ = True
-        self._check_task(task)
-        Expectation(task, payload, options).refute_added(self.added(None), self.clock.now())
+        return Expectation(task, payload, options)
 
     async def run(
         self, task: Task[Any] | str, payload: Any, attempt: int, errors: Errors, options: JobOptions
@@ -101,8 +107,7 @@ class Kit:
         if not isinstance(attempt, int) or not 1 <= attempt <= most:
             raise JobTesterError(f"attempt: must be 1 to {most}, the job's max_attempts, is {attempt!r}")
         self._check_processes([known])
-        if is_forwarded(known):
-            raise JobTesterError(f"task {known.identifier!r} is forwarded to a sink: it has no handler to run")
+        self._check_sink(known)
         return await self._runs.run(known, spec, attempt, errors)
 
     async def run_jobs(
@@ -118,7 +123,9 @@ class Kit:
         if self._refuses_processes:
             jobs = await self._lent.use(self._jobs)
             self._check_processes(filter(None, [self._tasks.get(str(job.task_identifier)) for job in jobs]))
-        names = [known.identifier for known in tasks if not is_forwarded(known)]
+        if task is not None:
+            self._check_sink(tasks[0])
+        names = [known.identifier for known in tasks if not is_forwarded(known) or known.identifier in self._sinks]
         each_once = due == "all"
         fixed = due if isinstance(due, datetime) else ANY_TIME
         until = self.clock.now if due == "now" else lambda: fixed
@@ -127,6 +134,8 @@ class Kit:
     def cron_jobs(self, start: datetime, end: datetime) -> list[JobSpec]:
         """Return the jobs that the cron items would add from one time (included) to another (excluded), in order."""
         start, end = check_time("start", start).astimezone(UTC), check_time("end", end).astimezone(UTC)
+        if end < start:
+            raise JobTesterError(f"end: must not be before start, is {end}: start is {start}")
         items: list[CronItem] = [*getattr(self._tasks, "cron_items", ()), *self._settings.crontab]
         if not items:
             raise JobTesterError("there are no cron items: declare them by @tasks.cron, or give settings a crontab")
@@ -184,6 +193,19 @@ class Kit:
         ):
             self._known(task)
 
+    def _forwarded(self, task: Task[Any] | str) -> str:
+        known = self._known(task)
+        if not is_forwarded(known):
+            raise JobTesterError(f"sinks: task {known.identifier!r} has a handler: only forwarded tasks have a sink")
+        return known.identifier
+
+    def _check_sink(self, task: Task[Any]) -> None:
+        if is_forwarded(task) and task.identifier not in self._sinks:
+            raise JobTesterError(
+                f"task {task.identifier!r} is forwarded to a sink, which tests do not use unless they say so: give the "
+                f"tester one, sinks={{{task.identifier!r}: gw_sqla.testing.RecordingSink()}}"
+            )
+
     def _check_processes(self, tasks: Iterable[Task[Any]]) -> None:
         if not self._refuses_processes:
             return
@@ -198,6 +220,12 @@ class Kit:
 def _check_errors(errors: object) -> None:
     if errors not in ("raise", "record"):
         raise JobTesterError(f"errors: must be 'raise' or 'record', is {errors!r}")
+
+
+def _sink(task: Task[Any] | str, sink: object) -> Sink:
+    if isinstance(sink, type) or not isinstance(sink, Sink):
+        raise JobTesterError(f"sinks: that of {identifier_of(task)!r} must have open, close and send, is {sink!r}")
+    return sink
 
 
 def _cron_job(item: CronItem, minute: datetime) -> JobSpec:

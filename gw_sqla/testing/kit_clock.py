@@ -10,6 +10,7 @@ Rejected: to move the jobs' ``run_at`` instead. Every time that a test has noted
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from gw_sqla.errors import JobTesterError
@@ -39,11 +40,22 @@ class KitClock:
         machine = datetime.now(UTC)
         return max(machine, self.database_now or machine) + self._travelled
 
-    def travel(self, by: timedelta | None, to: datetime | None, parts: timedelta) -> datetime:
-        """Move, by a duration, or its parts, or to a time; return the new one. Raises JobTesterError."""
-        if [by is not None, to is not None, bool(parts)].count(True) != 1:
-            raise JobTesterError("travel: give a timedelta, or its parts (hours=1), or a time (to=...), one of them")
-        if by is not None and not isinstance(by, timedelta):
-            raise JobTesterError(f"travel: must be a timedelta, is {by!r}")
-        self._travelled += (check_time("to", to) - self.now()) if to is not None else by or parts
-        return self.now()
+    def travel(self, by: timedelta | None, to: datetime | None, parts: Mapping[str, float]) -> datetime:
+        """Move, by a duration, or its parts, or to a time; return the new one.
+
+        Raises JobTesterError, and does not move, for what is no duration, and for times that Python cannot hold.
+        """
+        try:
+            duration = timedelta(**parts)
+            if [by is not None, to is not None, bool(duration)].count(True) != 1:
+                raise JobTesterError(
+                    "travel: give a timedelta, or its parts (hours=1), or a time (to=...), one of them"
+                )
+            if by is not None and not isinstance(by, timedelta):
+                raise JobTesterError(f"travel: must be a timedelta, is {by!r}")
+            way = (check_time("to", to) - self.now()) if to is not None else by or duration
+            arrived = self.now() + way
+        except (TypeError, ValueError, OverflowError) as error:
+            raise JobTesterError(f"travel: {error}") from error
+        self._travelled += way
+        return arrived

@@ -10,37 +10,52 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from gw_sqla.database.session import AsyncSession
+from gw_sqla.testing.turns import Turns
 
-__all__ = ["PatientSession"]
+__all__ = ["BlockingSession", "PatientSession"]
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class PatientSession(AsyncSession):
-    """An AsyncSession of the kit's."""
+    """An AsyncSession of the kit's, which takes its turns."""
+
+    def __init__(self, *args: Any, turns: Turns, **options: Any) -> None:
+        self._turns = turns
+        super().__init__(*args, **options)
 
 
-def _patient(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+class BlockingSession(PatientSession):
+    """The same over the connection of a sync driver, whose cursors SQLAlchemy cannot close as those of an async one."""
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        """Execute a statement; see SQLAlchemy's method."""
+        await self._turns.begin(self)
+        try:
+            return self.sync_session.execute(*args, **options)
+        finally:
+            self._turns.end(self)
+
+
+def _patient(method: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
     @functools.wraps(method)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        result = await _to_its_end(method, *args, **kwargs)
+    async def call(self: PatientSession, *args: Any, **kwargs: Any) -> R:
+        await self._turns.begin(self)
+        try:
+            with anyio.CancelScope(shield=True):
+                result = await method(self, *args, **kwargs)
+        finally:
+            self._turns.end(self)
         await anyio.lowlevel.checkpoint_if_cancelled()
         return result
 
     return call
-
-
-async def _to_its_end(method: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
-    with anyio.CancelScope(shield=True):
-        return await method(*args, **kwargs)
-    raise AssertionError("nothing cancels this scope")
 
 
 for _name in dir(AsyncSession):

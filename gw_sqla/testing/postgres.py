@@ -24,13 +24,13 @@ __all__ = ["migrated_database"]
 
 
 @contextmanager
-def migrated_database(*, schema: str = DEFAULT_SCHEMA, shared_in: Path | None = None) -> Iterator[URL]:
+def migrated_database(*, schema: str | None = DEFAULT_SCHEMA, shared_in: Path | None = None) -> Iterator[URL]:
     """Yield the URL of a new database that has the worker schema; it is dropped at the end of the block.
 
-    Parameters: ``schema``, the worker schema's name; ``shared_in``, a folder in which other processes of this test run
-    look for the server too (they must ask for the same schema); None: a server for this block alone. Raises
-    ConfigurationError where the extra is not installed, or the server cannot run. Blocks: for some seconds where the
-    server has to be started. It may be called with an event loop running.
+    Parameters: ``schema``, the worker schema's name, None where your own migrations make it; ``shared_in``, a folder in
+    which other processes of this test run look for the server too (they must ask for the same schema); None: a server
+    for this block alone. Raises ConfigurationError where the extra is not installed, or the server cannot run. Blocks:
+    for some seconds where the server has to be started. It may be called with an event loop running.
     """
     with (
         template_server(schema) if shared_in is None else join_server(shared_in, schema) as server,

@@ -34,7 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "gw_sqla_tasks", "the application's tasks: module:name of a TaskRegistry, or a fixture's name", default="tasks"
     )
-    parser.addini("gw_sqla_schema", "the worker schema that gw_sqla_database has", default="graphile_worker")
+    parser.addini(
+        "gw_sqla_schema",
+        "the worker schema that gw_sqla_database has; nothing, where your own migrations make it",
+        default="graphile_worker",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,7 +65,7 @@ def gw_sqla_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 
     is_one_of_many = hasattr(request.config, "workerinput")  # of pytest-xdist
     with migrated_database(
-        schema=str(request.config.getini("gw_sqla_schema")),
+        schema=str(request.config.getini("gw_sqla_schema")) or None,
         shared_in=tmp_path_factory.getbasetemp().parent if is_one_of_many else None,
     ) as url:
         yield url.render_as_string(hide_password=False)
@@ -84,12 +88,15 @@ def _sync_jobs(session: Any, tasks: Any, options: dict[str, Any]) -> Iterator[An
 
 
 def _fixture(name: str, make: Callable[..., Iterator[Any]], session: str, tasks: str) -> Any:
-    """Return a fixture of this name that depends on fixtures whose names are settings."""
+    """Return a fixture of this name that depends on fixtures whose names are settings.
+
+    Where one of them is not found, pytest shows the line of the function's ``def``.
+    """
     is_import = ":" in tasks
     names = [session, _OPTIONS] + ([] if is_import else [tasks])
 
-    def fixture(**values: Any) -> Iterator[Any]:
-        registry = pkgutil.resolve_name(tasks) if is_import else values[tasks]
+    def fixture(**values: Any) -> Iterator[Any]:  # needs the fixtures that gw_sqla_session, gw_sqla_tasks... name
+        registry = _imported(tasks) if is_import else values[tasks]
         yield from make(values[session], registry, values[_OPTIONS])
 
     fixture.__name__ = name
@@ -97,3 +104,10 @@ def _fixture(name: str, make: Callable[..., Iterator[Any]], session: str, tasks:
     parameters = [Parameter(name, Parameter.KEYWORD_ONLY) for name in dict.fromkeys(names)]
     fixture.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return pytest.fixture(fixture)
+
+
+def _imported(tasks: str) -> Any:
+    try:
+        return pkgutil.resolve_name(tasks)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise pytest.UsageError(f"gw_sqla_tasks = {tasks}: cannot be imported: {error}") from error

@@ -40,7 +40,7 @@ _FIRST_SECONDS = 60.0
 
 
 @contextmanager
-def join_server(folder: Path, schema: str) -> Iterator[URL]:
+def join_server(folder: Path, schema: str | None) -> Iterator[URL]:
     """Yield the URL of the server whose place the folder has; start it where there is none. Raises ConfigurationError.
 
     ``schema`` is that of its template, if it is started.
@@ -78,9 +78,9 @@ def _connected(place: Path) -> tuple[socket.socket, dict[str, str]] | None:
     return None
 
 
-def _start(place: Path, schema: str) -> None:
+def _start(place: Path, schema: str | None) -> None:
     """Start the keeper; return when it takes connections."""
-    command = [sys.executable, "-m", "gw_sqla.testing.shared_server", str(place), schema]
+    command = [sys.executable, "-m", "gw_sqla.testing.shared_server", str(place), schema or ""]
     with _log(place).open("wb") as log:
         keeper = subprocess.Popen(  # noqa: S603 - our own program
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
@@ -97,7 +97,7 @@ def _log(place: Path) -> Path:
 
 def main() -> None:
     """Keep a server for those who connect."""
-    place, schema = Path(sys.argv[1]), sys.argv[2]
+    place, schema = Path(sys.argv[1]), sys.argv[2] or None
     home = tempfile.mkdtemp(prefix="gw_sqla-")
     try:
         with socket.socket(socket.AF_UNIX) as listener:

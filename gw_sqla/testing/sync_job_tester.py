@@ -22,7 +22,9 @@ from sqlalchemy.util import await_only, greenlet_spawn
 
 from gw_sqla.database.event_loops import database_loop, on_trio
 from gw_sqla.errors import JobTesterError
-from gw_sqla.hooks import Observer
+from gw_sqla.execution.sink import Sink
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec
 from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.stored_job import JobDetails
@@ -62,8 +64,10 @@ class SyncJobTester:
         tasks: Mapping[str, Task[Any]],
         *,
         resources: Mapping[Any, Any] | None = None,
+        sinks: Mapping[Any, Sink] | None = None,
         settings: RunnerSettings | None = None,
         observers: Sequence[Observer] = (),
+        interceptors: Sequence[Interceptor] = (),
         now: datetime | None = None,
         process_tasks: ProcessTasks = "here",
         backend: Literal["asyncio", "trio"] = "asyncio",
@@ -73,7 +77,18 @@ class SyncJobTester:
         connection = connection_of(sync_session(session))
         self._is_inside_a_loop = connection.dialect.is_async
         self._backend = backend
-        self._kit = Kit(connection, self._call, tasks, resources, settings, observers, now, process_tasks)
+        self._kit = Kit(
+            connection,
+            self._call,
+            tasks,
+            resources=resources,
+            sinks=sinks,
+            settings=settings,
+            observers=observers,
+            interceptors=interceptors,
+            now=now,
+            process_tasks=process_tasks,
+        )
 
     @property
     def now(self) -> datetime:
@@ -92,11 +107,13 @@ class SyncJobTester:
         **expected: Unpack[ExpectedJob],
     ) -> list[JobDetails]:
         __tracebackhide__ = True
-        return self._kit.assert_added(task, payload, count, dict(expected))
+        expectation = self._kit.expectation(task, payload, dict(expected), count)
+        return expectation.assert_added(self._kit.added(None), count, self.now)
 
     def refute_added(self, task: Task[Any] | str, payload: Any = None, **expected: Unpack[ExpectedJob]) -> None:
         __tracebackhide__ = True
-        self._kit.refute_added(task, payload, dict(expected))
+        expectation = self._kit.expectation(task, payload, dict(expected))
+        expectation.refute_added(self._kit.added(None), self.now)
 
     def run(
         self,
@@ -131,7 +148,7 @@ class SyncJobTester:
         seconds: float = 0,
         to: datetime | None = None,
     ) -> datetime:
-        parts = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        parts = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
         return self._kit.clock.travel(by, to, parts)
 
     def cron_jobs(self, start: datetime, end: datetime) -> list[JobSpec]:

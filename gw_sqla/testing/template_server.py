@@ -32,15 +32,20 @@ _FAST = (
 
 
 @contextmanager
-def template_server(schema: str) -> Iterator[URL]:
-    """Start a server that has the template; yield the URL of its maintenance database."""
+def template_server(schema: str | None) -> Iterator[URL]:
+    """Start a server that has the template; yield the URL of its maintenance database.
+
+    Without a ``schema`` the template is empty.
+    """
     with embedded_postgres() as server:
         _run(lambda: _prepare(server, schema))
         yield server
 
 
-async def _prepare(server: URL, schema: str) -> None:
+async def _prepare(server: URL, schema: str | None) -> None:
     await _execute(server, *_FAST, f"create database {quoted(_TEMPLATE)}")
+    if schema is None:
+        return
     engine = create_async_engine(server.set(database=_TEMPLATE), poolclass=NullPool)
     await migrate(engine, schema=schema)
     await engine.dispose()

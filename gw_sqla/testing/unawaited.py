@@ -29,12 +29,14 @@ class AwaitedCalls:
 
     def check_awaited(self) -> None:
         """Raise JobTesterError where a call was not awaited."""
+        __tracebackhide__ = True
         call, self._open_call = self._open_call, None
         if call is not None:
             call.is_awaited = True  # is told now
             raise JobTesterError(f"{call} was not awaited, so it did nothing: write 'await' before it")
 
     def _began(self, call: _Call[Any]) -> None:
+        __tracebackhide__ = True
         self.check_awaited()
         self._open_call = call
 
@@ -50,6 +52,7 @@ def must_be_awaited(
 
     @functools.wraps(method)
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        __tracebackhide__ = True
         frame = sys._getframe(1)
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         return _Call(self, method.__name__, place, functools.partial(method, self, *args, **kwargs))
@@ -59,6 +62,7 @@ def must_be_awaited(
 
 class _Call(Awaitable[R], Generic[R]):
     def __init__(self, owner: AwaitedCalls, name: str, place: str, run: Callable[[], Coroutine[Any, Any, R]]) -> None:
+        __tracebackhide__ = True
         self._owner = owner
         self._text = f"{name}(...), called at {place},"
         self._run = run
@@ -70,6 +74,7 @@ class _Call(Awaitable[R], Generic[R]):
         return self._text
 
     def __await__(self) -> Generator[Any, Any, R]:
+        __tracebackhide__ = True
         self.is_awaited = True
         self._owner._awaited(self)
         return self._run().__await__()

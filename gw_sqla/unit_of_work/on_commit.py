@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar, Unpack, overload
 
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
 from gw_sqla.errors import InvalidJobError
+from gw_sqla.hooks.interceptor import Intercept, Interceptor, check_interceptors, intercept_adding
 from gw_sqla.jobs.argument_checks import check_job_key_mode, check_schema_name
 from gw_sqla.jobs.job_spec import AddOptions, JobOptions, JobSpec, check_options
 from gw_sqla.jobs.payload import to_json
@@ -29,11 +30,19 @@ AnySession: TypeAlias = Session | scoped_session[Any] | AsyncSession | async_sco
 class OnCommit:
     """Adds jobs with the unit of work of any session; the base of both repositories."""
 
-    def __init__(self, schema: str = DEFAULT_SCHEMA, *, max_payload_size: int | None = MAX_PAYLOAD_SIZE) -> None:
+    def __init__(
+        self,
+        schema: str = DEFAULT_SCHEMA,
+        *,
+        max_payload_size: int | None = MAX_PAYLOAD_SIZE,
+        interceptors: Sequence[Interceptor] = (),
+    ) -> None:
         check_schema_name(schema)
         check_max_payload_size(max_payload_size)
         self.schema = schema
         self.max_payload_size = max_payload_size
+        self.intercept = intercept_adding(check_interceptors(interceptors))
+        """What each job that is added goes through; None where nobody looks."""
 
     @overload
     def add_job_on_commit(
@@ -73,7 +82,7 @@ class OnCommit:
         commit, which then has not happened: roll back. Begins a transaction, as ``session.add`` does,
         where the session is in none.
         """
-        wanted = _wanted(self.schema, self.max_payload_size, task, payload, **options)
+        wanted = _wanted(self.schema, self.max_payload_size, self.intercept, task, payload, **options)
         gather(_sync_session(session), wanted)
         return wanted.handle
 
@@ -81,6 +90,7 @@ class OnCommit:
 def _wanted(
     schema: str,
     max_payload_size: int | None,
+    intercept: Intercept | None,
     task: Task[Any] | str,
     payload: Any,
     job_key_mode: JobKeyMode | None = None,
@@ -90,12 +100,25 @@ def _wanted(
     check_options(options)
     if callable(payload):
         JobSpec(task_identifier=identifier_of(task), **options)  # what is wrong with them is told now
-        return Wanted(schema, max_payload_size, lambda: spec_of(task, payload(), options), mode)
+
+        def make() -> JobSpec:
+            spec = spec_of(task, payload(), options)
+            return spec if intercept is None else _intercepted(spec, mode, intercept)
+
+        return Wanted(schema, max_payload_size, make, mode)
     spec = spec_of(task, payload, options)
+    if intercept is not None:
+        spec = _intercepted(spec, mode, intercept)
     text = to_json(spec.payload)
     check_payload_size(text, max_payload_size)
     spec = replace(spec, payload=json.loads(text))  # what the caller does to it later changes nothing
     return Wanted(schema, max_payload_size, lambda: spec, mode, is_made=True, spec=spec)
+
+
+def _intercepted(spec: JobSpec, mode: JobKeyMode | None, intercept: Intercept) -> JobSpec:
+    spec = intercept(spec)
+    check_job_key_mode(mode, has_key=spec.job_key is not None)
+    return spec
 
 
 def _sync_session(session: AnySession) -> Session:

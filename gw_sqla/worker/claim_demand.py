@@ -1,12 +1,13 @@
 """Demand: whether there may be jobs to claim, and the wake-up of the claimer.
 
 Set by a notification, by the poll timer, by a claim that got all it asked for or did not look everywhere, and by
-the release of a queue: a finished job of a named queue frees the next one, and no notification is sent for that.
+the release of a queue: a finished job of a named queue frees the next one, and no notification is sent for that. Which
+queues were released is kept for the next claim.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 
 import anyio
@@ -23,6 +24,7 @@ class Demand:
 
     def __init__(self) -> None:
         self.may_have_more = True
+        self._released: set[int] = set()
         self._is_woken = False
         self._wake = anyio.Event()
 
@@ -40,9 +42,16 @@ class Demand:
 
     def outcomes_written(self, outcomes: Sequence[Outcome]) -> None:
         """Claim soon if a queue was released, or if unwritten outcomes held claims up."""
-        if self.may_have_more or any(map(_queue_id, outcomes)):
+        released = set(filter(None, map(_queue_id, outcomes)))
+        if self.may_have_more or released:
+            self._released |= released
             self.may_have_more = True
             self._wake_up()
+
+    def take_released(self) -> Collection[int]:
+        """Return the ids of the queues that were released since the last call."""
+        released, self._released = self._released, set()
+        return released
 
     def _wake_up(self) -> None:
         self._is_woken = True  # said here as well: slots ask after each job

@@ -26,8 +26,10 @@ from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.pause import Pause, as_pause
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import job_queries, orphaned_locks, pauses
-from gw_sqla.statements.claim import Bounds, Variant, candidates, claim
+from gw_sqla.statements.claim import candidates, claim
+from gw_sqla.statements.claim_rules import Bounds, Reach, Variant
 from gw_sqla.statements.following_claim import claim_following
+from gw_sqla.worker.claim_cursor import Look
 from gw_sqla.worker.refused_claims import RefusedClaims
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import has_retirements
@@ -117,16 +119,16 @@ class ClaimStore:
         task_identifiers: Sequence[str],
         count: int,
         forbidden_flags: Sequence[str],
-        after: tuple[int, datetime, int],
+        look: Look,
         paused_queues: Sequence[str] = (),
         among: Sequence[int] | None = None,
     ) -> list[Run]:
         """Lock up to ``count`` due jobs and return them, the most urgent first. To be called shielded.
 
-        Those without a queue are looked for ``after`` a priority, run_at and id. ``among``: only jobs of these ids.
+        ``look``: where, as of `gw_sqla.worker.claim_cursor`. ``among``: only jobs of these ids.
         """
         return await self._claim(
-            self._fetch_claim, task_identifiers, count, forbidden_flags, after, paused_queues, among
+            self._fetch_claim, task_identifiers, count, forbidden_flags, look, paused_queues, among
         )
 
     async def claim_with_following(
@@ -134,12 +136,12 @@ class ClaimStore:
         task_identifiers: Sequence[str],
         count: int,
         forbidden_flags: Sequence[str],
-        after: tuple[int, datetime, int],
+        look: Look,
         paused_queues: Sequence[str] = (),
     ) -> list[Run]:
         """The same, with several jobs of one queue: for callers who settle all of them together."""
         fetch = self._fetch_with_following
-        return await self._claim(fetch, task_identifiers, count, forbidden_flags, after, paused_queues)
+        return await self._claim(fetch, task_identifiers, count, forbidden_flags, look, paused_queues)
 
     async def _claim(
         self,
@@ -147,12 +149,12 @@ class ClaimStore:
         task_identifiers: Sequence[str],
         count: int,
         forbidden_flags: Sequence[str],
-        after: tuple[int, datetime, int],
+        look: Look,
         paused_queues: Sequence[str],
         among: Sequence[int] | None = None,
     ) -> list[Run]:
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
-        parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
+        parameters |= look.parameters()
         parameters |= Bounds.of(count, self._max_payload_size)._asdict()
         if forbidden_flags:
             parameters["forbidden_flags"] = forbidden_flags
@@ -174,7 +176,7 @@ class ClaimStore:
             raise
 
     async def _fetch_with_following(self, parameters: dict[str, Any]) -> Sequence[Any]:
-        rows = await self._fetch_claim(parameters, in_order=True)
+        rows = await self._fetch_claim(parameters)
         queue_ids = [row["queue_id"] for row in rows if row["queue_id"] is not None]
         room = parameters["count"] - len(rows)
         if not queue_ids or not room:
@@ -191,8 +193,8 @@ class ClaimStore:
             log.debug("the jobs that follow in queues were not claimed: %s", error_text(refusal))
             return rows
 
-    async def _fetch_claim(self, parameters: dict[str, Any], *, in_order: bool = False) -> Sequence[Any]:
-        variant = self._variant_now(parameters)._replace(in_order=in_order)
+    async def _fetch_claim(self, parameters: dict[str, Any]) -> Sequence[Any]:
+        variant = self._variant_now(parameters)
         try:
             return await self._connection.fetch_shielded(claim(self._schema, variant), parameters)
         except asyncpg.PostgresError as refusal:
@@ -202,8 +204,13 @@ class ClaimStore:
 
     def _variant_now(self, parameters: dict[str, Any]) -> Variant:
         """Name the refused jobs among the parameters; return the claim that takes what is there."""
+        reach = Reach.ALL
+        if "after_priority" in parameters:
+            reach = Reach.ONWARD if "released_queues" in parameters else Reach.ONWARD_UNQUEUED
         variant = self._variant._replace(
-            forbidding_flags="forbidden_flags" in parameters, pausing_queues="paused_queues" in parameters
+            reach=reach,
+            forbidding_flags="forbidden_flags" in parameters,
+            pausing_queues="paused_queues" in parameters,
         )
         if refused := self._refused.ids():
             parameters["refused_ids"] = refused

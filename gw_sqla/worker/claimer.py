@@ -14,14 +14,17 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
+from time import monotonic
 from typing import Protocol, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.hooks.events import JobsClaimed
+from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements.claim import Bounds
+from gw_sqla.statements.claim_rules import Bounds
 from gw_sqla.worker.claim_cursor import ClaimCursor
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
@@ -73,6 +76,7 @@ class Claimer:
         lease: Lease,
         outage: Outage,
         following: bool = False,
+        observers: Observers = NOBODY,
     ) -> None:
         self._store = store
         self._demand = demand
@@ -91,6 +95,8 @@ class Claimer:
         self._answered = anyio.Event()
         self._answered.set()
         self._outage = outage
+        self._observers = observers
+        self._tells = observers.hear_of(JobsClaimed)
 
     async def run(self) -> None:
         """Claim until cancelled. A claim in flight is finished and its jobs are given to the taker."""
@@ -190,15 +196,19 @@ class Claimer:
             return []
         with anyio.CancelScope(shield=True):
             self._answered = anyio.Event()
+            began = monotonic()
             try:
+                look = self._cursor.begin(self._demand.take_released())
                 runs = await self._claim_of_store(
-                    self._open_tasks, wanted, self._forbidden_flags, self._cursor.begin(), self._pauses.queues
+                    self._open_tasks, wanted, self._forbidden_flags, look, self._pauses.queues
                 )
             except BaseException:
                 self._orphaned_locks.may_exist = True
                 raise
             finally:
                 self._answered.set()
+            if self._tells:
+                self._observers.tell(JobsClaimed(count=len(runs), wanted=wanted, seconds=monotonic() - began))
             self._taker.give(runs)
             return runs
         raise AssertionError("nothing cancels this scope")

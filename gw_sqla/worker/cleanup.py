@@ -18,7 +18,7 @@ from datetime import timedelta
 import anyio
 
 from gw_sqla.admin.cleaning import Cleaning
-from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage, Told
 
 __all__ = ["Cleanup"]
 
@@ -39,13 +39,14 @@ class Cleanup:
         failed_after: timedelta | None,
         keep_tasks: Collection[str],
         on_restored: Callable[[], None],
+        told: Told | None = None,
     ) -> None:
         self._cleaning = cleaning
         self._interval = interval
         self._failed_after = failed_after
         self._keep_tasks = keep_tasks
         self._on_restored = on_restored
-        self._outage = Outage("the cleanup")
+        self._outage = Outage("the cleanup", told)
 
     async def run(self) -> None:
         """Clean until cancelled; what fails is tried again after a while."""

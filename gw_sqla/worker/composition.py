@@ -31,8 +31,10 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.execution.executor import Executor
 from gw_sqla.execution.forwarded_tasks import is_forwarded, keeps, most_sent, sinks_of
 from gw_sqla.execution.job_context import Workplace
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.process_pool import ProcessPool
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.task import Task
 from gw_sqla.repository import JobRepository
 from gw_sqla.schema.supported_revisions import LEDGER_ID
@@ -71,6 +73,7 @@ __all__ = ["Parts", "compose"]
 class Parts:
     """The parts of one run of a runner."""
 
+    outcome_log: OutcomeLog
     claim_store: ClaimStore
     outcome_store: OutcomeStore
     known: KnownRuns
@@ -98,24 +101,29 @@ def compose(
     cron_items: Sequence[CronItem],
     pool_id: str,
     stop: StopRequest,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Parts:
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
+    outcome_log = OutcomeLog()
     claim_store = _claim_store(engine, settings, pool_id)
     outcome_store = OutcomeStore(
         WorkerConnection(engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
         settings.schema,
         pool_id,
         claim_store,
+        outcome_log=outcome_log,
     )
     rust = RustWorkers(settings.schema)
     registration = _registration(engine, tasks, settings, pool_id, rust)
     sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
-    repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size)
+    repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size, interceptors=interceptors)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     workplace, processes = Workplace(sessions, repository, pool_id, stop.requested), ProcessPool()
     own_tasks = {identifier: task for identifier, task in tasks.items() if not is_forwarded(task)}
     forwarded = sinks_of(tasks)
-    executor = Executor(own_tasks, workplace, processes, observers, settings.concurrency)
+    executor = Executor(
+        own_tasks, workplace, processes, observers, settings.concurrency, interceptors, outcome_log=outcome_log
+    )
     lease, known, slots_demand = Lease(), KnownRuns(), Demand()
     forwarded_demands = [Demand() for _ in forwarded]
     demand = Demands([slots_demand, *forwarded_demands]) if forwarded else slots_demand
@@ -131,13 +139,14 @@ def compose(
     slots = Slots(
         settings.concurrency,
         LocalQueue(settings.concurrency, settings.prefetch, settings.prefetch_ttl),
-        execute=executor.run,
+        execute=executor.execute,
         finish=finisher.add,
         superseded=finisher.superseded,
         known=known,
         lease=lease,
         on_free=slots_demand.slot_freed,
         stop=stop,
+        outcome_log=outcome_log,
     )
     pauses = Pauses(claim_store, observers, interval=settings.poll_interval.total_seconds())
     forwarders = [
@@ -152,6 +161,7 @@ def compose(
             on_reached=own_demand.jobs_may_be_due,
             observers=observers,
             stop=stop,
+            outcome_log=outcome_log,
         )
         for of_sink, own_demand in zip(forwarded, forwarded_demands, strict=True)
     ]
@@ -159,7 +169,7 @@ def compose(
         (slots_demand, slots, own_tasks),
         *zip(forwarded_demands, forwarders, forwarded, strict=True),
     ]
-    claimers = _claimers(takers, claim_store, finisher, known, orphaned_locks, pauses, lease, settings)
+    claimers = _claimers(takers, claim_store, finisher, known, orphaned_locks, pauses, lease, settings, observers)
     heartbeat = Heartbeat(
         registration,
         lease,
@@ -167,8 +177,10 @@ def compose(
         known,
         interval=settings.heartbeat_interval,
         threshold=settings.heartbeat_threshold,
+        observers=observers,
     )
     return Parts(
+        outcome_log=outcome_log,
         claim_store=claim_store,
         outcome_store=outcome_store,
         known=known,
@@ -181,10 +193,10 @@ def compose(
         orphaned_locks=orphaned_locks,
         heartbeat=heartbeat,
         sweeps=sweeps,
-        recovery=_recovery(sweeps, settings, demand),
-        listener=_listener(engine, settings, demand, pauses, stop),
-        cron=_cron(engine, settings, cron_items),
-        cleanup=_cleanup(engine, settings, demand),
+        recovery=_recovery(sweeps, settings, demand, observers),
+        listener=_listener(engine, settings, demand, pauses, stop, observers),
+        cron=_cron(engine, settings, cron_items, observers),
+        cleanup=_cleanup(engine, settings, demand, observers),
         kept_jobs=KeptJobs(engine, settings.schema, pooled=settings.transaction_pooler) if keeps(tasks) else None,
     )
 
@@ -198,9 +210,10 @@ def _claimers(
     pauses: Pauses,
     lease: Lease,
     settings: RunnerSettings,
+    observers: Observers,
 ) -> list[Claimer]:
     """Make a claimer for each of those who take jobs of some tasks."""
-    outage = Outage("claiming jobs")
+    outage = Outage("claiming jobs", observers)
     return [
         Claimer(
             claim_store,
@@ -216,6 +229,7 @@ def _claimers(
             lease=lease,
             outage=outage,
             following=isinstance(taker, Forwarder),
+            observers=observers,
         )
         for demand, taker, of_taker in takers
         if of_taker
@@ -249,17 +263,23 @@ def _registration(
     )
 
 
-def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand | Demands) -> Recovery:
+def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand | Demands, observers: Observers) -> Recovery:
     return Recovery(
         sweeps,
         interval=settings.sweep_interval,
         delay=settings.recovery_delay,
         on_unlocked=demand.jobs_may_be_due,
+        observers=observers,
     )
 
 
 def _listener(
-    engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands, pauses: Pauses, stop: StopRequest
+    engine: AsyncEngine,
+    settings: RunnerSettings,
+    demand: Demand | Demands,
+    pauses: Pauses,
+    stop: StopRequest,
+    observers: Observers,
 ) -> Listener | SchemaWatch:
     watch = SchemaWatch(engine, settings.schema, stop, pooled=settings.transaction_pooler)
     if settings.transaction_pooler:
@@ -275,10 +295,13 @@ def _listener(
         on_jobs=demand.jobs_may_be_due,
         on_pauses=pauses_changed,
         known_migration=LEDGER_ID,
+        observers=observers,
     )
 
 
-def _cleanup(engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands) -> Cleanup | None:
+def _cleanup(
+    engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands, observers: Observers
+) -> Cleanup | None:
     if settings.cleanup_interval is None:
         return None
     from gw_sqla.admin.cleaning import Cleaning  # a worker needs nothing else of admin, which takes long to import
@@ -290,11 +313,14 @@ def _cleanup(engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Dem
         failed_after=settings.cleanup_failed_after,
         keep_tasks=settings.cleanup_keep_tasks,
         on_restored=demand.jobs_may_be_due,
+        told=observers,
     )
 
 
-def _cron(engine: AsyncEngine, settings: RunnerSettings, items: Sequence[CronItem]) -> CronScheduler | None:
+def _cron(
+    engine: AsyncEngine, settings: RunnerSettings, items: Sequence[CronItem], observers: Observers
+) -> CronScheduler | None:
     if not items:
         return None
     known = KnownCrontabs(engine, settings.schema, pooled=settings.transaction_pooler)
-    return CronScheduler(known, items, SystemClock(), settings.crontab_catch_up)
+    return CronScheduler(known, items, SystemClock(), settings.crontab_catch_up, observers)

@@ -17,6 +17,8 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.outage import is_answer
 from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.hooks.events import CronJobsScheduled
+from gw_sqla.hooks.observers import NOBODY, Observers
 
 __all__ = ["RETRY_SECONDS", "CronAdder"]
 
@@ -28,8 +30,9 @@ RETRY_SECONDS = 5.0
 class CronAdder:
     """All methods raise `gw_sqla.database.outage.DATABASE_FAULTS`; a cancellation cancels the statement."""
 
-    def __init__(self, known: KnownCrontabs, catch_up: timedelta) -> None:
+    def __init__(self, known: KnownCrontabs, catch_up: timedelta, observers: Observers = NOBODY) -> None:
         self._known = known
+        self._observers = observers
         self._catch_up = catch_up
         self._refused: dict[str, list[tuple[datetime, CronItem, bool]]] = {}
 
@@ -47,7 +50,7 @@ class CronAdder:
                 if item.identifier in self._refused:
                     self._refused[item.identifier].append((minute, item, backfilled))
         try:
-            return await self._known.schedule(minute, free, backfilled=backfilled) if free else []
+            return await self._schedule(minute, free, backfilled=backfilled) if free else []
         except asyncpg.PostgresError as refusal:
             if not is_answer(refusal):
                 raise
@@ -66,7 +69,7 @@ class CronAdder:
                     log.error("cron item %s: the job of %s was refused until it was too late", item.identifier, minute)
                 else:
                     try:
-                        await self._known.schedule(minute, [item], backfilled=backfilled)
+                        await self._schedule(minute, [item], backfilled=backfilled)
                     except asyncpg.PostgresError as refusal:
                         if not is_answer(refusal):
                             raise
@@ -76,6 +79,12 @@ class CronAdder:
                 del waiting[0]
             if not waiting:
                 self._refused = {name: others for name, others in self._refused.items() if others}
+
+    async def _schedule(self, minute: datetime, items: Sequence[CronItem], *, backfilled: bool) -> list[str]:
+        won = await self._known.schedule(minute, items, backfilled=backfilled)
+        if won:
+            self._observers.tell(CronJobsScheduled(minute=minute, identifiers=tuple(won), backfilled=backfilled))
+        return won
 
     def _refuse(self, minute: datetime, item: CronItem, backfilled: bool, refusal: asyncpg.PostgresError) -> None:
         log.error(

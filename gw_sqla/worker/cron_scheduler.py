@@ -32,6 +32,8 @@ from gw_sqla.crontab.due_minutes import Due
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.hooks.events import CronTick
+from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.worker.cron_adder import RETRY_SECONDS, CronAdder
 
 __all__ = ["CronScheduler"]
@@ -44,13 +46,21 @@ _MINUTE = timedelta(minutes=1)
 class CronScheduler:
     """Schedules ``items``, whose identifiers are unique; ``catch_up`` bounds how late a minute may be added."""
 
-    def __init__(self, known: KnownCrontabs, items: Sequence[CronItem], clock: Clock, catch_up: timedelta) -> None:
+    def __init__(
+        self,
+        known: KnownCrontabs,
+        items: Sequence[CronItem],
+        clock: Clock,
+        catch_up: timedelta,
+        observers: Observers = NOBODY,
+    ) -> None:
         self._known = known
         self._items = items
         self._clock = clock
-        self._adder = CronAdder(known, catch_up)
+        self._adder = CronAdder(known, catch_up, observers)
         self._catch_up = catch_up
-        self._outage = Outage("scheduling the crontab")
+        self._outage = Outage("scheduling the crontab", observers)
+        self._observers = observers
         self._thread = anyio.CapacityLimiter(1)
         self._start_from(clock.now())
 
@@ -90,6 +100,8 @@ class CronScheduler:
             minute, items = due
             if not await self._is_due(minute):
                 return
+            late = (self._clock.now() - minute).total_seconds()
+            self._observers.tell(CronTick(minute=minute, items=len(items), late_seconds=late))
             added = await self._adder.add(minute, items, backfilled=False)
             log.debug("crontab: jobs of %s added for %s", ", ".join(added) or "no item", minute)
             self._next = minute + _MINUTE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gw_sqla.errors import JobFailedError
-from gw_sqla.hooks import Observer
+from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.outcomes import Failed
 
 __all__ = ["Failures"]
@@ -15,12 +15,12 @@ class Failures(Observer):
     def __init__(self) -> None:
         self._errors: list[BaseException] = []
 
-    def job_failed(self, outcome: Failed) -> None:
+    def job_failed(self, event: Failed) -> None:
         """Keep the error."""
-        job = outcome.job
-        error = outcome.exception
+        job = event.job
+        error = event.exception
         if error is None:
-            error = JobFailedError(f"job {job.id} ({job.task_identifier}) failed: {outcome.message}")
+            error = JobFailedError(f"job {job.id} ({job.task_identifier}) failed: {event.message}")
         self._errors.append(error)
 
     def raise_if_any(self) -> None:

@@ -15,7 +15,7 @@ from operator import attrgetter
 
 import anyio
 
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Kept, Outcome, Snoozed
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.worker.known_runs import KnownRuns
@@ -49,7 +49,7 @@ class Finisher:
         on_lost: Callable[[], None],
     ) -> None:
         self._most_unwritten = most_unwritten
-        self._writer = OutcomeWriter(store)
+        self._writer = OutcomeWriter(store, observers)
         self._known = known
         self._observers = observers
         self._on_written = on_written

@@ -23,25 +23,25 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from gw_sqla.database.outage import Outage
-from gw_sqla.execution.executor import OVERSIZED
-from gw_sqla.execution.failed_outcome import of_any_error
-from gw_sqla.execution.failure_log import log_failure
-from gw_sqla.execution.forwarded_tasks import forwarding_of, make_message
+from gw_sqla.execution.forwarded_tasks import forwarding_of
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.sink import Message
-from gw_sqla.hooks import Observers
-from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Completed, Failed, Kept, Outcome, Returned
+from gw_sqla.hooks.events import JobStarted
+from gw_sqla.hooks.observers import Observers
+from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.jobs.task import Task
+from gw_sqla.worker.forwarding_steps import message_or_outcome, outcome_of
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
-from gw_sqla.worker.sink_calls import UNREACHABLE, Blamed, SinkCalls
+from gw_sqla.worker.sink_calls import UNREACHABLE, SinkCalls
 from gw_sqla.worker.stop_request import StopRequest
 
 __all__ = ["Forwarder"]
@@ -72,6 +72,7 @@ class Forwarder:
         on_reached: Callable[[], None],
         observers: Observers,
         stop: StopRequest,
+        outcome_log: OutcomeLog,
     ) -> None:
         forwarding = forwarding_of(next(iter(tasks.values())))
         self._tasks = tasks
@@ -85,14 +86,16 @@ class Forwarder:
         self._on_free = on_free
         self._on_reached = on_reached
         self._observers = observers
+        self._is_observed = observers.hear_of_jobs
         self._stop = stop
-        self._waiting: deque[list[Run]] = deque()
+        self._log = outcome_log
+        self._waiting: deque[tuple[float, list[Run]]] = deque()
         self._sending: Sequence[Run] = ()
         self._fault: BaseException | None = None
         self._closed = False
         self._wake = anyio.Event()
         self._outage_scope = anyio.CancelScope()
-        self._outage = Outage(f"forwarding to {self.name}")
+        self._outage = Outage(f"forwarding to {self.name}", observers)
         self.ended = anyio.Event()
 
     @property
@@ -116,7 +119,7 @@ class Forwarder:
             for run in older:
                 self._superseded(run)
         if runs:
-            self._waiting.append(list(runs))
+            self._waiting.append((monotonic(), list(runs)))
             self._wake.set()
 
     async def open(self) -> None:
@@ -147,10 +150,10 @@ class Forwarder:
                 if self._fault is not None:
                     await self._wait_out(self._fault)
                 elif self._waiting:
-                    runs = self._waiting.popleft()
+                    claimed, runs = self._waiting.popleft()
                     self._sending = runs
                     self._on_free()
-                    await self._forward(runs)
+                    await self._forward(runs, claimed)
                 else:
                     self._wake = anyio.Event()
                     await self._wake.wait()
@@ -172,12 +175,12 @@ class Forwarder:
             self._fault = None
             self._on_reached()
 
-    async def _forward(self, runs: list[Run]) -> None:
+    async def _forward(self, runs: list[Run], claimed: float) -> None:
         try:
             if not self._lease.is_held:
                 await self._lease.wait_until_held()
             runs = [run for run in runs if run.state is not LOST]
-            outcomes, messages, of_messages = self._begin(runs)
+            outcomes, messages, of_messages = self._begin(runs, claimed)
             results, fault = await self._sink.send(messages) if messages else ([], None)
         except BaseException:
             self._settle([(run, Returned(run.job)) for run in runs])
@@ -187,43 +190,28 @@ class Forwarder:
         if messages and fault is None:
             self._went_well()
         for run, result in zip(of_messages, results, strict=True):
-            outcomes.append((run, self._outcome(run.job, result)))
+            outcomes.append((run, outcome_of(self._tasks[run.job.task_identifier], run.job, result)))
         self._settle(outcomes)
         if fault is not None:
             self._unreachable(fault, len(messages))
 
-    def _begin(self, runs: Sequence[Run]) -> tuple[list[tuple[Run, Outcome]], list[Message], list[Run]]:
+    def _begin(self, runs: Sequence[Run], claimed: float) -> tuple[list[tuple[Run, Outcome]], list[Message], list[Run]]:
         """Make the messages, each with its run; and the outcomes of those that none can be made for."""
         outcomes: list[tuple[Run, Outcome]] = []
         messages: list[Message] = []
         of_messages: list[Run] = []
+        now = monotonic()
         for run in runs:
-            job = run.job
-            run.begin()
-            self._observers.started(job)
-            task = self._tasks[job.task_identifier]
-            if not job.payload_text:
-                outcomes.append((run, Failed(job=job, message=OVERSIZED)))
-                continue
-            try:
-                messages.append(make_message(task, job))
-            except Exception as error:  # the user's function, or a payload that does not fit
-                outcomes.append((run, of_any_error(task, job, error)))
-            else:
+            run.begin(now, claimed)
+            if self._is_observed:
+                self._observers.tell(JobStarted(job=run.job, wait_seconds=run.wait_seconds))
+            made = message_or_outcome(self._tasks[run.job.task_identifier], run.job)
+            if isinstance(made, Message):
+                messages.append(made)
                 of_messages.append(run)
+            else:
+                outcomes.append((run, made))
         return outcomes, messages, of_messages
-
-    def _outcome(self, job: ClaimedJob, result: object) -> Outcome:
-        if result is None:
-            keep = forwarding_of(self._tasks[job.task_identifier]).keep
-            return Completed(job) if keep is None else Kept(job, keep)
-        if isinstance(result, UNREACHABLE):
-            return Returned(job)
-        if isinstance(result, Blamed):
-            result = result.fault
-        if not isinstance(result, BaseException):
-            result = TypeError(f"the results of a sink must be None or exceptions, one is a {type(result).__name__}")
-        return of_any_error(self._tasks[job.task_identifier], job, result)
 
     def _settle(self, outcomes: Sequence[tuple[Run, Outcome]]) -> None:
         """Hand over what became of runs, but of those whose locks were lost: that was told."""
@@ -232,9 +220,11 @@ class Forwarder:
             if run.state is LOST:
                 lost += isinstance(outcome, Completed)
                 continue
+            if self._is_observed or type(outcome) is Failed:
+                outcome = run.timed(outcome)  # noqa: PLW2901 - the same one
             run.end(outcome)
             if type(outcome) is Failed:
-                log_failure(outcome)
+                self._log.failed(outcome)
             self._finish(run)
         if lost:
             log.error("%d messages were sent to %s, but the locks of their jobs were lost meanwhile", lost, self.name)
@@ -250,4 +240,4 @@ class Forwarder:
 
     def _return_waiting(self) -> None:
         while self._waiting:
-            self._settle([(run, Returned(run.job)) for run in self._waiting.popleft()])
+            self._settle([(run, Returned(run.job)) for run in self._waiting.popleft()[1]])

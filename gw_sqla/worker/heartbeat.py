@@ -24,11 +24,14 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from time import monotonic
 
 import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.hooks.events import HeartbeatSent
+from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease, lease_clock
@@ -54,6 +57,7 @@ class Heartbeat:
         *,
         interval: timedelta,
         threshold: timedelta,
+        observers: Observers = NOBODY,
     ) -> None:
         self._registration = registration
         self._lease = lease
@@ -63,14 +67,17 @@ class Heartbeat:
         self._threshold = threshold.total_seconds()
         self._answer_within = max(1.0, min(10.0, self._threshold / 4))
         self._taken_for_dead = False
-        self._outage = Outage("the heartbeat")
+        self._outage = Outage("the heartbeat", observers)
+        self._observers = observers
 
     async def begin(self) -> None:
         """Register and beat for the first time. Raises database errors as they are."""
         since = lease_clock()
+        began = monotonic()
         await self._registration.register()
         await self._registration.beat([])
         self._lease.grant(since, self._threshold)
+        self._observers.tell(HeartbeatSent(seconds=monotonic() - began))
 
     async def run(self) -> None:
         """Beat until cancelled; a beat that fails is tried again until one is answered."""
@@ -93,7 +100,7 @@ class Heartbeat:
         await self._registration.close()
 
     async def _beat(self) -> bool:
-        since = lease_clock()
+        since, began = lease_clock(), monotonic()
         runs = [run for run in self._known.values() if run.needs_lock]
         try:
             with anyio.fail_after(self._answer_within):
@@ -107,6 +114,7 @@ class Heartbeat:
         if not answer.registered:
             return await self._register_again()
         self._lease.grant(since, self._threshold)
+        self._observers.tell(HeartbeatSent(seconds=monotonic() - began))
         return True
 
     async def _lost_by_a_dead_pool(self, runs: list[Run]) -> list[Run]:

@@ -23,6 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.database.event_loops import call_asyncio, driver_callback
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.hooks.events import ListenerLost, ListenerUp
+from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.statements.pauses import PAUSES_CHANNEL
 
 __all__ = ["Listener", "breaks_us", "job_count"]
@@ -59,6 +62,7 @@ class Listener:
         known_migration: int,
         probe_interval: timedelta = timedelta(seconds=30),
         probe_timeout: timedelta = timedelta(seconds=10),
+        observers: Observers = NOBODY,
     ) -> None:
         self._connection = WorkerConnection(engine, settings="")
         self._look = look
@@ -71,14 +75,17 @@ class Listener:
         self._heard = anyio.Event()
         self._woken = anyio.Event()
         self._is_to_look = False
+        self._observers = observers
 
     async def run(self) -> None:
         """Listen until cancelled; a cancellation closes the connection."""
-        outage = Outage("listening for new jobs")
+        outage = Outage("listening for new jobs", self._observers)
         while True:
             try:
                 await self._listen(outage)
             except DATABASE_FAULTS as fault:
+                if outage.faults == 0:
+                    self._observers.tell(ListenerLost(reason=error_text(fault)))
                 await outage.wait(fault)
 
     async def _listen(self, outage: Outage) -> None:
@@ -94,6 +101,7 @@ class Listener:
             await self._prove()
             self._on_pauses()  # what was said before it listened, as about jobs
             self._on_jobs()
+            self._observers.tell(ListenerUp(faults=outage.faults))
             outage.over()
             while not lost.is_set():
                 self._woken = anyio.Event()

@@ -17,7 +17,7 @@ from operator import attrgetter
 from time import monotonic
 
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements.claim import MOST_BYTES
+from gw_sqla.statements.claim_rules import MOST_BYTES
 
 __all__ = ["LocalQueue"]
 
@@ -68,12 +68,12 @@ class LocalQueue(deque[tuple[float, Run]]):
         if self.prefetch and max(map(len, map(_payload_text, runs)), default=0) > _LARGE:
             self._large |= {run: size for run in runs if (size := len(run.job.payload_text)) > _LARGE}
 
-    def take(self) -> Run:
-        """Return the next run; there must be one."""
-        run = self.popleft()[1]
+    def take(self) -> tuple[float, Run]:
+        """Return the next run, with the time of its claim; there must be one."""
+        entry = self.popleft()
         if self._large:
-            self._large.pop(run, None)
-        return run
+            self._large.pop(entry[1], None)
+        return entry
 
     def take_all(self) -> list[Run]:
         """Empty the queue."""
@@ -85,7 +85,7 @@ class LocalQueue(deque[tuple[float, Run]]):
     def take_stale(self) -> list[Run]:
         """Take out the runs that have waited for longer than their time to live."""
         before = monotonic() - self._ttl
-        stale = [self.take() for since, _ in list(self) if since <= before]
+        stale = [self.take()[1] for since, _ in list(self) if since <= before]
         if stale:
             log.warning("%d prefetched jobs go back: no slot was free for them in %g s", len(stale), self._ttl)
             self.is_stalled = True

@@ -19,7 +19,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.driver_statements import Statements
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
-from gw_sqla.execution.failure_log import log_failure, log_snooze
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Failed, Kept, Snoozed
 from gw_sqla.jobs.run import Run
@@ -62,6 +62,7 @@ class OutcomeStore:
         claims: ClaimStore,
         *,
         clock: Callable[[], datetime] | None = None,
+        outcome_log: OutcomeLog | None = None,
     ) -> None:
         """``claims``: those of the same pool, which know whether one of them is unanswered.
 
@@ -69,6 +70,7 @@ class OutcomeStore:
         """
         self._connection = connection
         self._clock = clock
+        self._log = outcome_log or OutcomeLog()
         self._claims = claims
         self._schema = schema
         self._pool_id = pool_id
@@ -144,8 +146,17 @@ class OutcomeStore:
         counts = {row["id"]: row["snoozes"] for row in rows if not row["busy"]}
         for run, snoozed in zip(runs, found, strict=True):
             if snoozed.job.id in counts:
-                run.outcome = _counted(snoozed, counts[snoozed.job.id])
+                run.outcome = self._counted(snoozed, counts[snoozed.job.id])
         return _unwritten(runs, rows)
+
+    def _counted(self, snoozed: Snoozed, snoozes: int | None) -> Snoozed | Failed:
+        """Return what became of a job that was to be snoozed, and log it."""
+        if snoozes is None:
+            self._log.failed(snoozed.otherwise)
+            return snoozed.otherwise
+        counted = replace(snoozed, snoozes=snoozes)
+        self._log.snoozed(counted)
+        return counted
 
     async def _write_texts(
         self, statement: ClauseElement, runs: Sequence[Run], parameters: dict[str, Any], texts: Sequence[str]
@@ -183,16 +194,6 @@ class OutcomeStore:
 
 def _seconds(wait: timedelta | None) -> float | None:
     return None if wait is None else wait.total_seconds()
-
-
-def _counted(snoozed: Snoozed, snoozes: int | None) -> Snoozed | Failed:
-    """Return what became of a job that was to be snoozed, and log it."""
-    if snoozes is None:
-        log_failure(snoozed.otherwise)
-        return snoozed.otherwise
-    counted = replace(snoozed, snoozes=snoozes)
-    log_snooze(counted)
-    return counted
 
 
 def _alike(runs: Sequence[Run]) -> dict[str, Any] | None:

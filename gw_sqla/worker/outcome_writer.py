@@ -22,10 +22,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from operator import attrgetter, is_not
+from time import monotonic
 
 import asyncpg
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage, is_answer, is_refusal, waited_for_lock
+from gw_sqla.hooks.events import OutcomesWritten
+from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Kept, Returned, Snoozed
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.outcome_store import OutcomeStore, Unwritten
@@ -60,7 +63,7 @@ class OutcomeWriter:
     ``writing``: the runs that the call under way is about.
     """
 
-    def __init__(self, store: OutcomeStore) -> None:
+    def __init__(self, store: OutcomeStore, observers: Observers = NOBODY) -> None:
         self._writes: dict[type, _Write] = {
             Completed: store.complete,
             Kept: store.complete_and_keep,
@@ -71,7 +74,9 @@ class OutcomeWriter:
         self._aside = PutAside()
         self._alone: dict[Run, None] = {}  # to be written one by one, in this order
         self._unsure: set[Run] = set()  # of those that wait: an earlier write may have been committed unanswered
-        self._outage = Outage("writing what became of jobs")
+        self._outage = Outage("writing what became of jobs", observers)
+        self._observers = observers
+        self._tells = observers.hear_of(OutcomesWritten)
         self.writing: Sequence[Run] = ()
 
     @property
@@ -168,6 +173,7 @@ class OutcomeWriter:
         around_locks = bool(self._aside or self._alone)
         faults = 0
         is_certain = True
+        began = monotonic() if self._tells else 0.0
         while True:
             try:
                 answer = await write(runs, around_locks=around_locks)
@@ -187,6 +193,9 @@ class OutcomeWriter:
                 await self._outage.wait(fault)
             else:
                 self._outage.over()
+                if self._tells and runs:
+                    count = len(runs) - len(answer.lost) - len(answer.busy)
+                    self._observers.tell(OutcomesWritten(count=count, seconds=monotonic() - began, repeats=faults))
                 return answer, is_certain
 
     async def _works_without_rows(self, write: _Write) -> bool:

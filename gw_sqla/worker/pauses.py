@@ -15,7 +15,7 @@ import logging
 from collections.abc import Sequence
 from time import monotonic
 
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.pause import Pause, PauseSeen
 from gw_sqla.worker.claim_store import ClaimStore
 
@@ -87,4 +87,4 @@ class Pauses:
                 log.info("no longer paused: %s", seen.pause)
             else:
                 log.warning("paused: %s", seen.pause)
-            self._observers.pause_seen(seen)
+            self._observers.tell(seen)

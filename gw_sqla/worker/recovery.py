@@ -26,6 +26,8 @@ import anyio
 
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.hooks.events import JobsRecovered, StaleLocksFreed, Swept
+from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.worker.sweeps import Sweeps
 
 __all__ = ["Recovery"]
@@ -49,12 +51,14 @@ class Recovery:
         delay: timedelta,
         on_unlocked: Callable[[], None],
         look_within: float = 60,
+        observers: Observers = NOBODY,
     ) -> None:
         self._sweeps = sweeps
         self._interval = interval.total_seconds()
         self._delay = delay
         self._on_unlocked = on_unlocked
-        self._outage = Outage("the recovery of dead workers")
+        self._outage = Outage("the recovery of dead workers", observers)
+        self._observers = observers
         self._next_look = monotonic() + _jitter(0, look_within)
         self._next_sweep = -math.inf
 
@@ -66,9 +70,10 @@ class Recovery:
 
     async def sweep(self) -> None:
         """Sweep once; after a fault of the database the backoff is waited for."""
+        began = monotonic()
         try:
             with anyio.fail_after(_ANSWER_WITHIN.total_seconds()):
-                await self._recover_the_dead()
+                dead = await self._recover_the_dead()
                 if monotonic() >= self._next_look:
                     self._next_look = monotonic() + _jitter(8 * 60, 10 * 60)
                     await self._unlock_stale()
@@ -80,6 +85,7 @@ class Recovery:
         finally:
             await self._sweeps.close()
         self._outage.over()
+        self._observers.tell(Swept(workers=dead, seconds=monotonic() - began))
         self._next_sweep = monotonic() + self._interval * _jitter(0.5, 1)
 
     async def say_what_is_left(self) -> None:
@@ -102,7 +108,8 @@ class Recovery:
                 ", ".join(tasks[:_MOST_TASKS]) + (", ..." if len(tasks) > _MOST_TASKS else ""),
             )
 
-    async def _recover_the_dead(self) -> None:
+    async def _recover_the_dead(self) -> int:
+        """Free what dead pools hold; return how many they were."""
         recovered = await self._sweeps.recover(self._delay)
         for pool in recovered:
             log.warning(
@@ -113,8 +120,12 @@ class Recovery:
             )
             if pool.final_ids:
                 log.error("jobs %s have failed permanently: their worker died at the last attempt", pool.final_ids[:20])
+            self._observers.tell(
+                JobsRecovered(worker=pool.what, job_ids=tuple(pool.job_ids), final_ids=tuple(pool.final_ids))
+            )
         if recovered:
             self._on_unlocked()
+        return len(recovered)
 
     async def _unlock_stale(self) -> None:
         unlocked = await self._sweeps.unlock_stale()
@@ -124,6 +135,9 @@ class Recovery:
                 unlocked.jobs,
                 unlocked.queues,
                 ", ".join(unlocked.owners[:20]),
+            )
+            self._observers.tell(
+                StaleLocksFreed(owners=tuple(unlocked.owners), jobs=unlocked.jobs, queues=unlocked.queues)
             )
             self._on_unlocked()
 

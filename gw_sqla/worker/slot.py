@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import anyio.lowlevel
 
+from gw_sqla.execution.current_job import CurrentJob, look_for_job_by
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.task_traces import TaskTraces
@@ -80,8 +81,12 @@ class Slot:
                 raise
         return is_done
 
+    def _current_job(self) -> CurrentJob | None:
+        return None if self.run is None else CurrentJob.of(self.run.job)
+
     async def _in_scope(self, run_jobs: Callable[[Slot], Awaitable[bool]]) -> bool:
         with anyio.CancelScope() as self.scope:
+            look_for_job_by(self._current_job)
             self.traces = TaskTraces()
             try:
                 return await run_jobs(self)

@@ -26,7 +26,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from gw_sqla.execution.failure_log import log_failure
+from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.worker.known_runs import KnownRuns
@@ -70,6 +70,7 @@ class Slots:
         lease: Lease,
         on_free: Callable[[], bool],
         stop: StopRequest,
+        outcome_log: OutcomeLog | None = None,
     ) -> None:
         self._queue = queue
         self._execute = execute
@@ -79,6 +80,7 @@ class Slots:
         self._lease = lease
         self._on_free = on_free
         self._stop = stop
+        self._log = outcome_log or OutcomeLog()
         self._slots = [Slot() for _ in range(concurrency)]
         self._successors: dict[Run, Run | None] = {}  # lost runs that go on, each with what begins when it has ended
         self._busy = 0
@@ -180,7 +182,8 @@ class Slots:
                 if self._closed:
                     return True
                 await self._wait_for_wake()
-            if monotonic() - self._turn_began > _TURN:
+            now = monotonic()
+            if now - self._turn_began > _TURN:
                 if self._lease.is_held:
                     await anyio.lowlevel.checkpoint()
                     await anyio.lowlevel.checkpoint()
@@ -190,7 +193,8 @@ class Slots:
                 continue  # the queue may be empty now
             if self._stop.is_requested:
                 return True
-            run = self._queue.take()
+            claimed, run = self._queue.take()
+            run.begin(now, claimed)
             if not self._waking or (self._busy and self._waking < _WAKING):
                 self._wake()
             if await self._run(slot, run) and await slot.has_traces_still():
@@ -209,7 +213,6 @@ class Slots:
 
     async def _run(self, slot: Slot, run: Run) -> bool:
         """Run a job; return whether something may be left behind in this task."""
-        run.begin()
         slot.run = run
         self._busy += 1
         try:
@@ -217,14 +220,14 @@ class Slots:
             if not slot.traces.are_there():
                 return self._end(slot, run, outcome)
             if slot.give_up_if_spoiled():
-                outcome = slot.spoiled_by(outcome)
+                outcome = run.timed(slot.spoiled_by(outcome))
         except anyio.get_cancelled_exc_class():
             if not slot.give_up_if_spoiled():  # or perhaps nothing is cancelled but what the handler has left open
-                self._end(slot, run, _cut_off(run))
+                self._end(slot, run, self._cut_off(run))
                 raise
-            outcome = slot.spoiled_by(Completed(run.job))
+            outcome = run.timed(slot.spoiled_by(Completed(run.job)))
         except BaseException:
-            self._end(slot, run, _cut_off(run))
+            self._end(slot, run, self._cut_off(run))
             raise
         self._end(slot, run, outcome)
         slot.leave_if_spoiled()
@@ -253,6 +256,14 @@ class Slots:
             self._successors.setdefault(run, None)
         return True
 
+    def _cut_off(self, run: Run) -> Outcome:
+        """Return what became of a run that was cancelled."""
+        if run.state is LOST:
+            return run.timed(Failed(job=run.job, message=LOST_MESSAGE))
+        failed = run.timed(Failed(job=run.job, message=SHUTDOWN_MESSAGE))
+        self._log.failed(failed)
+        return failed
+
     def _free(self, slot: Slot, run: Run) -> None:
         """Let the slot of a lost run take another one."""
         slot.run = None
@@ -265,12 +276,3 @@ class Slots:
         if newer := self._successors.pop(run, None):
             self._queue.put([newer])
             self._wake()
-
-
-def _cut_off(run: Run) -> Outcome:
-    """Return what became of a run that was cancelled."""
-    if run.state is LOST:
-        return Failed(job=run.job, message=LOST_MESSAGE)
-    failed = Failed(job=run.job, message=SHUTDOWN_MESSAGE)
-    log_failure(failed)
-    return failed

@@ -41,9 +41,11 @@ async def work_until_stopped(
     take_in: Callable[[], Awaitable[None]],
     *,
     with_signals: bool,
+    on_stopping: Callable[[int], None] = lambda _running: None,
 ) -> None:
     """Run the slots and the finisher while ``take_in`` brings jobs in; then let them end, in order.
 
+    ``on_stopping`` is called when a stop was asked for, with the number of jobs that run.
     A cancellation cancels the running jobs at once; their outcomes, and the returned jobs, are written all the same.
     """
     slots, forwarders, finisher = parts.slots, parts.forwarders, parts.finisher
@@ -54,7 +56,9 @@ async def work_until_stopped(
                 slots.start(working)
                 forwarders.start(working)
                 async with anyio.create_task_group() as watching:
-                    watching.start_soon(_give_grace, stop, working, settings, parts, name="gw_sqla grace period")
+                    watching.start_soon(
+                        _give_grace, stop, working, settings, parts, on_stopping, name="gw_sqla grace period"
+                    )
                     if with_signals:
                         await watching.start(heed_signals, stop, settings.grace_period, name="gw_sqla signals")
                     await take_in()
@@ -77,9 +81,16 @@ async def _drain(finisher: Finisher, heartbeat: Heartbeat) -> None:
         beating.cancel_scope.cancel()
 
 
-async def _give_grace(stop: StopRequest, working: TaskGroup, settings: RunnerSettings, parts: Parts) -> None:
+async def _give_grace(
+    stop: StopRequest,
+    working: TaskGroup,
+    settings: RunnerSettings,
+    parts: Parts,
+    on_stopping: Callable[[int], None],
+) -> None:
     """Cancel the running jobs when a stop was asked for and its grace period is over; say what the stop waits for."""
     await stop.requested.wait()
+    on_stopping(len(_running(parts)))
     if running := _running(parts):
         log.info("the worker stops; it waits for %s, up to %s", _names(running), settings.grace_period)
     else:

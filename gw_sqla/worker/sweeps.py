@@ -75,7 +75,18 @@ class Sweeps:
         except RustRefusal as refusal:
             self._rust.say_refusal(refusal)
             rows = await self._recover(dead, delay, beside_rust=False)
-        return [Recovered(row["what"], ids_of(row["job_ids"]), ids_of(row["final_ids"])) for row in rows]
+        return [_recovered(row) for row in rows]
+
+    async def look(self) -> tuple[list[Recovered], Unlocked]:
+        """Return what `recover` and `unlock_stale` would free now, and change nothing.
+
+        A row that somebody else has locked, or that the server refuses to change, would stay, and is told all the same.
+        """
+        dead = await self._connection.fetch(workers.find_dead(self._schema), {})
+        stale = await self._find_stale()
+        queues = sum(row["is_queue"] for row in stale)
+        owners = sorted({row["owner"] for row in stale})
+        return [_recovered(row) for row in dead], Unlocked(owners, len(stale) - queues, queues)
 
     async def _recover(self, dead: Sequence[Any], delay: timedelta, *, beside_rust: bool) -> list[Any]:
         return await unlock_around_refusals(
@@ -127,6 +138,10 @@ class Sweeps:
         """Return the tasks that no living pool knows and how many of their jobs have been ready for so long."""
         rows = await self._connection.fetch(workers.find_unknown_tasks(self._schema), {"waited": waited})
         return {row["identifier"]: row["jobs"] for row in rows}
+
+
+def _recovered(row: Any) -> Recovered:
+    return Recovered(row["what"], ids_of(row["job_ids"]), ids_of(row["final_ids"]))
 
 
 def _one_by_one(dead: Sequence[Any], delay: timedelta) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from anyio.abc import TaskStatus
@@ -22,7 +23,9 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.errors import SchemaTooNewError
 from gw_sqla.execution.loop_watchdog import watch_loop
 from gw_sqla.execution.resources import open_resources
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.events import WorkerStarted, WorkerStopped, WorkerStopping
+from gw_sqla.hooks.interceptor import Interceptor
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.task import Task
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.composition import compose
@@ -69,17 +72,24 @@ class WorkerPool:
         settings: RunnerSettings,
         observers: Observers,
         cron_items: Sequence[CronItem],
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self.pool_id = f"pool-{secrets.token_hex(9)}"
         self.stop = StopRequest()
         self._tasks = tasks
         self._settings = settings
         self._cron_items = cron_items
-        self._parts = compose(engine, tasks, settings, observers, cron_items, self.pool_id, self.stop)
+        self._observers = observers
+        self._parts = compose(engine, tasks, settings, observers, cron_items, self.pool_id, self.stop, interceptors)
 
     async def run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> RunCounts:
         """Work until stopped, or, with ``once``, until nothing is ready; then stop in order."""
+        async with self._observers.delivering():
+            return await self._run(task_status, with_signals=with_signals, once=once)
+
+    async def _run(self, task_status: TaskStatus[None], *, with_signals: bool, once: bool) -> RunCounts:
         parts, stop = self._parts, self.stop
+        began: float | None = None
         bring_in = partial(take_in_once, parts, stop) if once else partial(self._stay, task_status)
         try:
             await parts.claim_store.register_tasks(self._tasks)
@@ -90,19 +100,43 @@ class WorkerPool:
                 watch_loop(self._settings.blocking_threshold),
             ):
                 await parts.heartbeat.begin()
-                await work_until_stopped(parts, stop, self._settings, bring_in, with_signals=with_signals)
+                began = monotonic()
+                self._observers.tell(
+                    WorkerStarted(pool_id=self.pool_id, tasks=tuple(self._tasks), slots=self._settings.concurrency)
+                )
+                await work_until_stopped(
+                    parts, stop, self._settings, bring_in, with_signals=with_signals, on_stopping=self._tell_stopping
+                )
         finally:
             has_released = await parts.orphaned_locks.release_at_end()
             await parts.heartbeat.end(holds_nothing=has_released and not parts.known.holding())
             await parts.sweeps.close()
             await parts.claim_store.close()
             await parts.outcome_store.close()
+            parts.outcome_log.close()
+            if began is not None:
+                self._tell_end(monotonic() - began)
         if stop.for_migration:
             raise SchemaTooNewError(
                 self._settings.schema, "a breaking migration of the worker schema has begun; upgrade gw_sqla"
             )
         finisher = parts.finisher
         return RunCounts(finisher.completed, finisher.failed, finisher.failed_tasks, finisher.snoozed)
+
+    def _tell_stopping(self, running: int) -> None:
+        self._observers.tell(WorkerStopping(pool_id=self.pool_id, running=running))
+
+    def _tell_end(self, seconds: float) -> None:
+        finisher = self._parts.finisher
+        self._observers.tell(
+            WorkerStopped(
+                pool_id=self.pool_id,
+                seconds=seconds,
+                completed=finisher.completed,
+                failed=finisher.failed,
+                snoozed=finisher.snoozed,
+            )
+        )
 
     async def _stay(self, task_status: TaskStatus[None]) -> None:
         slots = self._settings.concurrency

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import InvalidJobError, SchemaBehindError
-from gw_sqla.admin import Complete, EditPayload, Fail, JobFilter, Reschedule, Retry, Unlocked
+from gw_sqla import AsyncSession, InvalidJobError, SchemaBehindError, SessionError
+from gw_sqla.admin import Admin, Complete, EditPayload, Fail, JobFilter, Reschedule, Retry, Unlocked
 from tests.admin.door import Door
 from tests.admin.test_explain import add, worker
 from tests.repository.look import Look
@@ -91,6 +92,68 @@ async def test_a_schema_without_the_table(door: Door, look: Look) -> None:
     finally:
         await look.execute("alter table {s}.elsewhere rename to _private_sqla_audit")
     assert set(await look.jobs()) == {job_id}
+
+
+async def test_a_job_is_removed_by_its_key(door: Door, look: Look) -> None:
+    """One that a worker has is not tried again."""
+    waiting, held = await add(look, key="'k 1'"), await add(look, key="'held'")
+    await look.lock(held)
+    assert (await door.ask("remove_job", "k 1", actor="ada")).id == waiting
+    job = await door.ask("remove_job", "held", actor="ada")
+    assert (job.id, job.key, job.attempts) == (held, None, 25)
+    assert await door.ask("remove_job", "held", actor="ada") is None
+    assert await door.ask("remove_job", "k") is None
+    assert set(await look.jobs()) == {held}
+    assert await lines(door) == [
+        ("ada", "remove", None, "key:held", 0, 0),
+        ("ada", "remove", "a worker has it: no further attempt", "key:held", 1, 0),
+        ("ada", "remove", None, 'key:"k 1"', 1, 0),
+    ]
+
+
+async def test_pauses_leave_lines(door: Door, look: Look) -> None:
+    """Whoever is the actor is also who paused it, unless somebody else is named."""
+    until = datetime(2100, 1, 1, tzinfo=UTC)
+    pause = await door.ask("pause", task="a b", reason="bad deploy", until=until, actor="ada")
+    assert pause.paused_by == "ada"
+    assert (await door.ask("pause", queue_name="mail", paused_by="bob", actor="ada")).paused_by == "bob"
+    await door.ask("pause", everything=True)
+    await door.ask("resume", task="a b", actor="grace")
+    await door.ask("resume", task="a b", actor="grace")
+    await door.ask("resume", everything=True, actor="ada")
+    assert await lines(door) == [
+        ("ada", "resume", "pauses=2", "everything", 0, 0),
+        ("grace", "resume", "pauses=0", 'task:"a b"', 0, 0),
+        ("grace", "resume", "pauses=1", 'task:"a b"', 0, 0),
+        ("ada", "pause", "paused_by=bob", "queue:mail", 0, 0),
+        ("ada", "pause", "until=2100-01-01 00:00:00+00:00 reason=bad deploy", 'task:"a b"', 0, 0),
+    ]
+
+
+@pytest.mark.parametrize("method", ["pause", "resume"])
+async def test_pauses_without_the_table(door: Door, look: Look, method: str) -> None:
+    await door.ask("pause", queue_name="mail")
+    await look.execute("alter table {s}._private_sqla_audit rename to elsewhere")
+    try:
+        with pytest.raises(SchemaBehindError, match="gw_sqla migrate"):
+            await door.ask(method, everything=True, actor="ada")
+    finally:
+        await look.execute("alter table {s}.elsewhere rename to _private_sqla_audit")
+    with pytest.raises(InvalidJobError, match="actor: must have 1 to 200"):
+        await door.ask(method, everything=True, actor="")
+    assert [one.kind for one in await door.ask("list_pauses")] == ["queue"]
+
+
+async def test_no_line_without_a_transaction(engine: AsyncEngine) -> None:
+    """In AUTOCOMMIT it would be committed after what it tells, or not at all."""
+    pausing = Admin()
+    async with AsyncSession(engine.execution_options(isolation_level="AUTOCOMMIT")) as session:
+        for call in (pausing.pause(session, task="a", actor="ada"), pausing.resume(session, task="a", actor="ada")):
+            with pytest.raises(SessionError, match="AUTOCOMMIT"):
+                await call
+        with pytest.raises(SessionError, match="AUTOCOMMIT"):
+            await pausing.remove_job(session, "k", actor="ada")
+        assert await pausing.list_pauses(session) == []
 
 
 @pytest.fixture

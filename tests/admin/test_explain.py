@@ -20,6 +20,7 @@ from gw_sqla.admin import (
     QueueLocked,
     Running,
     ScanLimits,
+    Snoozes,
     TaskUnknown,
     Waiting,
 )
@@ -203,12 +204,60 @@ async def test_waiting_in_a_queue(door: Door, look: Look) -> None:
     assert reason.before == Count(3)
 
 
+async def test_waiting_in_a_queue_without_a_name(door: Door, look: Look) -> None:
+    """The empty one: PostgreSQL and Graphile Worker allow it."""
+    await worker(look)
+    await add(look)
+    await add(look, queue="''")
+    job_id = await add(look, queue="''")
+    [reason] = (await explain(door, job_id)).reasons
+    assert isinstance(reason, Waiting)
+    assert (reason.before, reason.queue_name) == (Count(1), "")
+    assert await door.ask("count_jobs", 'queue:""') == Count(2)
+
+
 async def test_several_reasons(door: Door, look: Look) -> None:
     job_id = await add(look, queue="'mail'", run_at="now() + interval '1 hour'")
     await look.execute("update {s}._private_job_queues set locked_by = 'pool-9', locked_at = now()")
     found = await explain(door, job_id)
     assert [type(reason) for reason in found.reasons] == [DueLater, QueueLocked, TaskUnknown]
     assert found.job is not None
+
+
+async def snoozed(look: Look, job_id: int, number: int, reason: str | None = None) -> None:
+    await look.execute(
+        "insert into {s}._private_sqla_snoozes (job_id, snoozes, last_at, reason) values ($1, $2, '2026-01-01Z', $3)",
+        job_id,
+        number,
+        reason,
+    )
+
+
+async def test_snoozes(door: Door, look: Look) -> None:
+    """Beside every reason, not only that it is due later."""
+    await worker(look)
+    once, often, never = [await add(look) for _ in range(3)]
+    await look.execute(f"update {{s}}._private_jobs set run_at = now() + interval '1 hour' where id = {once}")
+    await snoozed(look, once, 1)
+    await snoozed(look, often, 1234, "no report yet")
+    found = await explain(door, once)
+    assert isinstance(found.reasons[0], DueLater)
+    assert found.snoozes == Snoozes(1, datetime(2026, 1, 1, tzinfo=UTC), None)
+    assert str(found).endswith(" It was snoozed once at 2026-01-01 00:00:00 UTC.")
+    found = await explain(door, often)
+    assert isinstance(found.reasons[0], Waiting)
+    assert str(found).endswith(" It was snoozed 1,234 times, last at 2026-01-01 00:00:00 UTC: no report yet")
+    assert (await explain(door, never)).snoozes is None
+
+
+async def test_snoozes_of_a_schema_before_them(door: Door, look: Look) -> None:
+    job_id = await add(look)
+    await snoozed(look, job_id, 1)
+    await look.execute("alter table {s}._private_sqla_snoozes rename to elsewhere")
+    try:
+        assert (await explain(door, job_id)).snoozes is None
+    finally:
+        await look.execute("alter table {s}.elsewhere rename to _private_sqla_snoozes")
 
 
 async def test_a_schema_without_a_register(door: Door, look: Look) -> None:

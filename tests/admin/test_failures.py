@@ -55,6 +55,12 @@ async def test_groups(door: Door, look: Look) -> None:
     assert first.first < first.last
 
 
+async def test_an_error_that_begins_with_empty_lines(door: Door, look: Look) -> None:
+    ids = await fail(look, "a", "\n \r\n Timeout\nat line 3", "Timeout")
+    assert told(await door.ask("list_failures")) == [("a", "Timeout", 2)]
+    assert str(await door.ask("explain_job", ids[0])).endswith("are used up: Timeout")
+
+
 async def test_a_filter(door: Door, look: Look) -> None:
     await fail(look, "charge", "a", "b")
     await fail(look, "mail", "a")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from gw_sqla import InvalidJobError
-from gw_sqla.admin import Count
+from gw_sqla.admin import Count, ScanLimits
 from tests.admin.door import Door
 from tests.admin.test_explain import add, worker
 from tests.repository.look import Look
@@ -73,6 +74,18 @@ async def test_tasks(door: Door, look: Look) -> None:
     assert [one.pool_id for one in task.workers] == ["pool-1"]
     assert (unused.identifier, unused.waiting, unused.oldest_ready, unused.workers) == ("unused", Count(0), None, ())
     assert [task.identifier for task in await door.ask("list_tasks", after="a")] == ["unused"]
+
+
+async def test_running_jobs_among_many(door: Door, look: Look) -> None:
+    """Where no index has them, it looks at more rows if it may: the oldest is found behind 2,000 newer ones."""
+    await add(look, locked_by="'pool-1'", locked_at="now()")
+    await look.execute(
+        "insert into {s}._private_jobs (task_id) select j.task_id from {s}._private_jobs j, generate_series(1, 2000)"
+    )
+    [task] = await door.ask("list_tasks", limits=ScanLimits(5000, timedelta(seconds=30)))
+    assert task.running == Count(0, is_exact=False)
+    [task] = await door.ask("list_tasks", limits=ScanLimits(20_000, timedelta(seconds=30)))
+    assert task.running == Count(1)
 
 
 async def test_workers(door: Door, look: Look) -> None:

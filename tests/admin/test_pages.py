@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gw_sqla import InvalidFilterError, InvalidJobError
-from gw_sqla.admin import Count, JobOrder, JobPage, ScanLimits, ScanStop
+from gw_sqla.admin import Count, JobOrder, JobPage, ScanLimits, ScanStop, paths
 from gw_sqla.admin.cursors import Cursor, read_cursor, write_cursor
-from gw_sqla.statements.job_pages import Place
+from gw_sqla.statements.job_ranges import Place
 from tests.admin.door import Door
 from tests.repository.look import Look
 
@@ -106,6 +106,36 @@ async def test_large_texts_are_not_read_with_a_list(door: Door, filled: Look) ->
         _ = job.payload
 
 
+@pytest.mark.parametrize("descending", [False, True])
+async def test_turns_of_a_large_queue(
+    door: Door, filled: Look, monkeypatch: pytest.MonkeyPatch, descending: bool
+) -> None:
+    """Its jobs are looked for among all turns, from the first of its own on, and not sorted."""
+    await filled.execute(
+        "insert into {s}._private_job_queues (queue_name) values ('large'), ('other'); "
+        "update {s}._private_jobs set job_queue_id = (select min(id) from {s}._private_job_queues) + id % 2"
+    )
+    monkeypatch.setattr(paths, "_MOST_SORTED", 10)
+    seen: list[int] = []
+    cursor = None
+    while True:
+        page = await door.ask(
+            "list_jobs", "state:waiting queue:large", order="turn", descending=descending, limit=70, cursor=cursor
+        )
+        seen += [job.id for job in page.jobs]
+        if (cursor := page.next) is None:
+            break
+    order = await filled.rows(
+        "select j.id from {s}._private_jobs j join {s}._private_job_queues q on q.id = j.job_queue_id "
+        "where queue_name = 'large' order by priority, run_at, j.id"
+    )
+    found = [row["id"] for row in order]
+    assert seen == (found[::-1] if descending else found)
+    assert await door.ask("count_jobs", "state:waiting queue:large") == Count(len(found))
+    by_id = await door.ask("list_jobs", "state:waiting queue:large", limit=1000)
+    assert [job.id for job in by_id.jobs] == sorted(found)
+
+
 @pytest.mark.parametrize("run_at", ["infinity", "-infinity", "4000-01-01 BC", "20000-01-01"])
 async def test_times_that_python_has_not(door: Door, filled: Look, run_at: str) -> None:
     await filled.execute("update {s}._private_jobs set run_at = '" + run_at + "' where id % 3 = 0")
@@ -155,9 +185,8 @@ async def test_bad_limits(options: dict[str, Any]) -> None:
         ScanLimits(**options)
 
 
-PLACES = st.builds(
-    Place, st.integers(0, 2**63 - 1), st.integers(-(2**15), 2**15 - 1), st.just("2026-01-01 00:00:00+00")
-)
+TIMES = ["2026-01-01 00:00:00", "-infinity", "20000-01-01 00:00:00.5", "4000-01-01 00:00:00 BC"]
+PLACES = st.builds(Place, st.integers(0, 2**63 - 1), st.integers(-(2**15), 2**15 - 1), st.sampled_from(TIMES))
 
 
 @given(st.sampled_from(JobOrder), st.booleans(), st.booleans(), PLACES)

@@ -67,7 +67,7 @@ def explained(engine: sa.Engine, method: str, *arguments: Any, **options: Any) -
 
     def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
         if "_private_jobs" in statement and not statement.startswith("explain"):
-            text = f"explain (analyze, format json) {statement}"
+            text = f"explain (analyze, buffers, format json) {statement}"
             driver: psycopg.Connection = connection.connection.driver_connection
             [(plan,)] = driver.execute(text.encode(), parameters).fetchall()
             plans.append((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
@@ -89,6 +89,10 @@ def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def rows_read(node: dict[str, Any]) -> float:
     removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
     return float((node["Actual Rows"] + removed) * node["Actual Loops"])
+
+
+def blocks_read(node: dict[str, Any]) -> int:
+    return int(node["Shared Hit Blocks"] + node["Shared Read Blocks"])
 
 
 TURNS = {"sqla_jobs_ready_index", "sqla_jobs_turn_index"}
@@ -119,7 +123,8 @@ PRIMARY = "jobs_pkey1"
         ("count_jobs", "state:failed", {}, {"sqla_jobs_failed_index"}),
         ("count_jobs", "state:ready", {}, TURNS),
         ("count_jobs", "state:waiting", {}, TURNS),
-        ("count_jobs", "state:scheduled", {}, {PRIMARY}),
+        ("count_jobs", "state:scheduled", {}, TURNS),
+        ("count_jobs", "state:scheduled,retrying,failed", {}, {PRIMARY}),
         ("list_failures", "state:failed", {}, {"sqla_jobs_failed_index"}),
     ],
 )
@@ -146,7 +151,46 @@ def test_a_later_page_reads_no_more_than_the_first(full: sa.Engine, after: bool)
     assert sum(rows_read(node) for node in found) <= ROWS * 4 + 500
 
 
-@pytest.mark.parametrize("method", ["list_tasks", "list_lock_owners", "list_queues"])
+@pytest.mark.parametrize(
+    ("method", "given", "options"),
+    [
+        ("count_jobs", "state:ready", {}),
+        ("count_jobs", "state:waiting", {}),
+        ("list_jobs", "state:ready task:b", {"order": JobOrder.TURN}),
+        ("list_jobs", "state:ready task:b", {"order": JobOrder.TURN, "descending": True}),
+        ("explain_job", 1, {}),
+    ],
+)
+def test_a_range_ends_where_it_ends(full: sa.Engine, method: str, given: Any, options: dict[str, Any]) -> None:
+    """Also where all have one priority and one run_at: the index is not read to the end of these."""
+    with full.connect() as connection:
+        register(connection)
+        size = connection.scalar(sa.text("select pg_relation_size('graphile_worker.sqla_jobs_ready_index') / 8192"))
+    blocks = sum(blocks_read(node) for plan in explained(full, method, given, **options) for node in scans(plan))
+    assert blocks < size * 3 // 2, "the whole index twice, before PostgreSQL 18"
+
+
+def register(connection: sa.Connection) -> None:
+    """Let a worker live that knows the task."""
+    connection.execute(
+        sa.text(
+            "insert into graphile_worker._private_sqla_workers (pool_id, heartbeat_threshold, metadata) "
+            """values ('pool', '1 day', '{"tasks"\\: ["a"]}') on conflict do nothing"""
+        )
+    )
+    connection.commit()
+
+
+@pytest.mark.parametrize(("text", "descending"), [("state:scheduled", False), ("state:ready", True)])
+def test_turns_begin_where_they_may(full: sa.Engine, text: str, descending: bool) -> None:
+    """Those that are not due yet lie behind all that are."""
+    with Session(full) as session:
+        page = SyncAdmin(limits=LIMITS).list_jobs(session, text, order=JobOrder.TURN, descending=descending)
+        assert (len(page.jobs), page.scanned <= 2 * ROWS) == (100, True)
+        assert {job.state for job in page.jobs} == {text.partition(":")[2]}
+
+
+@pytest.mark.parametrize("method", ["list_tasks", "list_lock_owners", "list_queues", "read_fleet"])
 def test_reports(full: sa.Engine, method: str) -> None:
     found = [node for plan in explained(full, method) for node in scans(plan)]
     assert [node["Node Type"] for node in found if "Index" not in node["Node Type"]] == [], "only by an index"

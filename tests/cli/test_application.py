@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("good", "must be MODULE:ATTRIBUTE"),
         ("./good.py:tasks", "must be MODULE:ATTRIBUTE"),
         ("good:task", "module good has no task; its registries: tasks"),
-        ("good:other", "other is of type int, not a gw_sqla.TaskRegistry; its registries: tasks"),
+        ("good:other", "other is of type int, not a gw_sqla.TaskRegistry or Application; its registries: tasks"),
         ("nowhere:tasks", "there is no module nowhere,"),
         ("good.nowhere:tasks", "there is no module good.nowhere,"),
         ("missing:tasks", "ModuleNotFoundError: No module named 'something_that_is_missing' (missing.py, line 2)"),

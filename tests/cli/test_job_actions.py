@@ -168,6 +168,60 @@ def test_which_jobs_must_be_said(clean_database: str, words: tuple[str, ...]) ->
     assert "say which jobs: their ids, a filter, or --all (and not both)" in line
 
 
+def test_a_cursor_that_is_none(clean_database: str, failed: list[int]) -> None:
+    line = error_line(run_here("jobs", "retry", "--all", "--cursor", "x", "--database-url", clean_database), 2)
+    assert line == "Error: cursor: 'x' is none that acting has returned"
+
+
+KEYED = "select (graphile_worker.add_job('charge', job_key => $1)).id"
+
+
+def keyed(url: str, key: str) -> int:
+    [row] = fetch(url, KEYED, key)
+    return int(row["id"])
+
+
+def test_removing_by_key(clean_database: str) -> None:
+    """It asks; what waits is deleted."""
+    options = ("--database-url", clean_database)
+    kept = keyed(clean_database, "kept")
+    keyed(clean_database, "a b,c")
+    done = run_here("jobs", "remove", "--key", "a b,c", "--dry-run", *options)
+    assert done.stdout.splitlines()[-1] == "1 job would be removed; nothing was done"
+    assert json.loads(run_here("jobs", "remove", "--key", "kept", "--dry-run", "--json", *options).stdout)["count"] == 1
+    assert "Remove 1 job? There is no terminal to ask" in error_line(
+        run_here("jobs", "remove", "--key", "a b,c", *options), 2
+    )
+    done = run("jobs", "remove", "--key", "a b,c", "--yes", "--actor", "ada", *options)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 job was removed\n", "")
+    assert listed(clean_database) == [kept]
+    for more in ((), ("--yes",), ("--dry-run",)):
+        line = error_line(run_here("jobs", "remove", "--key", "a b,c", *more, *options), 1)
+        assert line == "Error: no job has the key 'a b,c': nothing was done"
+    done = run_here("jobs", "remove", "--key", "kept", "--yes", "--json", *options)
+    assert json.loads(done.stdout) == {"removed": 1, "id": kept, "locked_by": None}
+    [line] = json.loads(run_here("audit", "--json", *options).stdout)
+    assert (line["action"], line["subject"], line["jobs"]) == ("remove", 'key:"a b,c"', 1)
+
+
+def test_removing_by_key_what_a_worker_has(clean_database: str) -> None:
+    job = keyed(clean_database, "k")
+    fetch(clean_database, LOCK, job)
+    command = ("jobs", "remove", "--key", "k", "--database-url", clean_database)
+    done = run_here(*command, "--dry-run")
+    assert done.stdout.splitlines()[-1] == "1 job would not be tried again, as a worker has it; nothing was done"
+    done = run_here(*command, "--yes", "--json")
+    assert json.loads(done.stdout) == {"removed": 0, "id": job, "locked_by": "pool-a"}
+    [row] = fetch(clean_database, f"select key, attempts, max_attempts, locked_by from {JOBS}")
+    assert row == {"key": None, "attempts": 25, "max_attempts": 25, "locked_by": "pool-a"}
+
+
+@pytest.mark.parametrize("more", [("7",), ("--all",), ("--cursor", "7"), ("task:a",)])
+def test_a_key_says_it_all(clean_database: str, more: tuple[str, ...]) -> None:
+    command = ("jobs", "remove", "--key", "k", *more, "--yes", "--database-url", clean_database)
+    assert "--key is one job" in error_line(run_here(*command), 2)
+
+
 def test_nothing_fits(clean_database: str) -> None:
     done = run_here("jobs", "remove", "task:none", "--database-url", clean_database)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "Error: no jobs fit: nothing was done\n")
@@ -218,7 +272,7 @@ def test_a_server_that_goes_away_in_the_middle(clean_database: str, monkeypatch:
     told, error = done.stderr.splitlines()
     cursor = f"{ids[1]}-{ids[4]}"
     assert told == f"2 jobs were retried; to go on behind those that were: --cursor {cursor}"
-    assert error.startswith("Error: database: ")
+    assert error.startswith("Error: the connection to the database was lost: ")
     assert list(states(clean_database).values()) == ["ready"] * 2 + ["failed"] * 3
     add(clean_database)
     done = run_here("jobs", "retry", "--all", "--cursor", cursor, "--database-url", clean_database)
@@ -266,6 +320,28 @@ def test_a_role_that_may_read_and_not_write(reader: str, failed: list[int]) -> N
     assert f"python -m gw_sqla grants {ROLE} --as admin --apply" in line
     assert run_here("pauses", "--database-url", reader).stderr == "nothing is paused\n"
     assert "--as admin --apply" in error_line(run_here("pause", "--everything", "--database-url", reader), 1)
+
+
+def test_a_database_that_is_serializable_by_default(clean_database: str) -> None:
+    """Beside others that change jobs, that level ends an action by an error."""
+    add(clean_database)
+    name = make_url(clean_database).database
+    asyncio.run(execute(clean_database, f"alter database {name} set default_transaction_isolation = 'serializable'"))
+    asyncio.run(
+        execute(
+            clean_database,
+            "create function level() returns trigger language plpgsql as $$ begin "
+            "new.last_error = current_setting('transaction_isolation'); return new; end $$; "
+            f"create trigger level before update on {JOBS} for each row execute function level()",
+        )
+    )
+    try:
+        done = run_here("jobs", "reschedule", "--all", "--priority", "3", "--database-url", clean_database)
+    finally:
+        asyncio.run(execute(clean_database, "drop function level() cascade"))
+        asyncio.run(execute(clean_database, f"alter database {name} reset default_transaction_isolation"))
+    assert done.stdout == "1 job was rescheduled\n"
+    assert jobs_of(clean_database)[0]["last_error"] == "read committed"
 
 
 def test_no_rights_at_all_and_no_schema(server: Server, clean_database: str) -> None:

@@ -168,3 +168,15 @@ def test_explain(clean_database: str, three: list[int]) -> None:
     [found] = json.loads(run_here("jobs", "explain", str(three[1]), "--json", "--database-url", clean_database).stdout)
     assert found["id"] == three[1]
     assert [reason["kind"] for reason in found["reasons"]] == ["TaskUnknown"]
+    assert found["snoozes"] is None
+
+
+def test_explain_a_snoozed_job(clean_database: str) -> None:
+    job = add(clean_database)
+    row = "insert into graphile_worker._private_sqla_snoozes values ($1, 3, 'epoch', '2026-01-01Z', 'no report')"
+    fetch(clean_database, row, job)
+    done = run("jobs", "explain", str(job), "--database-url", clean_database)
+    told = f"{job}: It was snoozed 3 times, last at 2026-01-01 00:00:00 UTC: no report"
+    assert done.stdout.splitlines()[1:] == [told]
+    [found] = json.loads(run_here("jobs", "explain", str(job), "--json", "--database-url", clean_database).stdout)
+    assert found["snoozes"] == {"number": 3, "last_at": "2026-01-01T00:00:00Z", "reason": "no report"}

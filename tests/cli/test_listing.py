@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from gw_sqla.cli.listing import Column, print_list, printable
+from gw_sqla.cli.listing import Column, print_list
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.types import JobState
 from tests.cli.on_terminal import on_terminal
 
@@ -122,7 +123,7 @@ except BaseException as error:
 """
 
 
-@pytest.mark.parametrize(("types", "code", "says"), [("y\n", 0, "done"), ("\n", 130, "Error: interrupted")])
+@pytest.mark.parametrize(("types", "code", "says"), [("y\n", 0, "done"), ("\n", 130, "declined: nothing was done")])
 def test_a_question(types: str, code: int, says: str) -> None:
     ended, shown = on_terminal("-c", ASK, types=types)
     assert ended == code

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from gw_sqla.cli.commands import group
-from gw_sqla.cli.error_report import describe
+from gw_sqla.cli.error_report import describe, one_line
 from tests.cli.command import ROOT, environment, error_line, run, run_here
 
 COMMANDS = [
@@ -72,7 +72,7 @@ WHOSE_RIGHTS = ["as_", "role", "apply"]
 LOOKS = ["limit", "before", "limits", "after", "locked", "watch", "every", "most", "output", "as_json"]
 """What one wants to see, now."""
 
-MEANT = ["task", "everything", "until", "reason", "failed_after", "tasks", "queues", "keep_tasks"]
+MEANT = ["task", "everything", "until", "reason", "failed_after", "tasks", "queues", "keep_tasks", "dry_run"]
 """What is paused or cleaned up, now."""
 
 NO_VARIABLE = ("yes", "folder", *LOOKS, *MEANT, *ONE_SHOT, *WHOSE_RIGHTS)
@@ -107,3 +107,16 @@ def test_errors_in_groups_and_unexpected_ones_are_one_line() -> None:
     group = BaseExceptionGroup("two", [ExceptionGroup("one", [KeyError("x")]), ValueError("y")])
     assert describe(group) == ("unexpected KeyError: 'x'; --debug shows where", 1)
     assert describe(BaseExceptionGroup("", [KeyboardInterrupt()])) == ("interrupted", 130)
+
+
+def test_an_error_does_not_act_on_the_terminal() -> None:
+    line = error_line(run_here("jobs", "list", "task:\x1b[2J,", "--database-url", "postgresql://127.0.0.1:1/d"), 2)
+    assert "\x1b" not in line
+    assert one_line("role 'a\x1b[2J'\nlacks") == r"role 'a\x1b[2J' lacks"
+
+
+@pytest.mark.parametrize("command", [("jobs", "list"), ("jobs", "retry"), ("failures",)])
+def test_the_short_option_for_help_beside_words_with_a_dash(command: tuple[str, ...]) -> None:
+    done = run_here(*command, "-h", "--database-url", "postgresql://127.0.0.1:1/d")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f" {' '.join(command)} [OPTIONS] [FILTER]...\n" in done.stdout.partition("\n\n")[0] + "\n"

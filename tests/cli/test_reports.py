@@ -67,7 +67,7 @@ def test_tasks(clean_database: str, trouble: dict[str, int]) -> None:
     }
     assert (other["task_identifier"], other["workers"]) == ("other", 0)
     done = run_here("tasks", "--limit", "1", "--database-url", clean_database)
-    assert done.stderr == "there may be more: --after 'charge'\n"
+    assert done.stderr == "there may be more: --after charge\n"
     assert [task["task_identifier"] for task in printed(clean_database, "tasks", "--after", "charge")] == ["other"]
 
 
@@ -100,19 +100,27 @@ def test_unlocking_by_hand(clean_database: str, trouble: dict[str, int]) -> None
     assert done.stderr == "Error: pool-alive: alive, left alone; it unlocks by itself when it is stopped\n"
     assert "add --yes if you mean it" in error_line(run_here(*command, "worker-of-node"), 2)
     done = run_here(*command, "worker-of-node", "gone", "--yes")
-    assert (done.returncode, done.stdout) == (0, "unlocked 1 jobs and 0 queues\n")
+    assert (done.returncode, done.stdout) == (0, "unlocked 1 job and 0 queues\n")
     assert done.stderr == ""
     rows = fetch(clean_database, "select locked_by from graphile_worker._private_jobs where locked_by is not null")
     assert rows == [{"locked_by": "pool-dead"}]
 
 
 def test_a_sweep(clean_database: str, trouble: dict[str, int]) -> None:
-    """What each worker does by itself: the dead at once, unknown owners after four hours."""
+    """What each worker does by itself: the dead at once, unknown owners after four hours; a dry run says so before."""
+    done = run("workers", "sweep", "--dry-run", "--database-url", clean_database)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "would be recovered: pool-dead (process 7 on box) sent no heartbeat for 60 s; would unlock 1 job of its",
+        "would unlock after four hours: 1 job and 0 queues of worker-of-node",
+    ]
+    assert printed(clean_database, "workers", "sweep", "--dry-run")["stale"]["jobs"] == 1
+    assert len(fetch(clean_database, "select from graphile_worker._private_jobs where locked_by is not null")) == 2
     done = run("workers", "sweep", "--delay", "0", "--database-url", clean_database)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "recovered: pool-dead (process 7 on box) sent no heartbeat for 60 s; its 1 jobs are unlocked",
-        "unlocked after four hours: 1 jobs and 0 queues of worker-of-node",
+        "recovered: pool-dead (process 7 on box) sent no heartbeat for 60 s; unlocked 1 job of its",
+        "unlocked after four hours: 1 job and 0 queues of worker-of-node",
     ]
     assert fetch(clean_database, "select from graphile_worker._private_jobs where locked_by is not null") == []
     assert run_here("workers", "sweep", "--database-url", clean_database).stdout == "nothing to free\n"

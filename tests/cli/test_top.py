@@ -44,8 +44,8 @@ def failed(clean_database: str) -> list[int]:
     fetch(clean_database, FAIL, failed)
     fetch(
         clean_database,
-        "update graphile_worker._private_jobs set last_error = '[red]order ' || id || e' timed out\\x1b[2J' "
-        "where id = any ($1)",
+        "update graphile_worker._private_jobs "
+        "set last_error = '[red]order ' || id || e' timed out\\x1b[2J\\x1b]0;x\\x07' where id = any ($1)",
         failed,
     )
     return failed
@@ -81,14 +81,16 @@ async def test_what_it_shows(failed: list[int], view: LiveView, pilot: Pilot[Non
     [running] = rows(view, "running")
     assert (running[1], running[3], running[5]) == ("charge", "1", "pool-alive")
     [group] = rows(view, "failures")
-    assert group[:3] == ["3", "charge", r"[red]order <n> timed out\x1b[<n>J"]
+    assert group[:3] == ["3", "charge", r"[red]order <n> timed out\x1b[<n>J\x1b]<n>;x\x07"]
 
 
 async def test_failures_are_retried_when_it_is_confirmed(
     clean_database: str, failed: list[int], view: LiveView, pilot: Pilot[None]
 ) -> None:
     await pilot.press("r")
-    assert "Retry state:failed task:charge error:" in str(view.screen.query_one("#question", Static).render())
+    question = str(view.screen.query_one("#question", Static).render())
+    assert "Retry state:failed task:charge error:" in question
+    assert "\x1b" not in question
     await pilot.press("n")
     await pilot.press("r")
     await pilot.press("y")
@@ -126,6 +128,13 @@ async def test_a_database_that_goes_away(failed: list[int], clean_database: str)
         await view.workers.wait_for_complete()
         assert told(view).endswith("; trying again")
         await pilot.press("q")
+    assert view.return_code == 0
+
+
+@pytest.mark.parametrize("first", ["f", "r"])
+async def test_ctrl_c_ends_it(view: LiveView, pilot: Pilot[None], first: str) -> None:
+    """Also where it asks something."""
+    await pilot.press(first, "ctrl+c")
     assert view.return_code == 0
 
 

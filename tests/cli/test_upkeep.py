@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.cli.command import APP, error_line, fetch, run, run_here
 from tests.cli.on_terminal import on_terminal
 from tests.cli.test_jobs import FAIL, add
+from tests.support.server import Server, execute
 
 
 def pauses(url: str) -> list[Any]:
@@ -92,7 +97,78 @@ def test_a_cleanup_for_programs(clean_database: str, old: list[int]) -> None:
     assert json.loads(done.stdout) == {"tasks": 2, "queues": 0, "failed_jobs": 0, "restored": 0}
 
 
+def test_a_dry_run(clean_database: str, old: list[int]) -> None:
+    """Nobody is asked, for nothing is done."""
+    command = ("cleanup", "--failed-after", "7d", "--keep-task", "kept", "--dry-run", "--database-url", clean_database)
+    done = run("cleanup", *command[1:])
+    told = "1 task, 1 queue and 1 failed job would be removed; nothing was done\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+    seen = json.loads(run_here(*command, "--json").stdout)
+    assert seen == {"tasks": 1, "queues": 1, "failed_jobs": 1, "restored": 0}
+    assert len(fetch(clean_database, "select id from graphile_worker._private_jobs")) == 2
+
+
+ROLE = f"gw_sqla_cli_cleaner_{os.getpid()}"
+
+
+@pytest.fixture(params=["admin", "cleaner", "reader"])
+def role(request: pytest.FixtureRequest, server: Server, clean_database: str) -> Iterator[tuple[str, str]]:
+    """A kind of role, and the URL of one that was granted its rights."""
+    server.execute(f"create role {ROLE} login password 'secret'")
+    given = run_here("grants", ROLE, "--as", request.param, "--apply", "--database-url", clean_database)
+    assert given.returncode == 0, given.stderr
+    url = make_url(clean_database).set(username=ROLE, password="secret")
+    yield request.param, url.render_as_string(hide_password=False)
+    asyncio.run(execute(clean_database, f"drop owned by {ROLE}"))
+    server.execute(f"drop role {ROLE}")
+
+
+def test_whose_rights_it_takes(role: tuple[str, str], old: list[int]) -> None:
+    """Those of an admin, or of a worker that cleans up; a line only an admin may leave, and a reader may look."""
+    kind, url = role
+    if kind == "cleaner":
+        assert "--as reader --apply" in error_line(run_here("cleanup", "--dry-run", "--database-url", url), 1)
+    else:
+        assert "1 queues" in run_here("cleanup", "--dry-run", "--database-url", url).stdout
+    done = run_here("cleanup", "--actor", "ada", "--database-url", url)
+    if kind != "admin":
+        assert "--as admin --apply" in error_line(done, 1)
+        done = run_here("cleanup", "--database-url", url)
+    if kind == "reader":
+        assert "--as admin --apply" in error_line(done, 1)
+    else:
+        assert done.stdout == "2 tasks, 1 queues and 0 failed jobs removed\n", done.stderr
+
+
+def test_who_names_themselves_is_in_the_audit(clean_database: str, old: list[int]) -> None:
+    options = ("--actor", "ada", "--database-url", clean_database)
+    run("pause", "--task", "greet", *options)
+    run_here("resume", "--everything", *options)
+    run_here("cleanup", *options)
+    lines = json.loads(run_here("audit", "--json", "--database-url", clean_database).stdout)
+    assert [(line["actor"], line["action"], line["subject"]) for line in lines] == [
+        ("ada", "cleanup", "unused tasks, unused queues"),
+        ("ada", "resume", "everything"),
+        ("ada", "pause", "task:greet"),
+    ]
+
+
 @pytest.mark.parametrize(("age", "says"), [("2026-01-01T00:00:00Z", "is a time"), ("old", "is no duration")])
 def test_ages_that_are_none(clean_database: str, age: str, says: str) -> None:
     command = ("cleanup", "--failed-after", age, "--yes", "--database-url", clean_database)
     assert says in error_line(run_here(*command), 2)
+
+
+def test_a_schema_that_nobody_has_migrated(server: Server) -> None:
+    """There are no pauses in it: it says what to do, as other commands do."""
+    url = server.create_database()
+    try:
+        assert run_here("migrate", "--database-url", url).returncode == 0
+        for name in ("pauses", "alembic_version"):
+            asyncio.run(execute(url, f"drop table graphile_worker._private_sqla_{name}"))
+        for command in (("pause", "--everything"), ("resume", "--everything"), ("pauses",)):
+            line = error_line(run_here(*command, "--database-url", url), 1)
+            says = "gw_sqla has not migrated schema 'graphile_worker' yet; run: python -m gw_sqla migrate"
+            assert line == f"Error: {says}"
+    finally:
+        server.drop_database(url)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobDetails, JobRepository, async_sessionmaker
+from gw_sqla.testing import JobTester, rolled_back_session
 from tests.worker.conftest import add_job, recorder, repo, tasks
 
-__all__ = ["Effects", "Jobs", "add_job", "effects", "jobs", "recorder", "repo", "tasks"]
+__all__ = ["Effects", "Jobs", "MakeTester", "add_job", "effects", "jobs", "recorder", "repo", "tasks", "tester"]
 
 Effects = Callable[[], Awaitable[list[str]]]
 Jobs = Callable[[], Awaitable[list[JobDetails]]]
+
+MakeTester = Callable[..., JobTester]
 
 WRITE = text("insert into effects (note) values (:note)")
 
@@ -31,6 +36,13 @@ async def effects(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[E
     yield look
     async with sessions.begin() as session:
         await session.execute(text("drop table effects"))
+
+
+@pytest.fixture
+async def tester(engine: AsyncEngine) -> AsyncIterator[MakeTester]:
+    """Makes the testers of tests that need no worker: one handler, and what becomes of its job."""
+    async with rolled_back_session(engine) as session:
+        yield partial(JobTester, session)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ async def write(payload: int, session: AsyncSession) -> None:
 
 
 class AfterTheCommit(Observer):
-    def job_completed(self, outcome: Any) -> None:
+    async def job_completed(self, outcome: Any) -> None:
         reached("after the commit")
 
 

@@ -17,13 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import (
     AsyncSession,
     ExecutableFailedError,
-    RunCounts,
+    Failed,
     Runner,
     RunnerSettings,
     async_sessionmaker,
     load_executable_tasks,
 )
-from tests.execution.conftest import Jobs
+from tests.execution.conftest import Jobs, MakeTester
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob
 
@@ -71,8 +71,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def test_what_a_program_is_given(
-    engine: AsyncEngine,
-    add_job: AddJob,
+    tester: MakeTester,
     program: AddProgram,
     folder: Path,
     tmp_path: Path,
@@ -84,15 +83,15 @@ async def test_what_a_program_is_given(
     program("deep/look.sh", f'#!/bin/sh\ncat > {tmp_path}/$$.in\nenv -0 > {tmp_path}/$$.env\necho "$#" "$PWD"\n')
     run_at = datetime(2024, 2, 3, 4, 5, 6, 789123, tzinfo=UTC)
     payload = {"n": 12345678901234567890, "text": "Zoë"}
-    job = await add_job("deep/look", payload, job_key="k", priority=-3, max_attempts=7, run_at=run_at)
-    assert await Runner(engine, load_executable_tasks(folder)).run_once() == RunCounts(completed=1, failed=0)
+    jobs = tester(load_executable_tasks(folder))
+    ended = await jobs.run("deep/look", payload, job_key="k", priority=-3, max_attempts=7, run_at=run_at)
     assert texts(tmp_path, "in") == ['{"payload":{"n":12345678901234567890,"text":"Zoë"}}']
     [variables] = texts(tmp_path, "env")
     environment = dict(pair.split("=", 1) for pair in variables.split("\0") if pair)
     assert {name: value for name, value in environment.items() if name.startswith("GRAPHILE_WORKER_")} == {
         "GRAPHILE_WORKER_PAYLOAD_FORMAT": "json",
         "GRAPHILE_WORKER_TASK_IDENTIFIER": "deep/look",
-        "GRAPHILE_WORKER_JOB_ID": str(job.id),
+        "GRAPHILE_WORKER_JOB_ID": str(ended.job.id),
         "GRAPHILE_WORKER_JOB_KEY": "k",
         "GRAPHILE_WORKER_JOB_ATTEMPTS": "1",
         "GRAPHILE_WORKER_JOB_MAX_ATTEMPTS": "7",
@@ -100,8 +99,7 @@ async def test_what_a_program_is_given(
         "GRAPHILE_WORKER_JOB_RUN_AT": "2024-02-03T04:05:06.789Z",
     }
     assert environment["OF_THE_WORKER"] == "yes"
-    await add_job("deep/look")
-    await Runner(engine, load_executable_tasks(folder)).run_once()
+    await jobs.run("deep/look")
     assert any("GRAPHILE_WORKER_JOB_KEY" not in variables for variables in texts(tmp_path, "env"))
 
 
@@ -124,51 +122,40 @@ ENDS = {
 
 
 async def test_how_a_program_ends(
-    engine: AsyncEngine,
-    add_job: AddJob,
-    jobs: Jobs,
-    program: AddProgram,
-    folder: Path,
-    caplog: pytest.LogCaptureFixture,
+    tester: MakeTester, program: AddProgram, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each end becomes a text that is bounded, and without secrets; the log has what was said."""
     for name, (script, _) in ENDS.items():
         program(name, f"#!/bin/sh\ncat > /dev/null\n{script}\n")
-        await add_job(name, max_attempts=1)
-    recorder = Recorder()
+    jobs = tester(load_executable_tasks(folder))
     caplog.set_level(logging.INFO, "gw_sqla")
-    counts = await Runner(engine, load_executable_tasks(folder), observers=[recorder]).run_once()
-    assert counts == RunCounts(completed=0, failed=len(ENDS))
-    for job in await jobs():
-        error = str(job.last_error)
-        name = str(job.task_identifier)
-        assert error.startswith(f"ExecutableFailedError: {name} "), error
-        assert error.endswith(ENDS[name][1]), error
-        assert len(error) < 3_200
-    codes = {outcome.job.task_identifier: outcome.exception for outcome in recorder.failed}
-    silent, killed = codes["silent"], codes["killed"]
-    assert isinstance(silent, ExecutableFailedError)
-    assert isinstance(killed, ExecutableFailedError)
-    assert (silent.exit_code, killed.exit_code) == (3, -signal.SIGKILL)
+    codes = {}
+    for name, (_, says) in ENDS.items():
+        failed = await jobs.run(name, errors="record")
+        assert isinstance(failed, Failed)
+        assert failed.message.startswith(f"ExecutableFailedError: {name} "), failed.message
+        assert failed.message.endswith(says), failed.message
+        assert len(failed.message) < 3_200
+        assert isinstance(failed.exception, ExecutableFailedError)
+        codes[name] = failed.exception.exit_code
+    assert (codes["silent"], codes["killed"]) == (3, -signal.SIGKILL)
     said = "\n".join(caplog.messages)
     assert "attempt 1: no such host" in said
     assert "hunter" not in said
 
 
-async def test_a_program_need_not_read(engine: AsyncEngine, add_job: AddJob, program: AddProgram, folder: Path) -> None:
+async def test_a_program_need_not_read(tester: MakeTester, program: AddProgram, folder: Path) -> None:
     """A payload that no pipe holds is no reason to fail, and nothing hangs."""
     program("deaf", "#!/bin/sh\nexit 0\n")
     program("closes", "#!/bin/sh\nexec 0<&- 1>&- 2>&-\nexit 0\n")
     program("no_first_line", "cat > /dev/null; exit 0\n")
+    jobs = tester(load_executable_tasks(folder))
     for name in ("deaf", "closes", "no_first_line"):
-        await add_job(name, ["x" * 1_000_000])
-    with anyio.fail_after(60):
-        assert await Runner(engine, load_executable_tasks(folder)).run_once() == RunCounts(completed=3, failed=0)
+        with anyio.fail_after(60):
+            await jobs.run(name, ["x" * 1_000_000])
 
 
-async def test_what_cannot_be_started(
-    engine: AsyncEngine, add_job: AddJob, jobs: Jobs, program: AddProgram, folder: Path
-) -> None:
+async def test_what_cannot_be_started(tester: MakeTester, program: AddProgram, folder: Path) -> None:
     """It fails its job, in words that name the file."""
     gone = program("gone", "#!/bin/sh\n")
     program("no_interpreter", "#!/no/such/interpreter\n")
@@ -176,20 +163,19 @@ async def test_what_cannot_be_started(
     tasks = load_executable_tasks(folder)
     gone.unlink()
     forbidden.chmod(0o644)
-    for name in tasks:
-        await add_job(name, max_attempts=1)
-    assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=3)
-    assert {job.task_identifier: job.last_error for job in await jobs()} == {
-        "gone": f"ExecutableFailedError: {gone} could not be started: No such file or directory "
-        "(the file, or what its first line names)",
-        "no_interpreter": f"ExecutableFailedError: {folder}/no_interpreter could not be started: No such file or "
-        "directory (the file, or what its first line names)",
-        "forbidden": f"ExecutableFailedError: {forbidden} could not be started: Permission denied",
-    }
+    jobs = tester(tasks)
+    missing = r"No such file or directory \(the file, or what its first line names\)"
+    for path, why in (
+        (gone, missing),
+        (folder / "no_interpreter", missing),
+        (forbidden, "Permission denied"),
+    ):
+        with pytest.raises(ExecutableFailedError, match=f"^{path} could not be started: {why}"):
+            await jobs.run(path.name)
 
 
 async def test_a_timeout_ends_the_whole_group(
-    engine: AsyncEngine, add_job: AddJob, jobs: Jobs, program: AddProgram, folder: Path, tmp_path: Path
+    tester: MakeTester, program: AddProgram, folder: Path, tmp_path: Path
 ) -> None:
     """SIGTERM first, whose last words are kept; what ignores it is killed, and so is what it has started."""
     program("hears", "#!/bin/sh\ntrap 'echo bye >&2; exit 0' TERM\necho on >&2\nsleep 1000 & wait\n")
@@ -198,16 +184,16 @@ async def test_a_timeout_ends_the_whole_group(
         f"#!/bin/sh\ntrap '' TERM\nsh -c 'echo $$ > {tmp_path}/child; exec sleep 1000' &\n"
         f"echo $$ > {tmp_path}/pid\nwait\n",
     )
-    for name in ("hears", "ignores"):
-        await add_job(name, max_attempts=1)
     tasks = load_executable_tasks(folder, timeout=timedelta(seconds=0.5), kill_delay=timedelta(seconds=0.5))
+    jobs = tester(tasks)
     with anyio.fail_after(60):
-        assert await Runner(engine, tasks).run_once() == RunCounts(completed=0, failed=2)
-    assert {job.task_identifier: job.last_error for job in await jobs()} == {
-        "hears": "ExecutableFailedError: hears ran for longer than its timeout of 0:00:00.500000; "
-        "the end of its standard error: on\nbye",
-        "ignores": "ExecutableFailedError: ignores ran for longer than its timeout of 0:00:00.500000",
-    }
+        with pytest.raises(ExecutableFailedError) as heard:
+            await jobs.run("hears")
+        with pytest.raises(ExecutableFailedError) as ignored:
+            await jobs.run("ignores")
+    ran = "ran for longer than its timeout of 0:00:00.500000"
+    assert str(heard.value) == f"hears {ran}; the end of its standard error: on\nbye"
+    assert str(ignored.value) == f"ignores {ran}"
     for name in ("pid", "child"):
         assert is_gone(int((tmp_path / name).read_text()))
 
@@ -261,8 +247,7 @@ async def test_a_lost_lock_ends_it(
 
 
 async def test_what_a_program_leaves_behind(
-    engine: AsyncEngine,
-    add_job: AddJob,
+    tester: MakeTester,
     program: AddProgram,
     folder: Path,
     tmp_path: Path,
@@ -274,10 +259,10 @@ async def test_what_a_program_leaves_behind(
     program(
         "lets_go", f"#!/bin/sh\nsh -c 'echo $$ > {tmp_path}/lets_go; exec sleep 1000' < /dev/null > /dev/null 2>&1 &\n"
     )
+    jobs = tester(load_executable_tasks(folder))
     for name in ("holds", "lets_go"):
-        await add_job(name)
-    with anyio.fail_after(60):
-        assert await Runner(engine, load_executable_tasks(folder)).run_once() == RunCounts(completed=2, failed=0)
+        with anyio.fail_after(60):
+            await jobs.run(name)
     await until((tmp_path / "lets_go").exists)
     assert is_gone(int((tmp_path / "holds").read_text()))
     survivor = int((tmp_path / "lets_go").read_text())
@@ -285,14 +270,11 @@ async def test_what_a_program_leaves_behind(
     os.kill(survivor, signal.SIGKILL)
 
 
-async def test_lines(
-    engine: AsyncEngine, add_job: AddJob, program: AddProgram, folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_lines(tester: MakeTester, program: AddProgram, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Lines are logged as they end, long ones in parts; what a worker's log holds is bounded line by line."""
     program("talk", "#!/bin/sh\ncat > /dev/null\nprintf 'one\\n\\ntwo'\nhead -c 9000 /dev/zero | tr '\\0' y >&2\n")
-    await add_job("talk")
     caplog.set_level(logging.INFO, "gw_sqla")
-    await Runner(engine, load_executable_tasks(folder)).run_once()
+    await tester(load_executable_tasks(folder)).run("talk")
     said = [message.partition("attempt 1: ")[2] for message in caplog.messages if "attempt 1: " in message]
     assert [line for line in said if "y" not in line] == ["one", "two"]
     assert sum(line.count("y") for line in said) == 9000

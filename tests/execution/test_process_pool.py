@@ -196,7 +196,7 @@ async def test_a_process_that_owes_an_answer_gets_no_other_job(
     monkeypatch.setattr(process_pool, "_IMPORT_TIMEOUT", 5)
 
     class GoOn(Observer):
-        def job_failed(self, outcome: Failed) -> None:
+        async def job_failed(self, outcome: Failed) -> None:
             if outcome.job.task_identifier == "work":
                 go_on.touch()
 

@@ -22,6 +22,7 @@ from gw_sqla import (
 )
 from gw_sqla.cli.engine import connected
 from gw_sqla.worker import schema_watch
+from tests.cli.command import run
 from tests.support.log import Log
 from tests.support.pgbouncer import find_pgbouncer, start_pgbouncer
 from tests.support.recorder import Recorder
@@ -84,7 +85,7 @@ async def test_workers_in_transaction_mode(
 
     settings = RunnerSettings(transaction_pooler=True, poll_interval=timedelta(milliseconds=50), concurrency=5)
     url = make_url(transaction_mode)
-    async with connected(url, transaction_pooler=True) as first, connected(url, transaction_pooler=True) as second:
+    async with connected(url) as first, connected(url) as second:
         for n in range(40):
             async with async_sessionmaker(first).begin() as session:
                 await repo.add_job(session, note, n, queue_name=f"q{n % 7}" if n % 2 else None, job_key=f"k{n}")
@@ -136,7 +137,7 @@ async def test_a_worker_in_transaction_mode_leaves_no_setting_in_a_session(
     @tasks.task("note")
     async def note() -> None: ...
 
-    async with connected(make_url(transaction_mode), pool_size=2, transaction_pooler=True) as engine:
+    async with connected(make_url(transaction_mode), pool_size=2) as engine:
         sessions = async_sessionmaker(engine)
         async with sessions() as session:
             before = await session.scalar(changed)
@@ -148,3 +149,22 @@ async def test_a_worker_in_transaction_mode_leaves_no_setting_in_a_session(
                 await recorder.until(lambda least=jobs: len(recorder.completed) == least)  # type: ignore[misc]
         async with sessions() as session:
             assert await session.scalar(changed) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("cleanup", "--failed-after", "1d", "--yes", "--actor", "ada"),
+        ("cleanup", "--dry-run"),
+        ("workers", "sweep"),
+        ("workers", "sweep", "--dry-run"),
+        ("jobs", "retry", "--all"),
+        ("pause", "--everything"),
+        ("add", "greet"),
+    ],
+)
+def test_commands_in_transaction_mode(transaction_mode: str, command: tuple[str, ...]) -> None:
+    """Each of them twice: what the first left behind in the server's connection would be in the way of the second."""
+    for _ in range(2):
+        done = run(*command, "--database-url", transaction_mode)
+        assert done.returncode == 0, done.stderr

@@ -45,6 +45,7 @@ def test_contradictions(text: str, why: str) -> None:
         "state:failed -locked-by:x",
         "state:scheduled attempts:0",
         "state:ready,scheduled run-at:>1h",
+        'task:"" queue:""',
     ],
 )
 def test_no_contradictions(text: str) -> None:

@@ -13,6 +13,7 @@ from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.health import Verdict, examine
 from tests.health.asking import JOBS, QUEUES, REGISTER, found, run
 from tests.schema.roles import Role
+from tests.support.server import execute
 
 pytestmark = pytest.mark.anyio
 
@@ -153,6 +154,22 @@ async def test_a_role_that_may_not_look(role: Role, clean_database: str) -> None
     await call_asyncio(engine.dispose)
 
 
+async def test_a_role_from_which_the_rows_are_hidden(role: Role, clean_database: str) -> None:
+    """It sees no locks and no worker, and does not call that well."""
+    given = ("usage on schema", "select on all tables in schema")
+    for rights in given:
+        await execute(clean_database, f"grant {rights} graphile_worker to {role.name}")
+    engine = role.engine(clean_database)
+    findings = {finding.check: finding for finding in await examine(engine)}
+    for check in ("workers", "locks", "queues", "tasks", "pauses", "crontabs"):
+        assert findings[check].verdict is Verdict.UNKNOWN, check
+        assert findings[check].found.startswith("row level security hides the rows of _private_"), check
+    await execute(clean_database, f"create policy {role.name} on graphile_worker._private_sqla_workers to {role.name}")
+    findings = {finding.check: finding for finding in await examine(engine)}
+    assert findings["workers"].found.startswith("no worker of gw_sqla's lives")
+    await call_asyncio(engine.dispose)
+
+
 async def test_a_schema_that_is_not_there(engine: AsyncEngine) -> None:
     findings = {finding.check: finding for finding in await examine(engine, schema="no:such 100%")}
     assert findings["schema"].verdict is Verdict.WRONG
@@ -164,3 +181,17 @@ async def test_a_schema_that_is_not_there(engine: AsyncEngine) -> None:
 async def test_on_trio(engine: AsyncEngine) -> None:
     findings = await examine(engine)
     assert {finding.verdict for finding in findings} == {Verdict.OK, Verdict.WARNING}
+
+
+NEWER = "insert into graphile_worker.migrations (id, breaking) values (99, true)"
+
+
+async def test_a_schema_that_is_too_new(engine: AsyncEngine, clean_database: str) -> None:
+    """Migrating would not repair it."""
+    await execute(clean_database, NEWER)
+    try:
+        [finding] = [one for one in await examine(engine) if one.check == "schema"]
+    finally:
+        await execute(clean_database, "delete from graphile_worker.migrations where id = 99")
+    assert finding.verdict is Verdict.WRONG
+    assert finding.repair == "pip install --upgrade gw-sqla"

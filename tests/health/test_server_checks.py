@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from gw_sqla.database.event_loops import call_asyncio
 from gw_sqla.health import Finding, Verdict, examine, look, schema_checks, server_checks
 from gw_sqla.health.link_checks import _HEARD_SECONDS
-from gw_sqla.health.look import Look, looked
+from gw_sqla.health.look import Check, Look, looked
 from tests.health.asking import JOBS, found, run
 from tests.schema.roles import Role
 from tests.support.pgbouncer import find_pgbouncer, start_pgbouncer
@@ -64,6 +64,24 @@ async def test_few_connections(limited: str) -> None:
     assert (finding.verdict, finding.number) == (Verdict.WRONG, 2)
     assert finding.found.startswith("2 left of 3 of the role")
     assert finding.repair == "alter role ... connection limit ..."
+
+
+@pytest.fixture
+def single(server: Server, role: Role, limited: str) -> str:
+    """A URL by which one connection can be made."""
+    server.execute(f"alter role {role.name} connection limit 1")
+    return limited
+
+
+async def test_one_connection_is_all_there_is(single: str) -> None:
+    """It listens to nothing then, and tells all else, the limit above all."""
+    engine = create_async_engine(single)
+    findings = {finding.check: finding for finding in await examine(engine)}
+    await call_asyncio(engine.dispose)
+    assert findings["connections"].verdict is Verdict.WRONG
+    assert findings["listen"].verdict is Verdict.UNKNOWN
+    assert findings["listen"].found.startswith("no two connections could be made to look: ")
+    assert findings["rights"].verdict is Verdict.WRONG
 
 
 async def test_a_session_that_is_read_only(clean_database: str) -> None:
@@ -123,10 +141,26 @@ async def test_a_check_that_takes_too_long(engine: AsyncEngine, monkeypatch: pyt
     async with engine.connect() as connection:
         [finding] = await call_asyncio(
             connection.run_sync,
-            lambda plain: looked(sleeps, "sleepy", Look(plain, "graphile_worker", "worker", None)),
+            lambda plain: looked(Check("sleepy", sleeps), Look(plain, "graphile_worker", "worker", None)),
         )
     assert (finding.verdict, finding.number) == (Verdict.UNKNOWN, 0.05)
     assert finding.found == "the database had no answer within 0.05 s"
+
+
+async def test_a_check_that_the_database_refuses(engine: AsyncEngine) -> None:
+    """The others go on."""
+
+    def divides(looking: Look) -> tuple[()]:
+        looking.connection.execute(text("select 1 / 0"))
+        return ()
+
+    async with engine.connect() as connection:
+        [finding] = await call_asyncio(
+            connection.run_sync,
+            lambda plain: looked(Check("divides", divides), Look(plain, "graphile_worker", "worker", None)),
+        )
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "SQLSTATE 22012" in finding.found
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])

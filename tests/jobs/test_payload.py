@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, PlainSerializer, Secret, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, Secret, SecretBytes, SecretStr
 from typing_extensions import TypedDict
 
 from gw_sqla import InvalidPayloadError, TaskRegistry
@@ -87,6 +88,23 @@ def test_nested_too_deeply() -> None:
 @pytest.mark.parametrize("extra", [{"_cron": {"ts": "x"}}, {"_trace": {}}, {"_cron": 1, "_trace": 2}])
 def test_fields_of_the_peers_are_tolerated(extra: dict[str, Any]) -> None:
     assert PayloadType[Strict](Strict).load(json.dumps({"name": "a", **extra})) == Strict(name="a")
+
+
+@pytest.mark.parametrize("items", [list[Strict], Sequence[Strict], list[dict[str, str]]])
+def test_those_of_a_batchs_items_too(items: Any) -> None:
+    batch = [{"name": "a", "_trace": {}}, {"name": "b"}]
+    loaded: Any = PayloadType[Any](items).load(json.dumps(batch))
+    assert [getattr(one, "name", None) or one["name"] for one in loaded] == ["a", "b"]
+    assert "_trace" not in loaded[0] if isinstance(loaded[0], dict) else True
+
+
+def test_a_type_that_has_such_a_field_keeps_it() -> None:
+    class Traced(Strict):
+        trace: int = Field(alias="_trace")
+
+    with pytest.raises(InvalidPayloadError, match="_trace"):
+        PayloadType[Any](list[Traced]).load('[{"name": "a", "_trace": {}}]')
+    assert PayloadType[Any](list[Traced]).load('[{"name": "a", "_trace": 7, "_cron": 1}]')[0].trace == 7
 
 
 def test_other_fields_are_not() -> None:

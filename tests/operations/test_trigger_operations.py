@@ -80,6 +80,54 @@ def test_without_a_payload(shop: Migrator) -> None:
     assert shop.jobs() == [("look", {})]
 
 
+TRACE = {"flags": 1, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7"}
+ITEMS = [{"_trace": TRACE}, 1, {"a": [{}], "_trace": TRACE}, {"_trace": 2}, []]
+TRACED = "begin; set local gw_sqla.traceparent = '{}'; insert into orders values (1, 'tea'); commit"
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (None, {"_trace": TRACE}),
+        (["item"], {"item": "tea", "_trace": TRACE}),
+        (sa.text("'{} '::json"), {"_trace": TRACE}),
+        (sa.text("json_build_object('_trace', 'mine')"), {"_trace": "mine"}),
+        (sa.text("""'[{}, 1, {"a": [{}]}, {"_trace": 2}, []]'::json"""), ITEMS),
+        (sa.text("'[]'::json"), []),
+        (sa.text("'7'::json"), 7),
+        (sa.text("'{\"n\": 1e999999}'::json"), {"n": float("inf"), "_trace": TRACE}),
+        (sa.text(r"""E'{"n": "\\u0000"}'::json"""), {"n": "\0"}),
+    ],
+    ids=["none", "columns", "empty", "their own", "array", "nothing", "number", "a large number", "NUL"],
+)
+@pytest.mark.parametrize("options", [{}, {"job_key": "k"}, {"security_definer": True}], ids=["plain", "key", "definer"])
+def test_the_span_of_the_session(shop: Migrator, payload: Any, expected: Any, options: dict[str, Any]) -> None:
+    """It is in the payload where the session tells of it; else nothing is."""
+    shop.migrate(lambda op: op.create_job_trigger("orders", "look", payload=payload, **options))
+    shop.execute(TRACED.format(PARENT))
+    assert shop.jobs() == [("look", expected)]
+
+
+def test_without_a_span_the_payload_is_what_it_was(shop: Migrator) -> None:
+    shop.migrate(lambda op: op.create_job_trigger("orders", "look", payload=["id"]))
+    shop.migrate(lambda op: op.create_job_trigger("orders", "look", payload=sa.text("'[{ },1]'::json"), name="b"))
+    shop.execute("insert into orders values (2, 'tea')")
+    assert shop.rows("select payload::text from graphile_worker._private_jobs order by id") == [
+        ("[{ },1]",),
+        ('{"id" : 2}',),
+    ]
+
+
+@pytest.mark.parametrize(
+    "parent", ["", "00", PARENT.upper(), PARENT + "-00", PARENT.replace("0", "g"), "'' || 1", PARENT + "\n"]
+)
+def test_what_is_no_trace_breaks_nothing(shop: Migrator, parent: str) -> None:
+    shop.migrate(lambda op: op.create_job_trigger("orders", "look", payload=["id"]))
+    shop.execute(TRACED.format(parent.replace("'", "''")))
+    assert shop.jobs() == [("look", {"id": 1})]
+
+
 OPTIONS = "select queue_name, run_at, max_attempts, key, priority, flags from graphile_worker.jobs"
 
 

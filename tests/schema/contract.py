@@ -285,7 +285,7 @@ OURS = Catalog(
         f"{_UPKEEP}_pkey": f"CREATE UNIQUE INDEX {_UPKEEP}_pkey ON {{s}}.{_UPKEEP} USING btree (work)",
         f"{_REMOVED}_pkey": f"CREATE UNIQUE INDEX {_REMOVED}_pkey ON {{s}}.{_REMOVED} USING btree (kind, id)",
         "sqla_jobs_queue_index": (
-            "CREATE INDEX sqla_jobs_queue_index ON {s}._private_jobs USING btree (job_queue_id, priority, run_at) "
+            "CREATE INDEX sqla_jobs_queue_index ON {s}._private_jobs USING btree (job_queue_id, priority, run_at, id) "
             "WHERE (is_available AND (job_queue_id IS NOT NULL))"
         ),
         "sqla_jobs_ready_index": (

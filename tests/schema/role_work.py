@@ -36,6 +36,7 @@ from gw_sqla.jobs.outcomes import Kept
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.statements.outcomes import complete_by_handler
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.kept_jobs import KeptJobs
 from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
@@ -51,7 +52,6 @@ Work = Callable[[AsyncEngine, Sessions], Awaitable[None]]
 
 repo = JobRepository()
 pausing = Pausing()
-FIRST = (-(2**31), datetime(1, 1, 1, tzinfo=UTC), 0)
 LONG_AGO = timedelta(hours=5)
 FORWARDED = """insert into graphile_worker._private_sqla_forwarded
   (job_id, task_identifier, payload, priority, run_at, max_attempts, keep_until)
@@ -185,6 +185,7 @@ async def _look_at(session: AsyncSession, job_id: int) -> None:
     assert await admin.list_workers(session)
     assert await admin.list_audit(session)
     await admin.list_lock_owners(session)
+    await admin.read_fleet(session)
 
 
 async def administer(engine: AsyncEngine, sessions: Sessions) -> None:
@@ -301,7 +302,7 @@ async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore,
     async with async_sessionmaker(engine).begin() as session:
         for queue in ("a", "b", "c", "d", "e", "f"):
             await repo.add_job(session, "own", queue_name=queue)
-    runs = await claims.claim(["own"], 6, [], FIRST)
+    runs = await claims.claim(["own"], 6, [], EVERYWHERE)
     assert len(runs) == 6
     completed, failed, returned, snoozed, by_handler, left = runs
     failed.outcome = Failed(job=failed.job, message="no")
@@ -321,8 +322,8 @@ async def keep(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, ses
     """Keep a forwarded job, and forget it."""
     async with async_sessionmaker(engine).begin() as session:
         await repo.add_job(session, "new")
-    [run] = await claims.claim(["new"], 1, [], FIRST)
-    run.outcome = Kept(run.job, -timedelta(hours=1))
+    [run] = await claims.claim(["new"], 1, [], EVERYWHERE)
+    run.outcome = Kept(run.job, keep=-timedelta(hours=1))
     assert not (await store.complete_and_keep([run])).lost
     kept = KeptJobs(engine, "graphile_worker", pooled=False)
     try:

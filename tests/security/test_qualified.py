@@ -10,9 +10,9 @@ import pytest
 import gw_sqla
 from tests.security.sql_texts import HOLDERS, texts
 
-SYNTAX = """all and any array as by case cast check coalesce conflict distinct else end except exists extract filter for
-from greatest if in intersect join key lateral least not nullif on or order over row rows select set some then union
-using values when where with"""
+SYNTAX = """all and any array as by case cast check coalesce conflict distinct else end except exists extract filter
+for from greatest grouping if in intersect join key lateral least not nullif on or order over row rows select set sets
+some then union using values when where with"""
 """What a bracket may follow and that is no function: PostgreSQL's grammar knows it."""
 TYPES = """bytea date float4 float8 int2 int4 int8 json jsonb record regclass regnamespace regproc regprocedure text
 timestamptz uuid void xid"""

@@ -15,9 +15,10 @@ from gw_sqla.database.array_literals import ids_of
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import orphaned_locks, outcomes
-from gw_sqla.statements.claim import Bounds, Variant, claim
+from gw_sqla.statements.claim import claim
+from gw_sqla.statements.claim_rules import Bounds, Variant
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import EVERYWHERE, Look
 
 
 class Pool:
@@ -39,10 +40,10 @@ class Pool:
         forbidden: Sequence[str] = (),
         accepted: Sequence[str] = (),
         allowlist: Sequence[str] | None = None,
-        after: tuple[int, datetime, int] = START,
+        look: Look = EVERYWHERE,
     ) -> list[ClaimedJob]:
         parameters = {"task_identifiers": tasks, "count": count, "pool_id": self.pool_id}
-        parameters |= zip(("after_priority", "after_run_at", "after_id"), after, strict=True)
+        parameters |= look.parameters()
         parameters |= Bounds.of(count, None)._asdict()
         if forbidden:
             parameters["forbidden_flags"] = forbidden
@@ -51,7 +52,10 @@ class Pool:
         if allowlist is not None:
             parameters["flag_allowlist"] = allowlist
         variant = Variant(
-            forbidding_flags=bool(forbidden), accepting_flags=bool(accepted), allowlisting=allowlist is not None
+            forbidding_flags=bool(forbidden),
+            accepting_flags=bool(accepted),
+            allowlisting=allowlist is not None,
+            reach=look.reach,
         )
         rows = await self.connection.execute(claim(self.schema, variant), parameters)
         jobs = [ClaimedJob(**row._mapping) for row in rows]

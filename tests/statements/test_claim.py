@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gw_sqla.statements.claim import Bounds
+from gw_sqla.statements.claim_rules import Bounds, Reach
+from gw_sqla.worker.claim_cursor import START, CursorPosition, Look
 from tests.statements.conftest import Add
 from tests.statements.pool import Pool
 
@@ -87,8 +88,44 @@ async def test_jobs_without_a_queue_are_looked_for_after_a_place(pool: Pool, add
     later = await add(run_at=NOON + timedelta(seconds=1))
     less_urgent = await add(priority=1, run_at=NOON - timedelta(days=1))
     queued = await add(queue_name="q", priority=-1, run_at=NOON)
-    claimed = await pool.claim(after=(0, NOON, jobs[1]))
+    look = Look(CursorPosition(0, NOON, jobs[1]), START)
+    claimed = await pool.claim(look=look)
     assert {job.id for job in claimed} == {*jobs[2:], later, less_urgent, queued}
+
+
+async def test_jobs_in_queues_are_looked_for_after_another_place(pool: Pool, add: Add) -> None:
+    jobs = [await add(queue_name=f"q{n}", run_at=NOON) for n in range(4)]
+    less_urgent = await add(queue_name="less", priority=1, run_at=NOON - timedelta(days=1))
+    unqueued = await add(priority=-1, run_at=NOON)
+    look = Look(START, CursorPosition(0, NOON, jobs[1]))
+    claimed = await pool.claim(look=look)
+    assert {job.id for job in claimed} == {*jobs[2:], less_urgent, unqueued}
+
+
+async def test_a_queue_gives_its_first_job_though_a_later_one_was_met(pool: Pool, add: Add) -> None:
+    """A place in the order never changes that of a queue."""
+    first = await add(queue_name="q", run_at=NOON)
+    await add(queue_name="q", run_at=NOON + timedelta(seconds=2))
+    place = CursorPosition(0, NOON + timedelta(seconds=1), 0)
+    assert [job.id for job in await pool.claim(look=Look(START, place))] == [first]
+
+
+async def test_released_queues_are_looked_at_wherever_their_jobs_are(pool: Pool, add: Add) -> None:
+    before = [await add(queue_name=f"q{n}", run_at=NOON) for n in range(3)]
+    after = await add(queue_name="after", run_at=NOON + timedelta(seconds=9))
+    ids = {job.queue_name: job.queue_id or 0 for job in await pool.claim()}
+    await pool.give_back(*before, after)
+    place = CursorPosition(0, NOON + timedelta(seconds=1), 0)
+    released = [ids["q1"], ids["q1"], ids["after"], 10**9]
+    look = Look(START, place, released)
+    assert {job.id for job in await pool.claim(look=look)} == {before[1], after}
+
+
+async def test_jobs_in_queues_are_left_where_nobody_asks_for_them(pool: Pool, add: Add) -> None:
+    await add(queue_name="q", priority=-1)
+    job = await add()
+    assert [job.id for job in await pool.claim(look=Look(START, START, reach=Reach.ONWARD_UNQUEUED))] == [job]
+    assert len(await pool.claim()) == 1
 
 
 async def test_among_equals_the_ones_added_first_are_taken(pool: Pool, add: Add) -> None:

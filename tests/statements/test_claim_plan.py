@@ -13,15 +13,16 @@ import asyncpg
 import pytest
 
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
-from gw_sqla.statements.claim import Bounds, Variant, claim
+from gw_sqla.statements.claim import claim
+from gw_sqla.statements.claim_rules import Bounds, Reach, Variant
 from gw_sqla.types import DEFAULT_SCHEMA
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import START, Look
 from tests.statements.snapshot import DIALECT
 
 pytestmark = pytest.mark.anyio
 
 MANY = 20_000
-"""Jobs of each kind that a claim must not read."""
+"""Jobs of each kind that a claim must not read, and queues without jobs."""
 WANTED = 50
 
 FILL = f"""
@@ -30,6 +31,7 @@ insert into _private_tasks (identifier) values ('a'), ('b');
 insert into _private_job_queues (queue_name, locked_at, locked_by)
   select 'locked' || n, now(), 'pool-9' from generate_series(1, 2) n;
 insert into _private_job_queues (queue_name) select 'free' || n from generate_series(1, 100) n;
+insert into _private_job_queues (queue_name) select 'idle' || n from generate_series(1, {MANY}) n;
 insert into _private_jobs (task_id, priority, run_at) -- scheduled, less urgent than what is due
   select t.id, 1, now() + interval '1 day' from _private_tasks t, generate_series(1, {MANY}) n where identifier = 'a';
 insert into _private_jobs (task_id, attempts) -- failed
@@ -37,6 +39,10 @@ insert into _private_jobs (task_id, attempts) -- failed
 insert into _private_jobs (task_id, job_queue_id) -- behind locked queues
   select t.id, q.id from _private_tasks t, _private_job_queues q, generate_series(1, {MANY} / 2) n
   where identifier = 'a' and queue_name like 'locked%';
+insert into _private_jobs (task_id, job_queue_id, run_at, priority) -- scheduled, in a free queue, one more urgent
+  select t.id, q.id, now() + interval '1 day', 0 - n % 2 from _private_tasks t, _private_job_queues q,
+    generate_series(1, {MANY}) n
+  where identifier = 'a' and queue_name = 'free1';
 insert into _private_jobs (task_id, job_queue_id) -- due, in free queues
   select t.id, q.id from _private_tasks t, _private_job_queues q, generate_series(1, 20) n
   where identifier = 'a' and queue_name like 'free%';
@@ -60,17 +66,18 @@ async def full(db: asyncpg.Connection, request: pytest.FixtureRequest) -> asyncp
     return db
 
 
-async def explain(db: asyncpg.Connection, *, forbidding_flags: bool) -> dict[str, Any]:
+async def explain(db: asyncpg.Connection, variant: Variant) -> dict[str, Any]:
     """Run the claim as a prepared statement under EXPLAIN ANALYZE and return its plan."""
-    statement = claim(DEFAULT_SCHEMA, Variant(forbidding_flags=forbidding_flags)).compile(dialect=DIALECT)
+    statement = claim(DEFAULT_SCHEMA, variant).compile(dialect=DIALECT)
     values = {
         "task_identifiers": "array['a']",
         "forbidden_flags": "array['x']",
         "count": WANTED,
         "pool_id": "'pool-1'",
-        "after_priority": START.priority,
+        **Look(START, START).parameters(),
         "after_run_at": f"'{START.run_at}'",
-        "after_id": START.id,
+        "after_queued_run_at": f"'{START.run_at}'",
+        "released_queues": "'{}'",
         **Bounds.of(WANTED, None)._asdict(),
     }
     arguments = ", ".join(str(values[name]) for name in statement.positiontup or ())
@@ -92,17 +99,29 @@ def rows_read(node: dict[str, Any]) -> float:
     return float((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
 
 
+@pytest.mark.parametrize("reach", Reach)
 @pytest.mark.parametrize("forbidding_flags", [False, True])
-async def test_plan(full: asyncpg.Connection, forbidding_flags: bool) -> None:
-    plan = await explain(full, forbidding_flags=forbidding_flags)
+async def test_plan(full: asyncpg.Connection, reach: Reach, forbidding_flags: bool) -> None:
+    plan = await explain(full, Variant(reach=reach, forbidding_flags=forbidding_flags))
     assert plan["Actual Rows"] == WANTED
     on_jobs = [node for node in nodes(plan) if node.get("Relation Name") == "_private_jobs"]
     scans = [node for node in on_jobs if node["Node Type"] != "ModifyTable"]
     assert scans
     assert [node["Node Type"] for node in scans if "Index" not in node["Node Type"]] == [], "only by an index"
-    assert {node["Index Name"] for node in scans} >= {"sqla_jobs_ready_index", "sqla_jobs_queue_index"}
-    assert "jobs_main_index" not in {node["Index Name"] for node in scans}
-    [ready] = [node for node in scans if node["Index Name"] == "sqla_jobs_ready_index"]
-    assert "ROW(priority, run_at, id) > ROW(" in ready["Index Cond"], "does not begin at the mark"
-    read = {node["Index Name"]: rows_read(node) for node in scans}
+    read: dict[str, float] = {}
+    for node in scans:
+        read[node["Index Name"]] = max(rows_read(node), read.get(node["Index Name"], 0))
+    by_index = {"sqla_jobs_ready_index"}
+    if reach is not Reach.ONWARD_UNQUEUED:
+        by_index |= {"sqla_jobs_queue_index", "sqla_jobs_turn_index"}
+    assert {*read} == by_index | {"jobs_pkey1"}
+    for index in by_index - {"sqla_jobs_queue_index"}:
+        conditions = [node.get("Index Cond", "") for node in scans if node["Index Name"] == index]
+        [of_jobs] = {condition for condition in conditions if "run_at" in condition}
+        assert "priority = p" in of_jobs, "reads jobs that are not due"
+        assert "ROW(run_at, id) > ROW(p" in of_jobs, "does not begin at the mark"
+    walked = read.pop("sqla_jobs_turn_index", 0)
+    assert walked <= 3 * WANTED + 100
     assert max(read.values()) <= 4 * WANTED, f"reads jobs that it does not take: {read}"
+    on_queues = [node for node in nodes(plan) if node.get("Relation Name") == "_private_job_queues"]
+    assert max(map(rows_read, on_queues), default=0) <= 4 * WANTED, "reads queues that it does not take a job of"

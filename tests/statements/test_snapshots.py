@@ -14,8 +14,10 @@ from gw_sqla.models import Job
 from gw_sqla.statements import (
     audit,
     claim,
+    claim_rules,
     cleanup,
     crontab,
+    fleet,
     following_claim,
     forward_lag,
     health,
@@ -24,6 +26,7 @@ from gw_sqla.statements import (
     job_details,
     job_pages,
     job_queries,
+    job_ranges,
     job_reports,
     kept_jobs,
     orphaned_locks,
@@ -37,6 +40,7 @@ from gw_sqla.statements import (
     stale_locks,
     workers,
 )
+from gw_sqla.statements.job_ranges import Place, Range
 from gw_sqla.types import DEFAULT_SCHEMA, JobState
 from tests.statements.snapshot import FOLDER, check, compiled
 
@@ -48,13 +52,13 @@ FILTER = JobFilter.parse(
     "state:failed,ready -task:a queue:b -key:* -locked-by:* priority:<5 attempts:>1 flag:c -flag:d created:>-1d "
     "run-at:<2026-01-01 -error:e error:f payload.g.0:7 -payload.h:* id:>7"
 )
-START = job_pages.Place(7, 0, "2026-01-01 00:00:00+00")
-END = job_pages.Place(9, 1, "infinity")
-BY_ID = job_pages.Range(False, True, ((),), job_pages.Place(9), job_pages.Place(7))
+START = Place(7, 0, "2026-01-01 00:00:00")
+END = Place(9, 1, "infinity")
+BY_ID = Range(False, True, ((),), Place(9), Place(7))
 LANES: Any = tuple(
     (Job.is_available, is_without) for is_without in (Job.job_queue_id.is_(None), Job.job_queue_id.is_not(None))
 )
-BY_TURN = job_pages.Range(True, False, LANES, START, END)
+BY_TURN = Range(True, False, LANES, START, END)
 
 
 def filtered(_: str) -> Executable:
@@ -63,13 +67,16 @@ def filtered(_: str) -> Executable:
 
 BUILDERS: dict[str, Callable[[str], Executable]] = {
     "claim": claim.claim,
-    "claim forbidding_flags": lambda schema: claim.claim(schema, claim.Variant(forbidding_flags=True)),
-    "claim routing": lambda schema: claim.claim(schema, claim.Variant(accepting_flags=True, allowlisting=True)),
-    "claim sized": lambda schema: claim.claim(schema, claim.Variant(sized=True, leaving=True)),
-    "claim by_clock": lambda schema: claim.claim(schema, claim.Variant(by_clock=True)),
-    "claim in_order": lambda schema: claim.claim(schema, claim.Variant(in_order=True)),
+    "claim forbidding_flags": lambda schema: claim.claim(schema, claim_rules.Variant(forbidding_flags=True)),
+    "claim routing": lambda schema: claim.claim(schema, claim_rules.Variant(accepting_flags=True, allowlisting=True)),
+    "claim sized": lambda schema: claim.claim(schema, claim_rules.Variant(sized=True, leaving=True)),
+    "claim by_clock": lambda schema: claim.claim(schema, claim_rules.Variant(by_clock=True)),
+    "claim onward": lambda schema: claim.claim(schema, claim_rules.Variant(reach=claim_rules.Reach.ONWARD)),
+    "claim onward_unqueued": lambda schema: claim.claim(
+        schema, claim_rules.Variant(reach=claim_rules.Reach.ONWARD_UNQUEUED)
+    ),
     "claim_following": following_claim.claim_following,
-    "claim_following sized": lambda schema: following_claim.claim_following(schema, claim.Variant(sized=True)),
+    "claim_following sized": lambda schema: following_claim.claim_following(schema, claim_rules.Variant(sized=True)),
     "get_job": lambda _: job_queries.get_job(7),
     "list_jobs": lambda _: job_queries.list_jobs(**UNFILTERED, limit=100),
     "list_jobs filtered": lambda _: job_queries.list_jobs(
@@ -83,8 +90,8 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "find_stale": stale_locks.find_stale,
     "find_stale beside_rust": lambda schema: stale_locks.find_stale(schema, beside_rust=True),
     "unlock_stale": stale_locks.unlock_stale,
-    "candidates": lambda schema: claim.candidates(schema, claim.Variant(by_clock=True, refusing=True)),
-    "claim among": lambda schema: claim.claim(schema, claim.Variant(refusing=True, among=True)),
+    "candidates": lambda schema: claim.candidates(schema, claim_rules.Variant(by_clock=True, refusing=True)),
+    "claim among": lambda schema: claim.claim(schema, claim_rules.Variant(refusing=True, among=True)),
     "deregister": lambda schema: workers.deregister(schema, beside_rust=False),
     "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
     **{name: getattr(outcomes, name) for name in outcomes.__all__ if name not in ("give_back", "snooze")},
@@ -97,9 +104,10 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "snooze": lambda schema: outcomes.snooze(schema, heeding_retirements=False),
     "snooze by_clock": lambda schema: outcomes.snooze(schema, heeding_retirements=False, by_clock=True),
     "snooze around_locks": lambda schema: outcomes.snooze(schema, heeding_retirements=True, around_locks=True),
-    "claim pausing_queues": lambda schema: claim.claim(schema, claim.Variant(pausing_queues=True)),
+    "claim pausing_queues": lambda schema: claim.claim(schema, claim_rules.Variant(pausing_queues=True)),
     **{name: getattr(pauses, name) for name in pauses.__all__ if name[0].islower()},
     **{name: getattr(cleanup, name) for name in cleanup.__all__},
+    "find_snoozes": snoozes.find_snoozes,
     "forget_snoozes": snoozes.forget_snoozes,
     **{name: getattr(kept_jobs, name) for name in kept_jobs.__all__},
     "forward_lag": forward_lag.forward_lag,
@@ -123,10 +131,17 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "page by_turn": lambda _: job_pages.page(BY_TURN, (), 101),
     "count": lambda _: job_pages.count(BY_ID, (), 10_001),
     "count by_turn": lambda _: job_pages.count(BY_TURN, (), 10_001),
-    "within": lambda _: sa.select(Job.id).where(*job_pages.within(BY_ID, ())),
+    "head": lambda _: job_pages.head(LANES[1], descending=True),
+    "size_of_lane": lambda _: job_pages.size_of_lane(LANES[1], 4001),
+    "place_of": lambda _: job_pages.place_of(7),
+    "within": lambda _: sa.select(Job.id).where(*job_ranges.within(BY_ID, ())),
+    "key_of": lambda _: sa.select(*job_ranges.key_of(BY_TURN)),
+    "parts": lambda _: sa.select(Job.id).where(*job_ranges.parts(BY_ID, ())[0]),
+    "parts by_turn": lambda _: sa.union_all(
+        *(sa.select(Job.id).where(*part) for part in job_ranges.parts(BY_TURN, LANES[0]))
+    ),
+    "time_of_place": lambda _: sa.select(job_ranges.time_of_place(Job.run_at)),
     "error_lines": lambda _: job_reports.error_lines(BY_ID, ()),
-    "jobs_before": lambda schema: job_reports.jobs_before(schema, in_queue=False),
-    "jobs_before in_queue": lambda schema: job_reports.jobs_before(schema, in_queue=True),
     "list_queues": lambda schema: job_reports.list_queues(schema, only_locked=False),
     "list_queues only_locked": lambda schema: job_reports.list_queues(schema, only_locked=True),
     "tasks_failed": lambda schema: job_reports.tasks_failed(schema, seeking=False),
@@ -138,6 +153,7 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     **{name: getattr(schema_functions, name) for name in schema_functions.__all__},
     **{name: getattr(crontab, name) for name in crontab.__all__},
     **{name: getattr(health, name) for name in health.__all__},
+    **{name: getattr(fleet, name) for name in fleet.__all__},
 }
 
 
@@ -154,6 +170,7 @@ def test_every_builder_has_a_snapshot() -> None:
         cleanup,
         audit,
         crontab,
+        fleet,
         following_claim,
         forward_lag,
         health,
@@ -162,6 +179,7 @@ def test_every_builder_has_a_snapshot() -> None:
         job_details,
         job_pages,
         job_queries,
+        job_ranges,
         job_reports,
         kept_jobs,
         orphaned_locks,
@@ -189,6 +207,7 @@ OF_CORE = {
     *job_conditions.__all__,
     *job_details.__all__,
     *job_pages.__all__,
+    *job_ranges.__all__,
     "error_lines",
     "lock_free",
     "set_up",

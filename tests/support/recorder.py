@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from gw_sqla import ClaimedJob, Completed, Failed, Observer, Outcome, Returned, Snoozed
+from gw_sqla import ClaimedJob, Completed, Failed, JobStarted, LockLost, Observer, Outcome, Returned, Snoozed
 
 
 class Recorder(Observer):
@@ -21,28 +21,28 @@ class Recorder(Observer):
         self.lost: list[Outcome] = []
         self._changed = anyio.Event()
 
-    def job_started(self, job: ClaimedJob) -> None:
-        self.started.append(job)
+    async def job_started(self, event: JobStarted) -> None:
+        self.started.append(event.job)
         self._changed.set()
 
-    def job_completed(self, outcome: Completed) -> None:
+    async def job_completed(self, outcome: Completed) -> None:
         self.completed.append(outcome)
         self._changed.set()
 
-    def job_failed(self, outcome: Failed) -> None:
+    async def job_failed(self, outcome: Failed) -> None:
         self.failed.append(outcome)
         self._changed.set()
 
-    def job_returned(self, outcome: Returned) -> None:
+    async def job_returned(self, outcome: Returned) -> None:
         self.returned.append(outcome)
         self._changed.set()
 
-    def job_snoozed(self, outcome: Snoozed) -> None:
+    async def job_snoozed(self, outcome: Snoozed) -> None:
         self.snoozed.append(outcome)
         self._changed.set()
 
-    def lock_lost(self, outcome: Outcome) -> None:
-        self.lost.append(outcome)
+    async def lock_lost(self, event: LockLost) -> None:
+        self.lost.append(event.outcome)
         self._changed.set()
 
     async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:

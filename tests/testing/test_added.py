@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
@@ -20,6 +23,15 @@ HOUR = timedelta(hours=1)
 class Charge(BaseModel):
     order_id: int
     note: str = ""
+
+
+class Other(BaseModel):
+    name: str
+
+
+@dataclass
+class Changed:
+    order_id: object
 
 
 @pytest.fixture
@@ -101,6 +113,7 @@ async def test_the_message_has_the_near_misses(
         "    priority: expected 0, is 1",
         "jobs of other tasks: 'mail' (1)",
     ]
+    assert Path(str(failure.traceback.filter(failure)[-1].path)) == Path(__file__)  # not where it came from
     with pytest.raises(AssertionError, match="expected 3 of these jobs, 2 were added"):
         await jobs.assert_added(charge, count=3)
     with pytest.raises(AssertionError, match=f"(?s)no job like this was expected.*1 were added.*job {near.id}"):
@@ -119,6 +132,9 @@ async def test_the_message_has_the_near_misses(
         ({"true": 1}, "payload.true: expected 1, is True"),
         ({"none": None}, None),
         ({"time": datetime(2030, 1, 1, tzinfo=UTC)}, None),
+        ({"time": datetime(2030, 1, 1, 1, tzinfo=timezone(HOUR))}, None),
+        ({"time": datetime(2030, 1, 1, tzinfo=timezone(HOUR))}, "payload.time: expected"),
+        ({"none": datetime(2030, 1, 1, tzinfo=UTC)}, "payload.none: expected"),
         ({"number": pytest.approx(0.3)}, None),
     ],
 )
@@ -153,6 +169,45 @@ async def test_only_jobs_of_this_test(kit_engine: AsyncEngine, repo: JobReposito
         await repo.add_job(other, "mail", {"n": 3}, job_key="k")
         assert [job.payload for job in await JobTester(one, tasks).added()] == [{"n": 2}]
         assert [job.payload for job in await JobTester(other, tasks).added()] == [{"n": 3}]
+
+
+@pytest.mark.parametrize(
+    ("payload", "options", "message"),
+    [
+        ({"order_id": float("nan")}, {}, r"payload.order_id: is nan, which JSON has not"),
+        ({"a": [{1: 2}]}, {}, r"payload.a\[0\]: has the key 1: in JSON keys are strings"),
+        (Other(name="x"), {}, "payload: does not fit its task"),
+        (Changed(order_id="x"), {}, "payload: does not fit its task"),
+        (None, {"run_at": datetime(2030, 1, 1)}, "run_at: must be a datetime with a time zone"),
+        (None, {"run_at": date(2030, 1, 1)}, "run_at: must be a datetime with a time zone"),
+        (None, {"queue_name": within("1h")}, "queue_name: must be a string"),
+        (None, {"job_key": 5}, "job_key: must be a string"),
+        (None, {"flags": "slow"}, "flags: must be a list"),
+        (None, {"priority": "1"}, "priority: must be a number"),
+        (None, {"max_attempts": True}, "max_attempts: must be a number"),
+    ],
+)
+async def test_what_no_job_can_be(
+    jobs: JobTester, tasks: TaskRegistry, payload: object, options: dict[str, Any], message: str
+) -> None:
+    """That no such job was added would be true of any."""
+    with pytest.raises(JobTesterError, match=message):
+        await jobs.refute_added(tasks["charge"], payload, **options)
+
+
+async def test_what_compares_itself_may_stand_anywhere(
+    session: AsyncSession, jobs: JobTester, repo: JobRepository, tasks: TaskRegistry
+) -> None:
+    await repo.add_job(session, tasks["charge"], Charge(order_id=1), priority=3)
+    await jobs.assert_added("charge", ANY, priority=pytest.approx(3), queue_name=ANY, flags=ANY, run_at=ANY)
+
+
+async def test_a_long_payload_is_not_shown_whole(session: AsyncSession, jobs: JobTester, repo: JobRepository) -> None:
+    await repo.add_job(session, "mail", {"text": "x" * 100_000})
+    for check, expected in ((jobs.assert_added, "y"), (jobs.refute_added, ANY)):
+        with pytest.raises(AssertionError, match=r"xxx\.\.\. \(1000\d\d characters\)") as error:
+            await check("mail", {"text": expected})
+        assert len(str(error.value)) < 2000
 
 
 @pytest.mark.parametrize("duration", ["1 hour", "", timedelta(-1), 5])

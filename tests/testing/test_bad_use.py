@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gw_sqla import (
@@ -17,7 +18,9 @@ from gw_sqla import (
     JobRepository,
     JobTesterError,
     RunnerSettings,
+    SchemaBehindError,
     SchemaMissingError,
+    SessionError,
     TaskRegistry,
     call_asyncio,
 )
@@ -120,10 +123,14 @@ async def test_options_of_travel(jobs: JobTester) -> None:
         {"hours": 1, "to": datetime.now(UTC)},
         {"by": 5},
         {"by": timedelta(1), "hours": 1},
+        {"days": 4_000_000},
+        {"hours": float("nan")},
+        {"hours": "1"},
     ]
     for options in wrong:
         with pytest.raises(JobTesterError, match="travel: "):
             await jobs.travel(**options)
+    assert jobs.now < datetime.now(UTC) + timedelta(minutes=1)
 
 
 async def test_no_worker_schema(kit_engine: AsyncEngine, tasks: TaskRegistry) -> None:
@@ -135,6 +142,42 @@ async def test_no_worker_schema(kit_engine: AsyncEngine, tasks: TaskRegistry) ->
         jobs = JobTester(session, tasks, settings=RunnerSettings(schema="nowhere"))
         with pytest.raises(SchemaMissingError, match="gw_sqla_database"):
             await jobs.assert_added("note")
+
+
+async def test_a_transaction_that_has_ended(kit_engine: AsyncEngine, tasks: TaskRegistry) -> None:
+    """Its connection would begin another, which the session would commit."""
+    async with connected(kit_engine) as connection:
+        transaction = connection.begin()
+        await call_asyncio(transaction.start)
+        async with AsyncSession(connection, join_transaction_mode="create_savepoint") as session:
+            jobs = JobTester(session, tasks)
+            await call_asyncio(transaction.rollback)
+            for call in (jobs.added, jobs.run_jobs):
+                with pytest.raises(JobTesterError, match="transaction of the test has ended"):
+                    await call()
+            with pytest.raises(JobTesterError, match="transaction of the test has ended"):
+                await jobs.run("note")
+            assert not connection.in_transaction()
+
+
+async def test_a_transaction_that_the_test_has_aborted(session: AsyncSession, jobs: JobTester) -> None:
+    with pytest.raises(DBAPIError):
+        await session.execute(text("select 1/0"))
+    with pytest.raises(SessionError, match="an earlier statement failed"):
+        await jobs.run_jobs()
+    with pytest.raises(JobTesterError, match=r"an earlier statement of the test failed.*roll the test's session back"):
+        await jobs.run("note")
+    await session.rollback()
+    await jobs.run("note")
+
+
+async def test_an_older_worker_schema(
+    session: AsyncSession, jobs: JobTester, repo: JobRepository, tasks: TaskRegistry
+) -> None:
+    await session.execute(text("drop table graphile_worker._private_sqla_pauses"))
+    await repo.add_job(session, "note")
+    with pytest.raises(SchemaBehindError, match=r"'graphile_worker' .* lacks what .*gw_sqla migrate"):
+        await jobs.run_jobs()
 
 
 async def test_what_is_not_awaited(session: AsyncSession, tasks: TaskRegistry) -> None:

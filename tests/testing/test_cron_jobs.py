@@ -57,5 +57,7 @@ async def test_refusals(session: AsyncSession, jobs: JobTester, tasks: TaskRegis
 
     with pytest.raises(JobTesterError, match="end: must be a datetime with a time zone"):
         jobs.cron_jobs(MIDNIGHT, MIDNIGHT.replace(tzinfo=None))
+    with pytest.raises(JobTesterError, match="end: must not be before start"):
+        jobs.cron_jobs(MIDNIGHT, MIDNIGHT - DAY)
     with pytest.raises(JobTesterError, match="more than 100000 jobs"):
         jobs.cron_jobs(MIDNIGHT, MIDNIGHT + 1000 * DAY)

@@ -80,3 +80,12 @@ def test_an_error_of_the_keeper_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("TMPDIR", str(tmp_path / name))
     with pytest.raises(ConfigurationError, match=told), join_server(tmp_path, "graphile_worker"):
         pass
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_database_for_migrations_of_ones_own(tmp_path: Path, is_shared: bool) -> None:
+    with migrated_database(schema=None, shared_in=tmp_path if is_shared else None) as url:
+        engine = create_engine(url.set(drivername="postgresql+psycopg"))
+        with engine.connect() as connection:
+            assert connection.scalar(text("select to_regnamespace('graphile_worker')")) is None
+        engine.dispose()

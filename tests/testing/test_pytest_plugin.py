@@ -158,6 +158,7 @@ def test_each_plugin_of_async_tests(suite: Suite, plugin: str, imports: str, fix
         loops = 2 if plugin == "anyio" else 1
         result.assert_outcomes(passed=3 * loops + 1, failed=loops, errors=loops)
         assert "gw_sqla/testing/kit.py" not in shown  # the failure is shown where the test asserts
+        assert "event_loops.py" not in shown
     assert "JobTesterError: assert_added(...), called at" in shown
     assert "test_shop.py:" in shown
     assert "payload: expected 'grace', is 'ada'" in shown
@@ -212,6 +213,18 @@ def test_a_fixture_of_tasks(suite: Suite) -> None:
         """,
     )
     suite.run().assert_outcomes(passed=1)
+
+
+def test_what_is_not_there_is_named(suite: Suite) -> None:
+    """By the setting that names it."""
+    suite.write("test_nothing", "def test_nothing(sync_jobs): ...")
+    suite.pytester.makeini("[pytest]\ngw_sqla_tasks = shop:tusks")
+    shown = suite.run().stdout.str()
+    assert "fixture 'session' not found" in shown
+    assert "needs the fixtures that gw_sqla_session" in shown
+    suite.write("conftest", CONFTEST.replace("sync_db", "session"), url=suite.url, fixture="pytest.fixture", imports="")
+    shown = suite.run().stdout.str()
+    assert "gw_sqla_tasks = shop:tusks: cannot be imported: module 'shop' has no attribute 'tusks'" in shown
 
 
 def test_a_database_for_each_worker_of_xdist(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:

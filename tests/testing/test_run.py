@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -29,6 +29,8 @@ WRITE = text("insert into notes values (:note)")
 
 async def test_run(session: AsyncSession, jobs: JobTester, tasks: TaskRegistry) -> None:
     seen: list[object] = []
+    times: list[datetime] = []
+    later = datetime(2040, 1, 1, tzinfo=UTC)
 
     @tasks.task("plain")
     async def plain(payload: int) -> None:
@@ -38,15 +40,17 @@ async def test_run(session: AsyncSession, jobs: JobTester, tasks: TaskRegistry) 
     async def context(payload: int, ctx: JobContext) -> None:
         job = ctx.job
         seen.append((payload, job.attempts, job.max_attempts, job.priority, job.queue_name, job.key, job.flags))
+        times.append(job.run_at)
         async with ctx.session() as own:
             await own.execute(WRITE, {"note": "a"})
             if payload == 2:
                 await ctx.complete(own)
 
     assert isinstance(await jobs.run(plain, 1), Completed)
-    await jobs.run("context", 1, attempt=3, queue_name="q", max_attempts=4, flags=["f"])
+    await jobs.run("context", 1, attempt=3, queue_name="q", max_attempts=4, flags=["f"], run_at=later)
     await jobs.run(context, 2)
     assert seen == [1, (1, 3, 4, 4, "q", "k1", {"f": True}), (2, 1, 25, 4, None, "k2", None)]
+    assert (times[0], times[1] <= jobs.now) == (later, True)
     assert await notes(session) == ["a", "a"]
     assert await jobs.added() == []
 

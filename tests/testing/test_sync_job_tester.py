@@ -93,6 +93,32 @@ def test_jobs(sync_session: Session, sync_jobs: SyncJobTester, tasks: TaskRegist
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_all_that_a_handlers_session_does(sync_session: Session, tasks: TaskRegistry, backend: Any) -> None:
+    """It is an AsyncSession, whatever the driver."""
+    seen: list[Any] = []
+    rows = text("select * from generate_series(1, 3) as number")
+
+    @tasks.task("asks")
+    async def asks(own: AsyncSession) -> None:
+        seen.append((await own.execute(rows)).all())
+        seen.append((await own.scalars(rows)).all())
+        seen.append(await own.scalar(rows))
+        seen.append([row async for row in await own.stream(rows)])
+        seen.append((await own.execute(rows)).first())
+        await own.run_sync(lambda sync: sync.execute(rows))
+        async with own.begin_nested() as savepoint:
+            await own.execute(WRITE, {"note": "lost"})
+            await savepoint.rollback()
+        await own.execute(WRITE, {"note": "a"})
+        await own.flush()
+
+    SyncJobRepository().add_job(sync_session, asks)
+    assert len(SyncJobTester(sync_session, tasks, backend=backend).run_jobs().completed) == 1
+    assert seen == [[(1,), (2,), (3,)], [1, 2, 3], 1, [(1,), (2,), (3,)], (1,)]
+    assert notes(sync_session) == ["a"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_event_loops(sync_session: Session, tasks: TaskRegistry, backend: Any) -> None:
     declare(tasks, SyncJobRepository())
     jobs = SyncJobTester(sync_session, tasks, backend=backend)

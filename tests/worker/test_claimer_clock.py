@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import RunCounts, Runner, RunnerSettings, TaskRegistry
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
 from tests.worker.conftest import AddJob
 
@@ -24,7 +24,7 @@ async def test_a_wrong_clock_matters_only_if_it_is_used(
     await add_job("note", run_at=datetime.now(UTC) + timedelta(minutes=30))
     clock = None if wrong_by is None else lambda: datetime.now(UTC) + wrong_by
     store = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-1", clock=clock)
-    assert len(await store.claim(["note"], 10, [], START)) == due
+    assert len(await store.claim(["note"], 10, [], EVERYWHERE)) == due
     await store.close()
 
 

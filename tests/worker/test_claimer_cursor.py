@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobContext, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.jobs.run import Run
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import EVERYWHERE, START
 from gw_sqla.worker.claim_store import ClaimStore
 from tests.support.pools import locks, registered
 from tests.worker.conftest import AddJob
@@ -36,7 +36,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     claim = ClaimStore.claim
 
     async def noted(store: ClaimStore, *arguments: Any) -> list[Run]:
-        places.append(arguments[3].id)
+        places.append(arguments[3].unqueued.id)
         return await claim(store, *arguments)
 
     monkeypatch.setattr(ClaimStore, "claim", noted)
@@ -77,7 +77,7 @@ async def test_it_is_run_while_another_job_goes_on(
 
     async def late(store: ClaimStore, *arguments: Any) -> list[Run]:
         jobs = await claim(store, *arguments)
-        if not jobs and arguments[-1] is not START and not added:
+        if not jobs and arguments[3] is not EVERYWHERE and not added:
             added.append("urgent")
             await add_job("urgent", priority=-1)
             await anyio.wait_all_tasks_blocked()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,14 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla import (
     AsyncSession,
     ConfigurationError,
+    InvalidJobError,
     JobRepository,
     RunCounts,
     Runner,
     RunnerSettings,
+    SchemaBehindError,
     TaskRegistry,
     async_sessionmaker,
 )
-from gw_sqla.admin import Cleaned, cleanup
+from gw_sqla.admin import Admin, Cleaned, cleanup, preview_cleanup
 from gw_sqla.admin.cleaning import Cleaning
 from tests.support.pools import register
 from tests.support.recorder import Recorder
@@ -231,3 +234,93 @@ async def test_a_worker_cleans_by_itself_and_runs_what_comes_back(
 async def test_refused(engine: AsyncEngine, arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=f"^{next(iter(arguments))}: must be"):
         await cleanup(engine, **arguments)
+    with pytest.raises(ConfigurationError, match=f"^{next(iter(arguments))}: must be"):
+        await preview_cleanup(engine, **arguments)
+
+
+@pytest.fixture
+async def old(sessions: Sessions, add_job: AddJob) -> None:
+    """Tasks and queues: used, unused, of a job that failed long ago and of one that failed just now."""
+    await add_unused(sessions, add_job, tasks=("unused", "kept"), queue="unused")
+    await add_job("used", queue_name="used")
+    await add_job("old", queue_name="old")
+    await add_job("fresh", queue_name="fresh")
+    failed = "update graphile_worker._private_jobs set attempts = 25, updated_at = 'epoch', run_at = "
+    which = "where task_id = (select id from graphile_worker._private_tasks where identifier = "
+    await run_sql(sessions, f"{failed} 'epoch' {which} 'old')", f"{failed} now() {which} 'fresh')")
+
+
+WEEK = timedelta(days=7)
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, Cleaned(tasks=2, queues=1)),
+        ({"failed_after": WEEK, "keep_tasks": ["kept"]}, Cleaned(tasks=2, queues=2, failed_jobs=1)),
+        ({"failed_after": timedelta(0), "queues": False}, Cleaned(tasks=4, failed_jobs=2)),
+        ({"failed_after": WEEK, "tasks": False, "queues": False}, Cleaned(failed_jobs=1)),
+    ],
+)
+async def test_a_preview_says_what_a_cleanup_does(
+    engine: AsyncEngine, sessions: Sessions, arguments: dict[str, Any], expected: Cleaned
+) -> None:
+    """Tasks and queues of jobs that go, too; and it does nothing."""
+    before = (await tasks_left(sessions), await queues_left(sessions))
+    assert await preview_cleanup(engine, **arguments) == expected
+    assert (await tasks_left(sessions), await queues_left(sessions)) == before
+    assert await cleanup(engine, **arguments) == expected
+
+
+async def test_a_preview_beside_workers(engine: AsyncEngine, sessions: Sessions, add_job: AddJob) -> None:
+    await add_unused(sessions, add_job, tasks=("known", "unknown"))
+    await register(sessions, "pool-mute", silent_for=JUST_NOW)
+    assert not await preview_cleanup(engine)
+    await run_sql(sessions, """update graphile_worker._private_sqla_workers set metadata = '{"tasks": ["known"]}'""")
+    assert await preview_cleanup(engine) == Cleaned(tasks=1)
+
+
+async def lines(sessions: Sessions) -> list[tuple[Any, ...]]:
+    async with sessions() as session:
+        found = await Admin().list_audit(session)
+    return [(line.actor, line.action, line.detail, line.subject, line.jobs) for line in found]
+
+
+@pytest.mark.usefixtures("old")
+async def test_it_leaves_a_line_when_asked_to(engine: AsyncEngine, sessions: Sessions) -> None:
+    await cleanup(engine, tasks=False, queues=False)
+    assert await lines(sessions) == []
+    await cleanup(engine, failed_after=WEEK, actor="ada")
+    what = "unused tasks, unused queues, jobs failed for 7 days, 0:00:00"
+    assert await lines(sessions) == [("ada", "cleanup", "tasks=3 queues=2 restored=0", what, 1)]
+
+
+@pytest.mark.usefixtures("old")
+async def test_one_that_is_ended_leaves_a_line_of_what_it_did(engine: AsyncEngine, sessions: Sessions) -> None:
+    """Jobs go first; the deletion of tasks is refused by a trigger."""
+    await run_sql(
+        sessions,
+        "create function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$",
+        "create trigger refuse before delete on graphile_worker._private_tasks execute function refuse()",
+    )
+    try:
+        with pytest.raises(asyncpg.RaiseError):
+            await cleanup(engine, failed_after=WEEK, actor="ada")
+    finally:
+        await run_sql(sessions, "drop function refuse cascade")
+    [line] = await lines(sessions)
+    assert (line[0], line[2], line[4]) == ("ada", "tasks=0 queues=0 restored=0", 1)
+
+
+@pytest.mark.usefixtures("old")
+async def test_without_the_table_of_lines_nothing_is_done(engine: AsyncEngine, sessions: Sessions) -> None:
+    await run_sql(sessions, "alter table graphile_worker._private_sqla_audit rename to elsewhere")
+    try:
+        with pytest.raises(SchemaBehindError, match="gw_sqla migrate"):
+            await cleanup(engine, actor="ada")
+    finally:
+        await run_sql(sessions, "alter table graphile_worker.elsewhere rename to _private_sqla_audit")
+    with pytest.raises(InvalidJobError, match="actor: must have 1 to 200"):
+        await cleanup(engine, actor="")
+    assert await preview_cleanup(engine) == Cleaned(tasks=2, queues=1)

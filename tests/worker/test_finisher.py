@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, Runner, TaskRegistry, async_sessionmaker
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.outcomes import Failed
 from gw_sqla.jobs.run import Run
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.known_runs import KnownRuns
@@ -36,9 +36,10 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
         await add_job("note", number)
     claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-test")
     store = OutcomeStore(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-test", claims)
-    runs = await claims.claim(["note"], 3, [], START)
+    runs = await claims.claim(["note"], 3, [], EVERYWHERE)
+    observers = Observers([recorder])
     finisher = Finisher(
-        store, KnownRuns(), Observers([recorder]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
+        store, KnownRuns(), observers, most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
     )
     runs[0].end(Failed(job=runs[0].job, message="first"))
     runs[1].end(Failed(job=runs[1].job, message="no JSON", payload_text="{broken"))
@@ -46,7 +47,8 @@ async def test_a_failure_that_cannot_be_written_is_written_in_our_words(
     for run in runs:
         finisher.add(run)
     finisher.close(30)
-    await finisher.run()
+    async with observers.delivering():
+        await finisher.run()
     await claims.close()
     await store.close()
     async with sessions() as session:
@@ -79,20 +81,21 @@ async def test_a_job_that_is_claimed_anew_while_its_older_run_is_written(
     claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-test")
     store = SlowlyAnswered(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-test", claims)
     store.written, store.go_on = anyio.Event(), anyio.Event()
+    observers = Observers([recorder])
     finisher = Finisher(
-        store, KnownRuns(), Observers([recorder]), most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
+        store, KnownRuns(), observers, most_unwritten=100, on_written=lambda _: None, on_lost=lambda: None
     )
-    [run] = await claims.claim(["note"], 1, [], START)
+    [run] = await claims.claim(["note"], 1, [], EVERYWHERE)
     run.end(Failed(job=run.job, message="x", retry_after=timedelta(0)))
     if not is_written:
         async with sessions.begin() as session:
             await session.execute(text("update graphile_worker._private_jobs set locked_at = null, locked_by = null"))
     finisher.add(run)
-    async with anyio.create_task_group() as group:
+    async with observers.delivering(), anyio.create_task_group() as group:
         group.start_soon(finisher.run)
         with anyio.fail_after(20):
             await store.written.wait()
-        assert len(await claims.claim(["note"], 1, [], START)) == 1
+        assert len(await claims.claim(["note"], 1, [], EVERYWHERE)) == 1
         finisher.superseded(run)
         store.go_on.set()
         finisher.close(20)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gw_sqla import AsyncSession, ClaimedJob, JobRepository, Observer, Runner, TaskRegistry, async_sessionmaker
+from gw_sqla import AsyncSession, JobRepository, JobStarted, Observer, Runner, TaskRegistry, async_sessionmaker
 from gw_sqla.worker.listener import breaks_us, job_count
 from tests.support.recorder import Recorder
 from tests.worker.conftest import ONLY_NOTIFIED, AddJob
@@ -88,7 +88,7 @@ async def test_observer_that_raises_breaks_nothing(
     engine: AsyncEngine, tasks: TaskRegistry, recorder: Recorder, add_job: AddJob, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Observer):
-        def job_started(self, job: ClaimedJob) -> None:
+        def job_started(self, event: JobStarted) -> None:
             raise ValueError("my own fault")
 
     @tasks.task("note")
@@ -98,4 +98,4 @@ async def test_observer_that_raises_breaks_nothing(
     counts = await Runner(engine, tasks, observers=[Broken(), recorder]).run_once()
     assert counts.completed == 1
     assert len(recorder.started) == len(recorder.completed) == 1
-    assert "an observer failed" in caplog.text
+    assert "observer Broken failed" in caplog.text

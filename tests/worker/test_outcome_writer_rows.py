@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, JobRepository, JobState, Runner, RunnerSettings, TaskRegistry, async_sessionmaker
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.outcomes import Completed
 from gw_sqla.worker import finisher, put_aside
-from gw_sqla.worker.claim_cursor import START
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
@@ -193,7 +193,7 @@ async def test_so_many_may_wait(
         group.start_soon(finishing.run)
         try:
             async with trigger(sessions, NOT_DELETED):
-                for run in await claims.claim(["note"], 3, [], START):
+                for run in await claims.claim(["note"], 3, [], EVERYWHERE):
                     run.end(Completed(run.job))
                     finishing.add(run)
                 await log.until(lambda: log.with_text("its outcome waits"))

@@ -23,8 +23,9 @@ from gw_sqla import (
 )
 from gw_sqla.admin import Pause, Pausing
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.hooks import Observers
+from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.pause import PauseSeen
+from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.pauses import Pauses
@@ -45,7 +46,7 @@ class Watch(Recorder):
         super().__init__()
         self.seen: list[PauseSeen] = []
 
-    def pause_seen(self, seen: PauseSeen) -> None:
+    async def pause_seen(self, seen: PauseSeen) -> None:
         self.seen.append(seen)
         self._changed.set()
 
@@ -198,11 +199,10 @@ async def test_without_pauses_the_claim_is_the_same_as_ever(
 
     connection._fetch = noted  # type: ignore[method-assign]
     pauses = Pauses(store, Observers([]), interval=3600)
-    start = (-(2**31), datetime(1970, 1, 1, tzinfo=UTC), 0)
     for _ in range(3):
         if pauses.is_look_due:
             await pauses.look()
-        await store.claim(pauses.open_tasks(["a"]), 5, [], start, pauses.queues)
+        await store.claim(pauses.open_tasks(["a"]), 5, [], EVERYWHERE, pauses.queues)
     pauses.changed()
     assert pauses.is_look_due
     await store.close()

@@ -27,7 +27,7 @@ from gw_sqla import (
 from gw_sqla.execution.executor import OVERSIZED
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements.claim import MOST_BYTES
+from gw_sqla.statements.claim_rules import MOST_BYTES
 from gw_sqla.worker.local_queue import LocalQueue
 from tests.support.recorder import Recorder
 from tests.worker.conftest import AddJob

@@ -1,4 +1,4 @@
-"""Jobs that were forwarded, kept for a time: gw_sqla's revision 0012, as a branch of your own history."""
+"""The index of queues knows ids, too: gw_sqla's revision 0012, as a branch of your own history."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the index anew."""
     op.invoke(UpgradeJobSchemaOp("0012", start="0011", schema=branch_schema()))
 
 
 def downgrade() -> None:
-    """Drop the table."""
+    """Create it as it was."""
     op.invoke(UpgradeJobSchemaOp("0012", start="0011", schema=branch_schema()).reverse())

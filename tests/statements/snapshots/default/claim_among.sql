@@ -1,50 +1,126 @@
 -- $1 task_identifiers
 -- $2 refused_ids
 -- $3 among_ids
--- $4 after_priority
--- $5 after_run_at
--- $6 after_id
--- $7 count
--- $8 large
--- $9 most_large
--- $10 pool_id
-with
+-- $4 count
+-- $5 large
+-- $6 most_large
+-- $7 pool_id
+with recursive
+  priorities as (
+    select (
+      select cast(j.priority as integer) from "graphile_worker"._private_jobs j
+      where j.is_available = true and j.job_queue_id is null
+      order by j.priority, j.run_at, j.id limit 1
+    ) as priority, pg_catalog.timestamptz '-infinity' as run_at, cast(-9223372036854775808 as bigint) as id
+    union all
+    select (
+      select cast(j.priority as integer) from "graphile_worker"._private_jobs j
+      where j.is_available = true and j.job_queue_id is null and j.priority > p.priority
+      order by j.priority, j.run_at, j.id limit 1
+    ), '-infinity', cast(-9223372036854775808 as bigint)
+    from priorities p where p.priority is not null
+  ),
   unqueued as (
-    select j.id, j.priority, j.run_at, j.job_queue_id, case
+    select j.*
+    from priorities p
+    cross join lateral (
+      select j.id, j.priority, j.run_at, j.job_queue_id, case
         when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
         else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size, null as queue_name
-    from "graphile_worker"._private_jobs j
-    where j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
+      from "graphile_worker"._private_jobs j
+      where j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
         array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
       )
       and j.id <> all ($2::BIGINT[])
       and j.id = any ($3::BIGINT[])
-      and (j.priority, j.run_at, j.id) > ($4::INTEGER, $5::TIMESTAMP WITH TIME ZONE, $6::BIGINT)
-    order by j.priority, j.run_at, j.id
-    limit $7::INTEGER
-    for no key update skip locked
+        and j.priority = p.priority and (j.run_at, j.id) > (p.run_at, p.id)
+      order by j.run_at, j.id
+      limit $4::INTEGER
+      for no key update skip locked
+    ) j
+    limit $4::INTEGER
+  ),
+  queued_priorities as (
+    select (
+      select cast(j.priority as integer) from "graphile_worker"._private_jobs j
+      where j.is_available = true and j.job_queue_id is not null
+      order by j.priority, j.run_at, j.id limit 1
+    ) as priority, pg_catalog.timestamptz '-infinity' as run_at, cast(-9223372036854775808 as bigint) as id
+    union all
+    select (
+      select cast(j.priority as integer) from "graphile_worker"._private_jobs j
+      where j.is_available = true and j.job_queue_id is not null and j.priority > p.priority
+      order by j.priority, j.run_at, j.id limit 1
+    ), '-infinity', cast(-9223372036854775808 as bigint)
+    from queued_priorities p where p.priority is not null
+  ),
+  walked as (
+    select j.*
+    from queued_priorities p
+    cross join lateral (
+      select j.job_queue_id, j.priority, j.run_at, j.id
+      from "graphile_worker"._private_jobs j
+      where j.job_queue_id is not null and j.is_available = true and j.run_at <= pg_catalog.now()
+      and j.task_id = any (
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
+      )
+      and j.id <> all ($2::BIGINT[])
+      and j.id = any ($3::BIGINT[])
+        and j.priority = p.priority and (j.run_at, j.id) > (p.run_at, p.id)
+      order by j.run_at, j.id
+      limit 3 * $4::INTEGER + 100
+    ) j
+    limit 3 * $4::INTEGER + 100
+  ),
+  others as (
+    select
+      -2147483648 as job_queue_id,
+      cast(0 as smallint) as priority, pg_catalog.now() as run_at, cast(null as bigint) as id
+    where (select pg_catalog.count(*) from walked) = 3 * $4::INTEGER + 100 and 2 * $4::INTEGER > (
+      select pg_catalog.count(*)
+      from (
+        select from (select distinct job_queue_id as id from walked) w
+        join "graphile_worker"._private_job_queues q on q.id = w.id
+        where q.is_available = true
+        limit 2 * $4::INTEGER
+      ) free
+    )
+    union all
+    select following.*
+    from others o
+    cross join lateral (
+      select j.job_queue_id, j.priority, j.run_at, j.id
+      from "graphile_worker"._private_jobs j
+      where j.job_queue_id > o.job_queue_id and j.is_available = true and j.run_at <= pg_catalog.now()
+      and j.task_id = any (
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
+      )
+      and j.id <> all ($2::BIGINT[])
+      and j.id = any ($3::BIGINT[])
+      order by j.job_queue_id, j.priority, j.run_at, j.id
+      limit 1
+    ) following
   ),
   free_queues as (
-    select q.id, q.queue_name
-    from "graphile_worker"._private_job_queues q
+    select q.*
+    from (
+      select *
+      from (
+        select distinct on (job_queue_id) *
+        from (select * from walked union all select * from others where id is not null) met
+        order by job_queue_id, priority, run_at, id
+      ) heads
+      order by priority, run_at, id
+    ) h
     cross join lateral (
-      select j.priority, j.run_at
-      from "graphile_worker"._private_jobs j
-      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= pg_catalog.now()
-      and j.task_id = any (
-        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
-      )
-      and j.id <> all ($2::BIGINT[])
-      and j.id = any ($3::BIGINT[])
-      order by j.priority, j.run_at
-      limit 1
-    ) head
-    where q.is_available = true
-    order by head.priority, head.run_at
-    limit $7::INTEGER
-    for no key update of q skip locked
+      select q.id, q.queue_name
+      from "graphile_worker"._private_job_queues q
+      where q.id = h.job_queue_id and q.is_available = true
+      for no key update skip locked
+    ) q
+    limit $4::INTEGER
   ),
   queued as (
     select head.*, q.queue_name
@@ -61,7 +137,7 @@ with
       )
       and j.id <> all ($2::BIGINT[])
       and j.id = any ($3::BIGINT[])
-      order by j.priority, j.run_at
+      order by j.priority, j.run_at, j.id
       limit 1
       for no key update skip locked
     ) head
@@ -69,24 +145,23 @@ with
   foremost as (
     select * from unqueued union all select * from queued
     order by priority, run_at, id
-    limit $7::INTEGER
+    limit $4::INTEGER
   ),
   chosen as (
     select *
     from foremost
-    where not size > $8::INTEGER or id in (
-      select id from foremost where size > $8::INTEGER order by priority, run_at, id limit $9::INTEGER
+    where not size > $5::INTEGER or id in (
+      select id from foremost where size > $5::INTEGER order by priority, run_at, id limit $6::INTEGER
     )
-  )
-,
+  ),
   locked_queues as (
     update "graphile_worker"._private_job_queues q
-    set locked_at = pg_catalog.now(), locked_by = $10::pg_catalog.text
+    set locked_at = pg_catalog.now(), locked_by = $7::pg_catalog.text
     from chosen c
     where q.id = c.job_queue_id
   )
 update "graphile_worker"._private_jobs j
-set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $10::pg_catalog.text
+set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $7::pg_catalog.text
 from chosen c, "graphile_worker"._private_tasks t
 where j.id = c.id and t.id = j.task_id
 returning

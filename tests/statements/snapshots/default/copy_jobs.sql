@@ -6,7 +6,12 @@ left join "graphile_worker"._private_job_queues q on q.id = j.job_queue_id
 cross join lateral (
   select case pg_catalog.jsonb_typeof(j.flags)
     when 'object' then array(select pg_catalog.jsonb_object_keys(j.flags))
-    when 'array' then array(select pg_catalog.jsonb_array_elements_text(j.flags))
+    when 'array' then array(
+      select e.one operator(pg_catalog.#>>) '{}'
+      from pg_catalog.jsonb_array_elements(j.flags) e (one)
+      where pg_catalog.jsonb_typeof(e.one) = 'string'
+    )
+    when 'string' then array[j.flags operator(pg_catalog.#>>) '{}']
   end as flags
 ) f
 cross join lateral "graphile_worker".add_job(

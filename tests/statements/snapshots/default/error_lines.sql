@@ -1,7 +1,8 @@
 -- $1 param_1
--- $2 left_1
--- $3 param_2
+-- $2 param_2
+-- $3 left_1
 -- $4 param_3
-SELECT graphile_worker._private_tasks.identifier, pg_catalog.left(pg_catalog.split_part(graphile_worker._private_jobs.last_error, $1::pg_catalog.text, 1), $2::INTEGER) AS line, pg_catalog.count(*) AS jobs, pg_catalog.min(least(graphile_worker._private_jobs.run_at, pg_catalog.now())) AS first, pg_catalog.max(least(graphile_worker._private_jobs.run_at, pg_catalog.now())) AS last, pg_catalog.max(graphile_worker._private_jobs.id) AS sample
+-- $5 param_4
+SELECT graphile_worker._private_tasks.identifier, pg_catalog.left(pg_catalog.split_part(pg_catalog.ltrim(graphile_worker._private_jobs.last_error, $1::pg_catalog.text), $2::pg_catalog.text, 1), $3::INTEGER) AS line, pg_catalog.count(*) AS jobs, pg_catalog.min(least(graphile_worker._private_jobs.run_at, pg_catalog.now())) AS first, pg_catalog.max(least(graphile_worker._private_jobs.run_at, pg_catalog.now())) AS last, pg_catalog.max(graphile_worker._private_jobs.id) AS sample
 FROM graphile_worker._private_jobs LEFT OUTER JOIN graphile_worker._private_tasks ON graphile_worker._private_tasks.id = graphile_worker._private_jobs.task_id
-WHERE graphile_worker._private_jobs.id < $3::BIGINT AND graphile_worker._private_jobs.id >= $4::BIGINT GROUP BY graphile_worker._private_tasks.identifier, pg_catalog.left(pg_catalog.split_part(graphile_worker._private_jobs.last_error, $1::pg_catalog.text, 1), $2::INTEGER)
+WHERE graphile_worker._private_jobs.id < $4::BIGINT AND graphile_worker._private_jobs.id >= $5::BIGINT GROUP BY graphile_worker._private_tasks.identifier, pg_catalog.left(pg_catalog.split_part(pg_catalog.ltrim(graphile_worker._private_jobs.last_error, $1::pg_catalog.text), $2::pg_catalog.text, 1), $3::INTEGER)

@@ -13,12 +13,45 @@
 -- $13 param_13
 -- $14 param_14
 -- $15 param_15
+-- $16 param_16
+-- $17 param_17
+-- $18 param_18
+-- $19 param_19
+-- $20 param_20
+-- $21 param_21
+-- $22 param_22
+-- $23 param_23
+-- $24 param_24
 SELECT pg_catalog.count(*) AS jobs
 FROM ((SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
 FROM "we""ird: 50% Schema"._private_jobs
-WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) > ($1::SMALLINT, CAST($2::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $3::BIGINT) AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) <= ($4::SMALLINT, CAST($5::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $6::BIGINT) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
- LIMIT $7::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority = $1::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at = pg_catalog.timezone($2::pg_catalog.text, CAST($3::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) AND "we""ird: 50% Schema"._private_jobs.id > $4::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $5::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
 FROM "we""ird: 50% Schema"._private_jobs
-WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) > ($8::SMALLINT, CAST($9::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $10::BIGINT) AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) <= ($11::SMALLINT, CAST($12::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $13::BIGINT) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
- LIMIT $14::INTEGER) ORDER BY priority, run_at, id
- LIMIT $15::INTEGER) AS anon_1
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority = $1::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at > pg_catalog.timezone($2::pg_catalog.text, CAST($3::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $6::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority > $1::SMALLINT AND "we""ird: 50% Schema"._private_jobs.priority < $7::SMALLINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $8::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority = $7::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at < pg_catalog.timezone($2::pg_catalog.text, CAST($9::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $10::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority = $7::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at = pg_catalog.timezone($2::pg_catalog.text, CAST($9::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) AND "we""ird: 50% Schema"._private_jobs.id <= $11::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $12::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority = $13::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at = pg_catalog.timezone($2::pg_catalog.text, CAST($14::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) AND "we""ird: 50% Schema"._private_jobs.id > $15::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $16::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority = $13::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at > pg_catalog.timezone($2::pg_catalog.text, CAST($14::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $17::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority > $13::SMALLINT AND "we""ird: 50% Schema"._private_jobs.priority < $18::SMALLINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $19::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority = $18::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at < pg_catalog.timezone($2::pg_catalog.text, CAST($20::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $21::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority = $18::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at = pg_catalog.timezone($2::pg_catalog.text, CAST($20::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) AND "we""ird: 50% Schema"._private_jobs.id <= $22::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $23::INTEGER) ORDER BY priority, run_at, id
+ LIMIT $24::INTEGER) AS anon_1

@@ -15,12 +15,53 @@
 -- $15 param_15
 -- $16 param_16
 -- $17 param_17
-SELECT anon_1.id, anon_1.priority, CAST(anon_1.run_at AS pg_catalog.text) AS run_at
+-- $18 param_18
+-- $19 param_19
+-- $20 param_20
+-- $21 param_21
+-- $22 param_22
+-- $23 param_23
+-- $24 param_24
+-- $25 param_25
+-- $26 param_26
+-- $27 param_27
+-- $28 param_28
+-- $29 param_29
+-- $30 param_30
+-- $31 param_31
+-- $32 param_32
+-- $33 param_33
+-- $34 param_34
+SELECT anon_1.id, anon_1.priority, CAST(pg_catalog.timezone($1::pg_catalog.text, anon_1.run_at) AS pg_catalog.text) AS timezone_1
 FROM ((SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
 FROM "we""ird: 50% Schema"._private_jobs
-WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) > ($1::SMALLINT, CAST($2::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $3::BIGINT) AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) <= ($4::SMALLINT, CAST($5::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $6::BIGINT) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority = $2::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at = pg_catalog.timezone($1::pg_catalog.text, CAST($3::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) AND "we""ird: 50% Schema"._private_jobs.id > $4::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $5::INTEGER OFFSET $6::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority = $2::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at > pg_catalog.timezone($1::pg_catalog.text, CAST($3::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
  LIMIT $7::INTEGER OFFSET $8::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
 FROM "we""ird: 50% Schema"._private_jobs
-WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) > ($9::SMALLINT, CAST($10::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $11::BIGINT) AND ("we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id) <= ($12::SMALLINT, CAST($13::pg_catalog.text AS TIMESTAMP WITH TIME ZONE), $14::BIGINT) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
- LIMIT $15::INTEGER OFFSET $16::INTEGER) ORDER BY priority, run_at, id
- LIMIT $17::INTEGER) AS anon_1
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority > $2::SMALLINT AND "we""ird: 50% Schema"._private_jobs.priority < $9::SMALLINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $10::INTEGER OFFSET $11::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority = $9::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at < pg_catalog.timezone($1::pg_catalog.text, CAST($12::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $13::INTEGER OFFSET $14::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NULL AND "we""ird: 50% Schema"._private_jobs.priority = $9::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at = pg_catalog.timezone($1::pg_catalog.text, CAST($12::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) AND "we""ird: 50% Schema"._private_jobs.id <= $15::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $16::INTEGER OFFSET $17::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority = $18::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at = pg_catalog.timezone($1::pg_catalog.text, CAST($19::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) AND "we""ird: 50% Schema"._private_jobs.id > $20::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $21::INTEGER OFFSET $22::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority = $18::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at > pg_catalog.timezone($1::pg_catalog.text, CAST($19::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $23::INTEGER OFFSET $24::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority > $18::SMALLINT AND "we""ird: 50% Schema"._private_jobs.priority < $25::SMALLINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $26::INTEGER OFFSET $27::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority = $25::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at < pg_catalog.timezone($1::pg_catalog.text, CAST($28::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $29::INTEGER OFFSET $30::INTEGER) UNION ALL (SELECT "we""ird: 50% Schema"._private_jobs.priority AS priority, "we""ird: 50% Schema"._private_jobs.run_at AS run_at, "we""ird: 50% Schema"._private_jobs.id AS id
+FROM "we""ird: 50% Schema"._private_jobs
+WHERE "we""ird: 50% Schema"._private_jobs.is_available AND "we""ird: 50% Schema"._private_jobs.job_queue_id IS NOT NULL AND "we""ird: 50% Schema"._private_jobs.priority = $25::SMALLINT AND "we""ird: 50% Schema"._private_jobs.run_at = pg_catalog.timezone($1::pg_catalog.text, CAST($28::pg_catalog.text AS TIMESTAMP WITHOUT TIME ZONE)) AND "we""ird: 50% Schema"._private_jobs.id <= $31::BIGINT ORDER BY "we""ird: 50% Schema"._private_jobs.priority, "we""ird: 50% Schema"._private_jobs.run_at, "we""ird: 50% Schema"._private_jobs.id
+ LIMIT $32::INTEGER OFFSET $33::INTEGER) ORDER BY priority, run_at, id
+ LIMIT $34::INTEGER) AS anon_1

@@ -3,12 +3,11 @@
 with unused as (
   select t.id
   from "we""ird: 50% Schema"._private_tasks t
-  where t.identifier <> all ($1::pg_catalog.text[])
-    and not exists (
+  where not (t.identifier = any ($1::pg_catalog.text[]) or exists (
       select from "we""ird: 50% Schema"._private_sqla_workers w
       where pg_catalog.jsonb_typeof(w.metadata operator(pg_catalog.->) 'tasks') is distinct from 'array'
         or w.metadata operator(pg_catalog.->) 'tasks' operator(pg_catalog.?) t.identifier
-    )
+    ))
     and not exists (select from "we""ird: 50% Schema"._private_jobs j where j.task_id = t.id)
   order by t.id
   limit $2::INTEGER

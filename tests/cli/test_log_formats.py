@@ -1,0 +1,67 @@
+"""Formats of log lines: whatever is logged, a line is a line, and can be read back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+from typing import Any
+
+import pytest
+
+from gw_sqla.cli.log_formats import formatter
+
+
+class Odd:
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def record(message: str = "hello", *args: object, **extra: Any) -> logging.LogRecord:
+    """A record as loggers make it."""
+    return logging.getLogger("some.where").makeRecord(
+        "some.where", logging.INFO, "file", 1, message, args, None, None, extra
+    )
+
+
+def test_json_takes_what_has_no_json() -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    for extra in ({"odd": Odd()}, {"odd": object}, {"odd": {("a", 1): 2}}, {"odd": circle}, {"odd": float("nan")}):
+        line = formatter("json", with_process=False).format(record("a\nb", **extra))
+        assert "\n" not in line
+        assert json.loads(line)["message"] == "a\nb"
+
+
+def test_logfmt_is_quoted() -> None:
+    line = formatter("logfmt", with_process=True).format(record('say "hi"\n=', **{"a b": "", "c": "x=y", "d": Odd()}))
+    assert "\n" not in line
+    fields = dict(word.partition("=")[::2] for word in shlex.split(line))
+    assert (fields["a_b"], fields["c"], fields["level"]) == ("", "x=y", "info")
+    assert fields["process"].isdigit()
+    assert "whose text cannot be made: ValueError" in fields["d"]
+
+
+@pytest.mark.parametrize("name", ["json", "logfmt"])
+def test_what_was_raised_is_a_field(name: str) -> None:
+    one = record()
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        one.exc_info = sys.exc_info()
+    line = formatter(name, with_process=False).format(one)
+    assert "\n" not in line
+    assert "ValueError: broken" in line
+    assert "traceback" in line
+
+
+def test_text_names_the_job_of_lines_that_are_not_ours() -> None:
+    form = formatter("text", with_process=False)
+    assert form.format(record(job_id=5, task_identifier="mail")).endswith("some.where: hello (job 5, mail)")
+    assert form.format(record(job_id=None, task_identifier=None)).endswith("some.where: hello")
+    ours = record(job_id=5, task_identifier="mail")
+    ours.name = "gw_sqla.outcome"
+    assert form.format(ours).endswith("gw_sqla.outcome: hello")

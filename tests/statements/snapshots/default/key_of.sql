@@ -1,0 +1,2 @@
+SELECT graphile_worker._private_jobs.priority, graphile_worker._private_jobs.run_at, graphile_worker._private_jobs.id
+FROM graphile_worker._private_jobs

@@ -1,0 +1,153 @@
+-- $1 after_priority
+-- $2 after_run_at
+-- $3 after_id
+-- $4 task_identifiers
+-- $5 count
+-- $6 after_queued_priority
+-- $7 after_queued_run_at
+-- $8 after_queued_id
+-- $9 released_queues
+-- $10 large
+-- $11 most_large
+-- $12 pool_id
+with recursive
+  priorities as (
+    select $1::INTEGER as priority, $2::TIMESTAMP WITH TIME ZONE as run_at, $3::BIGINT as id
+    union all
+    select (
+      select cast(j.priority as integer) from "we""ird: 50% Schema"._private_jobs j
+      where j.is_available = true and j.job_queue_id is null and j.priority > p.priority
+      order by j.priority, j.run_at, j.id limit 1
+    ), '-infinity', cast(-9223372036854775808 as bigint)
+    from priorities p where p.priority is not null
+  ),
+  unqueued as (
+    select j.*
+    from priorities p
+    cross join lateral (
+      select j.id, j.priority, j.run_at, j.job_queue_id, case
+        when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
+      end as size, null as queue_name
+      from "we""ird: 50% Schema"._private_jobs j
+      where j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
+      and j.task_id = any (
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($4::pg_catalog.text[]))
+      )
+        and j.priority = p.priority and (j.run_at, j.id) > (p.run_at, p.id)
+      order by j.run_at, j.id
+      limit $5::INTEGER
+      for no key update skip locked
+    ) j
+    limit $5::INTEGER
+  ),
+  queued_priorities as (
+    select $6::INTEGER as priority, $7::TIMESTAMP WITH TIME ZONE as run_at, $8::BIGINT as id
+    union all
+    select (
+      select cast(j.priority as integer) from "we""ird: 50% Schema"._private_jobs j
+      where j.is_available = true and j.job_queue_id is not null and j.priority > p.priority
+      order by j.priority, j.run_at, j.id limit 1
+    ), '-infinity', cast(-9223372036854775808 as bigint)
+    from queued_priorities p where p.priority is not null
+  ),
+  walked as (
+    select j.*
+    from queued_priorities p
+    cross join lateral (
+      select j.job_queue_id, j.priority, j.run_at, j.id
+      from "we""ird: 50% Schema"._private_jobs j
+      where j.job_queue_id is not null and j.is_available = true and j.run_at <= pg_catalog.now()
+      and j.task_id = any (
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($4::pg_catalog.text[]))
+      )
+        and j.priority = p.priority and (j.run_at, j.id) > (p.run_at, p.id)
+      order by j.run_at, j.id
+      limit 3 * $5::INTEGER + 100
+    ) j
+    limit 3 * $5::INTEGER + 100
+  ),
+  released as (
+    select head.*
+    from pg_catalog.unnest($9::INTEGER[]) as q(id)
+    cross join lateral (
+      select j.job_queue_id, j.priority, j.run_at, j.id
+      from "we""ird: 50% Schema"._private_jobs j
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= pg_catalog.now()
+      and j.task_id = any (
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($4::pg_catalog.text[]))
+      )
+      order by j.priority, j.run_at, j.id
+      limit 1
+    ) head
+  ),
+  free_queues as (
+    select q.*
+    from (
+      select *
+      from (
+        select distinct on (job_queue_id) *
+        from (select * from walked union all select * from released) met
+        order by job_queue_id, priority, run_at, id
+      ) heads
+      order by priority, run_at, id
+    ) h
+    cross join lateral (
+      select q.id, q.queue_name
+      from "we""ird: 50% Schema"._private_job_queues q
+      where q.id = h.job_queue_id and q.is_available = true
+      for no key update skip locked
+    ) q
+    limit $5::INTEGER
+  ),
+  queued as (
+    select head.*, q.queue_name
+    from free_queues q
+    cross join lateral (
+      select j.id, j.priority, j.run_at, j.job_queue_id, case
+        when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
+        else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
+      end as size
+      from "we""ird: 50% Schema"._private_jobs j
+      where j.job_queue_id = q.id and j.is_available = true and j.run_at <= pg_catalog.now()
+      and j.task_id = any (
+        array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($4::pg_catalog.text[]))
+      )
+      order by j.priority, j.run_at, j.id
+      limit 1
+      for no key update skip locked
+    ) head
+  ),
+  foremost as (
+    select * from unqueued union all select * from queued
+    order by priority, run_at, id
+    limit $5::INTEGER
+  ),
+  chosen as (
+    select *
+    from foremost
+    where not size > $10::INTEGER or id in (
+      select id from foremost where size > $10::INTEGER order by priority, run_at, id limit $11::INTEGER
+    )
+  ),
+  locked_queues as (
+    update "we""ird: 50% Schema"._private_job_queues q
+    set locked_at = pg_catalog.now(), locked_by = $12::pg_catalog.text
+    from chosen c
+    where q.id = c.job_queue_id
+  )
+update "we""ird: 50% Schema"._private_jobs j
+set attempts = j.attempts + 1, locked_at = pg_catalog.now(), locked_by = $12::pg_catalog.text
+from chosen c, "we""ird: 50% Schema"._private_tasks t
+where j.id = c.id and t.id = j.task_id
+returning
+  j.id,
+  t.identifier as task_identifier,
+  cast(j.payload as pg_catalog.text) as payload_text,
+  c.queue_name,
+  j.priority,
+  greatest(j.run_at, pg_catalog.timestamptz '0001-01-01 00:00:00+00') as run_at,
+  j.attempts, j.max_attempts, j.key,
+  cast(j.flags as pg_catalog.text) as flags_text,
+  (select cast(extract(epoch from pg_catalog.now()) operator(pg_catalog.*) 1000000 as bigint)) as locked_us,
+  c.job_queue_id as queue_id
