@@ -170,7 +170,7 @@ def install(session: nox.Session, *groups: str) -> None:
     compiled. That takes a quarter of what compiling all that is installed does.
     """
     names = [name for name in nox.project.dependency_groups(PROJECT, *groups) if not name.startswith("gw-sqla")]
-    extras = "trio,embedded,uvloop,http,redis,rabbitmq,nats,celery,top,web,prometheus,opentelemetry"
+    extras = "trio,embedded,uvloop,http,redis,rabbitmq,nats,celery,aws,kafka,top,web,prometheus,opentelemetry"
     session.install(*pinned(session), "-e", f".[{extras}]", *names)
 
 

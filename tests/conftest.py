@@ -82,6 +82,7 @@ def clean_database(settled_database: str, housekeeper: Housekeeper) -> str:
         "known_crontabs",
         "sqla_workers",
         "sqla_audit",
+        "sqla_forwarded",
         "sqla_snoozes",
         "sqla_pauses",
         "sqla_upkeep",

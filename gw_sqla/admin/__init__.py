@@ -14,6 +14,7 @@ from gw_sqla.admin.cleaning import Cleaned
 from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import FailureGroup, Failures
 from gw_sqla.admin.fleet import Fleet, ReadyTask
+from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing, SyncPausing
 from gw_sqla.admin.reasons import (
@@ -30,6 +31,7 @@ from gw_sqla.admin.reasons import (
     TaskUnknown,
     Waiting,
 )
+from gw_sqla.admin.replaying import ForwardedJobs, Replayed
 from gw_sqla.admin.sync_admin import SyncAdmin
 from gw_sqla.admin.system import LedgerLine, Relation, System
 from gw_sqla.admin.turnover import Rates, Turnover
@@ -62,6 +64,8 @@ __all__ = [
     "Failures",
     "FlagsRefused",
     "Fleet",
+    "ForwardLag",
+    "ForwardedJobs",
     "JobFilter",
     "JobGone",
     "JobOrder",
@@ -86,6 +90,7 @@ __all__ = [
     "Reason",
     "Relation",
     "Remove",
+    "Replayed",
     "Reschedule",
     "Retry",
     "RunCopy",

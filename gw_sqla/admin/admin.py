@@ -25,9 +25,11 @@ from gw_sqla.admin import (
     crontabs,
     explaining,
     failures,
+    lag,
     listings,
     previewing,
     removing,
+    replaying,
     system,
     turnover,
     unlocking,
@@ -41,9 +43,11 @@ from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.fleet import Fleet, read_fleet
+from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing
 from gw_sqla.admin.reasons import Explanation
+from gw_sqla.admin.replaying import ForwardedJobs, Replayed
 from gw_sqla.admin.system import System
 from gw_sqla.admin.turnover import Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
@@ -257,6 +261,35 @@ class Admin(Pausing):
         is not known: stop it first, or its jobs run twice. ``actor`` as for `act`.
         """
         return await self._run(session, unlocking.unlock_workers, locked_by, even_living, actor, limits or self.limits)
+
+    async def list_forward_lag(
+        self, session: AnyAsyncSession, tasks: Collection[str] | None = None, *, limits: ScanLimits | None = None
+    ) -> list[ForwardLag]:
+        """Tell how far behind forwarding is, for each of the tasks; None: of those that registered workers forward.
+
+        A task that nobody knows is in it, with no jobs. The jobs are read once: a quarter of a second for a million.
+        """
+        return await self._run(session, lag.list_forward_lag, tasks, limits or self.limits)
+
+    async def count_forwarded(self, session: AnyAsyncSession, jobs: ForwardedJobs) -> int:
+        """Count the jobs that were forwarded and are kept (``keep`` of `gw_sqla.TaskRegistry.forward`)."""
+        return await self._run(session, replaying.count_forwarded, jobs)
+
+    async def replay_forwarded(
+        self,
+        session: AnyAsyncSession,
+        jobs: ForwardedJobs,
+        *,
+        most: int | None = None,
+        cursor: str | None = None,
+        actor: str | None = None,
+    ) -> Replayed:
+        """Add jobs anew that were forwarded and are kept, in the order in which they were sent.
+
+        They are new jobs: due now, with other ids and without keys. ``most``, ``cursor`` and ``actor`` as for `act`;
+        what is forwarded and kept after the first call is not meant. Raises SchemaBehindError where there is no table.
+        """
+        return await self._run(session, replaying.replay_forwarded, jobs, most, cursor, actor)
 
     async def list_audit(
         self,

@@ -27,6 +27,7 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.errors import SchemaBehindError
 from gw_sqla.statements import cleanup as statements
+from gw_sqla.statements import kept_jobs
 from gw_sqla.statements.audit import write
 from gw_sqla.statements.rust_tables import find_table
 
@@ -42,19 +43,25 @@ _BATCH_OF_NAMES = 5000
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """How much a cleanup has deleted, or would; ``restored``: tasks and queues that came back, as jobs needed them."""
+    """How much a cleanup has deleted, or would.
+
+    ``restored``: tasks and queues that came back, as jobs needed them; ``forwarded``: kept jobs whose time was over.
+    """
 
     tasks: int = 0
     queues: int = 0
     failed_jobs: int = 0
     restored: int = 0
+    forwarded: int = 0
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
 
     def __str__(self) -> str:
-        return f"{self.tasks} tasks, {self.queues} queues and {self.failed_jobs} failed jobs removed" + (
-            f", {self.restored} restored" if self.restored else ""
+        return (
+            f"{self.tasks} tasks, {self.queues} queues and {self.failed_jobs} failed jobs removed"
+            + (f", {self.restored} restored" if self.restored else "")
+            + (f", {self.forwarded} forwarded jobs forgotten" if self.forwarded else "")
         )
 
 
@@ -114,7 +121,17 @@ class Cleaning:
             await self._remove_names("queues", statements.remove_queues(self._schema), {})
         self._count(restored=await self.restore())
         await self._connection.fetch(statements.forget_removed(self._schema), {})
+        self._count(forwarded=await self.forget_kept())
         return self.cleaned
+
+    async def forget_kept(self) -> int:
+        """Delete the jobs that were forwarded, kept, and whose time is over; return how many."""
+        forgotten = 0
+        while rows := await self._connection.fetch(kept_jobs.forget_kept(self._schema), {"count": _BATCH}):
+            forgotten += len(rows)
+            if len(rows) < _BATCH:
+                break
+        return forgotten
 
     async def count(
         self, *, tasks: bool, queues: bool, failed_after: timedelta | None, keep_tasks: Collection[str]

@@ -15,9 +15,11 @@ from gw_sqla.admin import (
     crontabs,
     explaining,
     failures,
+    lag,
     listings,
     previewing,
     removing,
+    replaying,
     system,
     turnover,
     unlocking,
@@ -32,9 +34,11 @@ from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.fleet import Fleet, read_fleet
+from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
+from gw_sqla.admin.replaying import ForwardedJobs, Replayed
 from gw_sqla.admin.system import System
 from gw_sqla.admin.turnover import Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
@@ -179,6 +183,25 @@ class SyncAdmin(SyncPausing):
         limits: ScanLimits | None = None,
     ) -> Unlocked:
         return self._run(session, unlocking.unlock_workers, locked_by, even_living, actor, limits or self.limits)
+
+    def list_forward_lag(
+        self, session: AnySyncSession, tasks: Collection[str] | None = None, *, limits: ScanLimits | None = None
+    ) -> list[ForwardLag]:
+        return self._run(session, lag.list_forward_lag, tasks, limits or self.limits)
+
+    def count_forwarded(self, session: AnySyncSession, jobs: ForwardedJobs) -> int:
+        return self._run(session, replaying.count_forwarded, jobs)
+
+    def replay_forwarded(
+        self,
+        session: AnySyncSession,
+        jobs: ForwardedJobs,
+        *,
+        most: int | None = None,
+        cursor: str | None = None,
+        actor: str | None = None,
+    ) -> Replayed:
+        return self._run(session, replaying.replay_forwarded, jobs, most, cursor, actor)
 
     def list_audit(
         self,

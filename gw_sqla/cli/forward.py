@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlalchemy import URL
 
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.error_report import UnreachableError
+from gw_sqla.cli.forward_lag import lag
+from gw_sqla.cli.forward_replay import replay
 from gw_sqla.cli.log_setup import set_up_log
 from gw_sqla.cli.options import (
     EXIT_CODES,
@@ -87,10 +90,23 @@ def command(
     if database_url is None:
         raise click.UsageError("Missing option '--database-url', or the variable DATABASE_URL.", ctx)
     set_up_log(log_level, log_format, with_process=False)
+    logging.getLogger("gw_sqla").setLevel(log_level.upper())
+    _silence_clients()
     runner_settings = RunnerSettings(
         poll_interval=timedelta(seconds=poll_interval), grace_period=timedelta(seconds=grace_period), **settings
     )
     anyio.run(_work, database_url, read_configuration(config), runner_settings, once, backend=backend)
+
+
+command.add_command(lag)
+command.add_command(replay)
+
+
+def _silence_clients() -> None:
+    """They tell each try to connect, as an error; and in their debug lines are bodies of messages."""
+    logging.getLogger().setLevel(max(logging.getLogger().level, logging.INFO))
+    for client in ("aiormq", "aio_pika", "aiokafka", "nats", "botocore", "aiobotocore"):
+        logging.getLogger(client).setLevel(logging.CRITICAL)
 
 
 @command.command()
@@ -98,6 +114,7 @@ def command(
 @debug_option
 def check(config: str) -> None:
     """Look whether the file is right, and connect to each sink in it. Needs no database; sends nothing."""
+    _silence_clients()
     configuration = read_configuration(config)
     anyio.run(_check, configuration)
     click.echo(f"{config}: sinks: {len(configuration.sinks)}, tasks: {len(configuration.tasks)}; no errors")

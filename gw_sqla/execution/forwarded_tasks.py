@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ __all__ = [
     "forwarded_task",
     "forwarding_of",
     "is_forwarded",
+    "keeps",
     "make_message",
     "most_sent",
     "sinks_of",
@@ -29,6 +31,7 @@ MakeMessage: TypeAlias = Callable[[Any, Message], Message]
 """From the payload and the message as it would be sent to the message that is sent: the same, changed, or another."""
 
 _MOST_BATCH = 10_000
+_LONGEST_KEPT = timedelta(days=3650)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class Forwarding:
     timeout: timedelta
     source: str
     message: MakeMessage | None
+    keep: timedelta | None = None
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """A forwarded task has no handler to call."""
@@ -49,6 +53,11 @@ class Forwarding:
 def is_forwarded(task: Task[Any]) -> bool:
     """Whether the task's jobs go to a sink."""
     return isinstance(task.handler, Forwarding)
+
+
+def keeps(tasks: Mapping[str, Task[Any]]) -> bool:
+    """Whether what was forwarded of one of them is kept."""
+    return any(is_forwarded(task) and forwarding_of(task).keep is not None for task in tasks.values())
 
 
 def forwarding_of(task: Task[Any]) -> Forwarding:
@@ -80,9 +89,31 @@ def make_message(task: Task[Any], job: ClaimedJob) -> Message:
     made = forwarding.message(task.payload_type.load(job.payload_text), message)
     if not isinstance(made, Message):
         raise TypeError(f"the message function must return a Message, returned a {type(made).__name__}")
+    _check_message(made)
+    return made
+
+
+def _check_message(made: Message) -> None:
+    """Raise TypeError or ValueError for what a client could stumble over with the whole batch; without its values."""
     if not isinstance(made.body, bytes):
         raise TypeError(f"the body of a message must be bytes, is a {type(made.body).__name__}")
-    return made
+    headers = {} if made.headers is None else made.headers
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"the headers of a message must be a mapping, are a {type(headers).__name__}")
+    texts: list[tuple[str, object]] = [("id", made.id), ("content_type", made.content_type)]
+    texts += [("topic", made.topic)] if made.topic is not None else []
+    texts += [("key", made.key)] if made.key is not None else []
+    texts += [("headers", text) for pair in headers.items() for text in pair]
+    for field, text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{field} of a message must be text, has a {type(text).__name__}")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{field} of a message has half a surrogate pair, which is no text") from None
+    for field, name in (("id", made.id), ("content_type", made.content_type), *(("headers", name) for name in headers)):
+        if not name or not name.isprintable():
+            raise ValueError(f"{field} of a message: an id, a type and names of headers are one line, and not empty")
 
 
 def forwarded_task(
@@ -122,8 +153,13 @@ def _check(forwarding: Forwarding, others: Mapping[str, Task[Any]]) -> None:
         raise TaskDefinitionError(f"batch must be 1 to {_MOST_BATCH}, is {batch!r}")
     if forwarding.timeout is None:
         raise TaskDefinitionError("timeout must be a timedelta, not None")
+    if inspect.iscoroutinefunction(forwarding.message):
+        raise TaskDefinitionError("message must not be async: it makes a message, it sends nothing")
     if forwarding.message is not None and not callable(forwarding.message):
         raise TaskDefinitionError(f"message must be a function of payload and message, not {forwarding.message!r}")
+    keep = forwarding.keep
+    if keep is not None and not (isinstance(keep, timedelta) and timedelta(0) < keep <= _LONGEST_KEPT):
+        raise TaskDefinitionError(f"keep must be a timedelta of up to {_LONGEST_KEPT.days} days, or None, is {keep!r}")
     if not isinstance(forwarding.source, str):
         raise TaskDefinitionError(f"source must be a str, not {forwarding.source!r}")
     for other in filter(is_forwarded, others.values()):

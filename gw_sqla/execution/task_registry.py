@@ -129,6 +129,7 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         batch: int = 500,
         timeout: timedelta = timedelta(seconds=30),
         source: str = "",
+        keep: timedelta | None = None,
         backoff: Backoff | None = None,
         max_attempts: int | None = None,
         priority: int | None = None,
@@ -138,17 +139,17 @@ class TaskRegistry(Mapping[str, Task[Any]]):
     ) -> Task[Any]:
         """Declare a task whose jobs are forwarded to a sink, many at once, and return it.
 
-        Parameters: ``sink``, one of `gw_sqla.forwarding` or yours; tasks may share one. ``payload``: the type
-        of its payloads. ``message``: a function of a job's payload, checked against that type, and its message; it
-        returns the message that is sent. What it raises fails the job. ``batch``: how many jobs are claimed and sent
-        at once at most, 1 to 10,000. ``timeout``: how long the sink may take for that. ``source``: what stands before
-        a job's id in its message's id; give each database one where several forward to one broker. The others are as
-        in `task`. Raises TaskDefinitionError.
+        Parameters: ``sink``, one of `gw_sqla.forwarding` or yours; tasks may share one. ``payload``: their type.
+        ``message``: a function of a job's payload, checked against that type, and its message; it returns the one that
+        is sent; what it raises fails the job. ``batch``: how many are claimed and sent at once at most, 1 to 10,000.
+        ``timeout``: how long the sink may take. ``source``: stands before a job's id in its message's id; for several
+        databases and one broker. ``keep``: for how long jobs that were sent are kept (`gw_sqla.admin.Admin`, replay).
+        The others are as in `task`. Raises TaskDefinitionError.
         """
         task = forwarded_task(
             identifier,
             payload,
-            Forwarding(sink=sink, batch=batch, timeout=timeout, source=source, message=message),
+            Forwarding(sink=sink, batch=batch, timeout=timeout, source=source, message=message, keep=keep),
             backoff,
             self._tasks,
             max_attempts=max_attempts,

@@ -68,11 +68,33 @@ def _nats(options: dict[str, Any]) -> Sink:
     return NatsSink(**options)
 
 
+def _sqs(options: dict[str, Any]) -> Sink:
+    from gw_sqla.forwarding.sqs import SqsSink
+
+    return SqsSink(**options)
+
+
+def _sns(options: dict[str, Any]) -> Sink:
+    from gw_sqla.forwarding.sns import SnsSink
+
+    return SnsSink(**options)
+
+
+def _kafka(options: dict[str, Any]) -> Sink:
+    from gw_sqla.forwarding.kafka import KafkaSink
+
+    return KafkaSink(**options)
+
+
 class _Kind(NamedTuple):
-    """A type of sinks: what makes one, and its options with what they must be."""
+    """A type of sinks: what makes one, its options with what they must be, and the one that it cannot do without."""
 
     make: Callable[[dict[str, Any]], Sink]
     options: Mapping[str, type]
+    needed: str | None = "url"
+
+
+_AWS = {"region": str, "endpoint_url": str, "access_key_id": str, "secret_access_key": str, "concurrency": int}
 
 
 _KINDS: dict[str, _Kind] = {
@@ -91,8 +113,24 @@ _KINDS: dict[str, _Kind] = {
     "redis": _Kind(_redis, {"url": str, "stream": str, "maxlen": int, "create": bool}),
     "rabbitmq": _Kind(_rabbitmq, {"url": str, "exchange": str, "routing_key": str, "priority": int}),
     "nats": _Kind(_nats, {"url": str, "subject": str, "stream": str, "user_credentials": str}),
+    "kafka": _Kind(
+        _kafka,
+        {**dict.fromkeys(("servers", "topic", "username", "password", "mechanism", "compression"), str), "tls": bool},
+        needed="servers",
+    ),
+    "sqs": _Kind(_sqs, {"queue": str, **_AWS}, needed=None),
+    "sns": _Kind(_sns, {"topic_arn": str, **_AWS}, needed="topic_arn"),
 }
-_TASK = {"sink": str, "topic": str, "key": str, "headers": dict, "batch": int, "timeout": timedelta, "source": str}
+_TASK = {
+    "sink": str,
+    "topic": str,
+    "key": str,
+    "headers": dict,
+    "batch": int,
+    "timeout": timedelta,
+    "source": str,
+    "keep": timedelta,
+}
 
 
 def read_configuration(file: str | os.PathLike[str], environment: Mapping[str, str] = os.environ) -> Configuration:
@@ -134,11 +172,11 @@ def _sink(place: str, table: object, environment: Mapping[str, str]) -> Sink:
     kind = options.pop("type", None)
     if kind not in _KINDS:
         raise ConfigurationError(f"{place}.type: must be one of {', '.join(_KINDS)}, is {kind!r}")
-    make, wanted = _KINDS[kind]
+    make, wanted, needed = _KINDS[kind]
     _check_keys(place, options, wanted)
     values = {name: _value(f"{place}.{name}", value, wanted[name], environment) for name, value in options.items()}
-    if "url" not in values:
-        raise ConfigurationError(f"{place}.url: is missing")
+    if needed is not None and needed not in values:
+        raise ConfigurationError(f"{place}.{needed}: is missing")
     try:
         return make(values)
     except ConfigurationError as error:
@@ -176,7 +214,7 @@ def _template(place: str, text: object) -> Template:
 
 def _value(place: str, value: object, kind: type, environment: Mapping[str, str] | None) -> Any:
     if kind is timedelta:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e7:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e9:
             raise ConfigurationError(f"{place}: must be a number of seconds")
         return timedelta(seconds=value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

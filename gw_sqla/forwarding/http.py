@@ -16,6 +16,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ __all__ = ["HttpSink", "WebhookError"]
 
 _OUT_OF_REACH = frozenset({408, 425, 502, 503, 504})
 _LONGEST_WAIT = timedelta(days=1)
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE = re.compile(r"([\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?)?")
 
 
 class WebhookError(Exception):
@@ -77,7 +80,7 @@ class HttpSink:
         self._proxy = None if proxy is None else _checked(proxy, "proxy")
         self._key = None if secret is None else _key(secret)
         self._event_source = event_source
-        self._headers = dict(headers or {})
+        self._headers = _checked_headers(headers or {})
         self._concurrency = concurrency
         self._extensions = {"timeout": httpx.Timeout(timeout.total_seconds()).as_dict()}
         self._verify = verify
@@ -203,6 +206,16 @@ def _checked(url: str, name: str) -> httpx.URL:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ConfigurationError(f"{name}: must be a URL such as https://example.com/hook")
     return parsed
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers; raises ConfigurationError, without their values, for what no request can have."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ConfigurationError(f"headers: {name!r} is no name of a header")
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
+            raise ConfigurationError(f"headers: the value of {name} must be one line of ASCII, no space around it")
+    return dict(headers)
 
 
 def _key(secret: str) -> bytes:

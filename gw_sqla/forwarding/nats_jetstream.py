@@ -78,17 +78,21 @@ class NatsSink:
     async def _open(self) -> None:
         self._closed = closed = asyncio.Event()
 
-        async def say_nothing(*_: object) -> None:
+        seen: list[str] = []
+
+        async def keep(error: Exception) -> None:
             """The worker tells what is wrong."""
+            seen[:] = [f"{class_name(error)}: {error}" if str(error) else class_name(error)]
 
         async def note() -> None:
             closed.set()
 
         options: dict[str, Any] = {"connect_timeout": _SECONDS, "name": "gw_sqla", **self._options}
-        options |= {"allow_reconnect": False, "error_cb": say_nothing, "closed_cb": note, "disconnected_cb": note}
+        options |= {"allow_reconnect": False, "error_cb": keep, "closed_cb": note, "disconnected_cb": note}
         self._client = client = Client()
         try:
-            await client.connect(self._url, **options)
+            async with asyncio.timeout(2 * _SECONDS):  # its own tries, for as long as it likes
+                await client.connect(self._url, **options)
             self._context = client.jetstream(timeout=_SECONDS)
             if self._stream is not None:
                 await self._context.stream_info(self._stream)
@@ -99,6 +103,8 @@ class NatsSink:
             raise ConfigurationError(f"NATS: {found}") from None
         except (stream_errors.ServiceUnavailableError, stream_errors.NoStreamResponseError, errors.NoRespondersError):
             raise SinkUnavailableError("NATS: JetStream does not answer; is it enabled there?") from None
+        except TimeoutError:
+            raise ConnectionError(f"NATS: {seen[0] if seen else 'no answer'}") from None
         except errors.Error as error:
             said = f"NATS: {class_name(error)}: {error}"
             if "authorization" in said.lower():

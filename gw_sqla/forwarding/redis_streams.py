@@ -62,6 +62,7 @@ return results
 
 _SHORT = ("queue", "job-key", "traceparent")
 _UNAVAILABLE = ("OOM", "LOADING", "MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY")
+_FORBIDDEN = re.compile("^NOPERM|^The user executing the script|no permissions to (run|access)|ACL failure")
 _QUOTED = re.compile(r",? with args beginning with:.*|'.*'|`.*`", re.DOTALL)
 
 
@@ -125,7 +126,7 @@ class RedisStreamSink:
                 results[places[0]] = fault
                 break
             for place, answer in zip(places, answers, strict=True):
-                results[place] = _refusal(answer)
+                results[place] = _refusal(answer, own=messages[place].topic is None)
         return results
 
     def _new_client(self) -> Redis:
@@ -162,7 +163,10 @@ class RedisStreamSink:
                 self._script = await self._client.script_load(_ADD)
                 answers = await self._client.evalsha(self._script, 1, stream, *arguments)
         except exceptions.RedisError as error:
-            raise _fault(error) from None
+            fault = _fault(error)
+            if isinstance(fault, ConfigurationError):  # a password or a right that was taken away meanwhile
+                fault = SinkUnavailableError(str(fault))
+            raise fault from None
         return answers  # type: ignore[no-any-return] # redis-py cannot know what a script returns
 
 
@@ -177,11 +181,13 @@ def _fields(message: Message) -> list[str | bytes]:
     return fields
 
 
-def _refusal(answer: bytes | str) -> Exception | None:
+def _refusal(answer: bytes | str, *, own: bool) -> Exception | None:
+    """``own``: it went where the sink sends everything, so that a right that lacks is no message's fault."""
     if not answer:
         return None
     said = _said(_text(answer))
-    return SinkUnavailableError(said) if said.startswith(_UNAVAILABLE) else RefusedError(said)
+    is_outage = said.startswith(_UNAVAILABLE) or (own and _FORBIDDEN.search(said))
+    return SinkUnavailableError(said) if is_outage else RefusedError(said)
 
 
 def _fault(error: exceptions.RedisError) -> Exception:

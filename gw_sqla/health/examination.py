@@ -32,6 +32,7 @@ _CHECKS = (
     Check("locks", queue_checks.locks, (_JOBS, _QUEUES, _WORKERS)),
     Check("queues", queue_checks.queues, (_JOBS, _QUEUES)),
     Check("tasks", queue_checks.tasks, (_JOBS, _TASKS, _WORKERS)),
+    Check("forwarding", queue_checks.forwarding, (_JOBS, _TASKS, _WORKERS)),
     Check("pauses", queue_checks.pauses, (_PAUSES,)),
     Check("crontabs", queue_checks.crontabs, (_CRONTABS,)),
     Check("storage", schema_checks.storage),

@@ -9,11 +9,12 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.health.finding import Finding, Verdict, of_many, sql_text
 from gw_sqla.health.look import Look
 from gw_sqla.statements import crontab, health
+from gw_sqla.statements.forward_lag import forward_lag
 from gw_sqla.statements.pauses import find_pauses
 from gw_sqla.statements.quoting import quoted
 from gw_sqla.statements.workers import find_unknown_tasks
 
-__all__ = ["crontabs", "locks", "pauses", "queues", "tasks", "workers"]
+__all__ = ["crontabs", "forwarding", "locks", "pauses", "queues", "tasks", "workers"]
 
 _RECOVERED_BY = 300.0
 """Seconds after which a dead worker's locks are gone where any other lives: it sweeps every 20 s."""
@@ -98,6 +99,24 @@ def tasks(look: Look) -> Iterator[Finding]:
         jobs,
         "start a worker whose application has them, or remove their jobs",
     )
+
+
+def forwarding(look: Look) -> Iterator[Finding]:
+    """Tasks that workers forward, and that are behind."""
+    rows = look.rows(forward_lag(look.schema, registered=True))
+    late = [row for row in rows if (row.seconds or 0) > _WAITED.total_seconds()]
+    waiting = sum(row.waiting for row in rows)
+    if rows and not late:
+        yield Finding("forwarding", Verdict.OK, f"{len(rows)} tasks, {waiting:,} jobs are due", waiting)
+    if late:
+        names = [f"{row.task} ({row.waiting:,} jobs, the oldest due for {row.seconds:.0f} s)" for row in late]
+        yield Finding(
+            "forwarding",
+            Verdict.WARNING,
+            f"{len(late)} tasks are over 10 minutes behind: {of_many(names)}",
+            waiting,
+            "the log of the worker that forwards them says whether their sink is out of reach",
+        )
 
 
 def pauses(look: Look) -> Iterator[Finding]:

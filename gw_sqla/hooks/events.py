@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Returned, Snoozed
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Kept, Outcome, Returned, Snoozed
 from gw_sqla.jobs.pause import PauseSeen
 
 __all__ = [
@@ -235,6 +235,7 @@ METHODS: dict[type, str] = {
     JobStarted: "job_started",
     Completed: "job_completed",
     CompletedByHandler: "job_completed",
+    Kept: "job_completed",
     Failed: "job_failed",
     Snoozed: "job_snoozed",
     Returned: "job_returned",

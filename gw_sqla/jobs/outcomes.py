@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from gw_sqla.jobs.claimed_job import ClaimedJob
 
-__all__ = ["Completed", "CompletedByHandler", "Failed", "Outcome", "Returned", "Snoozed"]
+__all__ = ["Completed", "CompletedByHandler", "Failed", "Kept", "Outcome", "Returned", "Snoozed"]
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -33,6 +33,13 @@ class Completed:
 @dataclass(slots=True, unsafe_hash=True)
 class CompletedByHandler(Completed):
     """The handler's own transaction has deleted the job already: nothing is left to write."""
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Kept(Completed):
+    """The job was forwarded: it is deleted, and what it was is kept for ``keep``, to be sent again if need be."""
+
+    keep: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,7 @@ _READ_IF_THERE = {
     "_private_sqla_snoozes": ("SELECT",),
     "_private_sqla_pauses": ("SELECT",),
     "_private_sqla_audit": ("SELECT",),
+    "_private_sqla_forwarded": ("SELECT",),
 }
 
 ON_START: Mapping[str, tuple[str, ...]] = {
@@ -70,6 +71,7 @@ ON_START: Mapping[str, tuple[str, ...]] = {
     "_private_sqla_workers": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "_private_sqla_snoozes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "_private_sqla_pauses": ("SELECT",),
+    "_private_sqla_forwarded": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 """Without these no worker starts. Adding jobs and cron take more; they say so when they run."""
 
@@ -123,6 +125,7 @@ RIGHTS: Mapping[RoleKind, Rights] = {
             "_private_sqla_audit": ("SELECT", "INSERT", "DELETE"),
             "_private_sqla_pauses": ("SELECT", "INSERT", "UPDATE", "DELETE"),
             "_private_sqla_removed": _CLEANUP["_private_sqla_removed"],
+            "_private_sqla_forwarded": ("SELECT", "UPDATE", "DELETE"),
             "_private_job_retirements": ("SELECT", "INSERT", "DELETE"),
         },
     ),
@@ -132,6 +135,7 @@ RIGHTS: Mapping[RoleKind, Rights] = {
             "_private_job_queues": ("SELECT", "INSERT", "UPDATE", "DELETE"),
             "_private_tasks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
             "_private_sqla_workers": ("SELECT",),
+            "_private_sqla_forwarded": ("SELECT", "UPDATE", "DELETE"),
             **_CLEANUP,
         }
     ),

@@ -24,11 +24,12 @@ from gw_sqla.statements.job_states import NOW, WAITING, is_in_state
 from gw_sqla.statements.quoting import BIGINTS, TEXT, TEXTS, TIMESTAMP, as_text
 from gw_sqla.types import JobState
 
-__all__ = ["conditions", "in_states"]
+__all__ = ["HALF", "HIGH", "LOW", "NUL", "conditions", "in_states"]
 
-_HIGH = r"\\u[dD][89abAB][0-9a-fA-F]{2}"
-_LOW = r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_HALF = r"\\u[dD][89a-fA-F]"
+HIGH = r"\\u[dD][89abAB][0-9a-fA-F]{2}"
+LOW = r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+HALF = r"\\u[dD][89a-fA-F]"
+NUL = "\\u0000"
 
 
 def conditions(given: JobFilter) -> list[ColumnElement[bool]]:
@@ -129,11 +130,11 @@ def _point(point: TimePoint) -> ColumnElement[Any]:
 
 def _payload(test: PayloadTest) -> ColumnElement[bool]:
     text = cast(Job.payload, TEXT)
-    pairs = func.pg_catalog.regexp_replace(text, as_text(_HIGH + _LOW), as_text(""), as_text("g"))
+    pairs = func.pg_catalog.regexp_replace(text, as_text(HIGH + LOW), as_text(""), as_text("g"))
     path = bindparam(None, list(test.path), type_=TEXTS, unique=True)
     found: ColumnElement[str] = case(
-        (func.pg_catalog.strpos(text, as_text("\\u0000")) > 0, null()),
-        (and_(text.regexp_match(as_text(_HALF)), pairs.regexp_match(as_text(_HALF))), null()),
+        (func.pg_catalog.strpos(text, as_text(NUL)) > 0, null()),
+        (and_(text.regexp_match(as_text(HALF)), pairs.regexp_match(as_text(HALF))), null()),
         else_=Job.payload.op("operator(pg_catalog.#>>)", return_type=TEXT)(path),
     )
     if test.value is None:

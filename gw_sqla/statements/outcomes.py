@@ -14,23 +14,20 @@ holds a lock: to lock each row before it is written makes every write slower.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Double, Integer, SmallInteger
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.selectable import TextualSelect
-from sqlalchemy.sql.type_api import TypeEngine
 
 from gw_sqla.statements.fragments import ATTEMPT_BACK, RETIRED, UNLOCK
+from gw_sqla.statements.outcome_writes import FENCED, write
 from gw_sqla.statements.quoting import (
     BIGINTS,
     BOOLEANS,
     INTEGERS,
-    SMALLINTS,
     TEXT,
     TEXTS,
     TIMESTAMP,
-    TIMESTAMPS,
     statement,
 )
 
@@ -44,106 +41,12 @@ __all__ = [
     "snooze",
 ]
 
-_FENCED = """j.id = r.id and j.locked_by = :pool_id and j.locked_at <= r.locked_at and (
-    j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
-  )"""
-
-_COLUMNS: dict[str, tuple[str, TypeEngine[Any]]] = {
-    "ids": ("id", BIGINTS),
-    "attempts": ("attempts", SMALLINTS),
-    "keyed": ("keyed", BOOLEANS),
-    "locked_ats": ("locked_at", TIMESTAMPS),
-    "queue_ids": ("queue_id", INTEGERS),
-}
-"""The arrays that name runs, each with the column that it becomes."""
-
-_QUEUE_FENCED = "q.id = r.queue_id and q.locked_by = :pool_id and q.locked_at <= r.locked_at"
-
-_AROUND_LOCKS = f"""named as ({{named}}),
-free_jobs as (
-  select r.*
-  from named r
-  join __schema__._private_jobs j on {_FENCED}
-  for {{lock}} of j skip locked
-),
-free_queues as (
-  select q.id
-  from free_jobs r
-  join __schema__._private_job_queues q on {_QUEUE_FENCED}
-  for no key update of q skip locked
-),
-runs as (
-  select r.*
-  from free_jobs r
-  where r.queue_id is null or r.queue_id in (select id from free_queues) or not exists (
-    select from __schema__._private_job_queues q where {_QUEUE_FENCED}
-  )
-)"""
-
-_UNLOCKED = f"""unlocked as (
-  update __schema__._private_job_queues q
-  set {UNLOCK}
-  from runs r
-  where {_QUEUE_FENCED} and r.id in (select id from written)
-)"""
-
-_WRITTEN = """
-select id, false as busy{more} from written"""
-
-_AND_BUSY = f"""
-union all
-select r.id, true{{more}}
-from named r
-join __schema__._private_jobs j on {_FENCED}
-where r.id not in (select id from runs)"""
-
-
-def _write(
-    schema: str,
-    written: str,
-    *,
-    around_locks: bool,
-    lock: str = "no key update",
-    now: bool = False,
-    returning: str = "j.id",
-    then: str = "",
-    counts: str = "",
-    **more: tuple[str, TypeEngine[Any]],
-) -> TextualSelect:
-    """``written``: the statement that writes jobs ``j`` of the runs ``r``, which have a column for each of ``more``.
-
-    ``now``: it has a parameter of this name. It returns ``returning``; ``then``: more that is done by it, of which
-    ``counts`` is a column of the answer.
-    """
-    arrays = _COLUMNS | more
-    columns = ", ".join(column for column, _ in arrays.values())
-    unnested = ", ".join(f"pg_catalog.unnest(:{name})" for name in arrays)
-    named = f"select * from rows from ({unnested}) as r ({columns})"
-    runs = _AROUND_LOCKS.format(named=named, lock=lock) if around_locks else f"runs as ({named})"
-    types: dict[str, Any] = {name: array for name, (_, array) in arrays.items()}
-    if now:
-        types["now"] = TIMESTAMP
-    answer = _WRITTEN.format(more=f", {counts}" if counts else "")
-    if around_locks:
-        answer += _AND_BUSY.format(more=", null" if counts else "")
-    return statement(
-        f"""with {runs},
-written as (
-  {written}
-  returning {returning}
-),
-{_UNLOCKED}{then}{answer}""",
-        schema,
-        pool_id=TEXT,
-        **types,
-    ).columns(id=BigInteger, busy=Boolean, **({counts: Integer} if counts else {}))
-
 
 @lru_cache
 def complete(schema: str, *, around_locks: bool = False) -> TextualSelect:
     """Delete the jobs."""
-    deletion = f"delete from __schema__._private_jobs j using runs r where {_FENCED}"
-    return _write(schema, deletion, around_locks=around_locks, lock="update")
+    deletion = f"delete from __schema__._private_jobs j using runs r where {FENCED}"
+    return write(schema, deletion, around_locks=around_locks, lock="update")
 
 
 @lru_cache
@@ -199,7 +102,7 @@ def fail(schema: str, *, around_locks: bool = False, by_clock: bool = False) -> 
     begins at the time ``now``, not at the database's.
     """
     now = ":now" if by_clock else "pg_catalog.now()"
-    return _write(
+    return write(
         schema,
         f"""update __schema__._private_jobs j
   set last_error = r.message,
@@ -209,7 +112,7 @@ def fail(schema: str, *, around_locks: bool = False, by_clock: bool = False) -> 
       payload = coalesce(cast(r.payload as pg_catalog.json), j.payload),
       {UNLOCK}
   from runs r
-  where {_FENCED}""",
+  where {FENCED}""",
         around_locks=around_locks,
         now=by_clock,
         messages=("message", TEXTS),
@@ -227,12 +130,12 @@ def give_back(schema: str, *, heeding_retirements: bool, around_locks: bool = Fa
     after all. With ``heeding_retirements`` neither is one given its attempt that Graphile Worker RS has marked so.
     """
     as_claimed = _as_claimed(heeding_retirements)
-    return _write(
+    return write(
         schema,
         f"""update __schema__._private_jobs j
   set attempts = case when {as_claimed} then {ATTEMPT_BACK} else j.attempts end, {UNLOCK}
   from runs r
-  where {_FENCED}""",
+  where {FENCED}""",
         around_locks=around_locks,
         keys=("key", TEXTS),
     )
@@ -267,7 +170,7 @@ def snooze(
     """
     now = ":now" if by_clock else "pg_catalog.now()"
     is_snoozed = f"r.snoozes <= r.most and {_as_claimed(heeding_retirements)}"
-    return _write(
+    return write(
         schema,
         f"""update __schema__._private_jobs j
   set attempts = case when {is_snoozed} then {ATTEMPT_BACK} else j.attempts end,
@@ -283,7 +186,7 @@ def snooze(
     ) as snoozes
     from runs r
   ) r
-  where {_FENCED}""",
+  where {FENCED}""",
         around_locks=around_locks,
         returning="j.id, case when j.attempts < r.attempts then r.snoozes end as snoozes",
         then=_SNOOZES,

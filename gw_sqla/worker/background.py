@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
+from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.task import Task
 from gw_sqla.schema.supported_revisions import LEDGER_ID
@@ -48,7 +49,7 @@ def make_registration(
         pool_id,
         rust,
         threshold=settings.heartbeat_threshold,
-        metadata=worker_facts(settings, tasks),
+        metadata=worker_facts(settings, tasks, [name for name, task in tasks.items() if is_forwarded(task)]),
     )
 
 

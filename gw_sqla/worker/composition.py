@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,7 +26,7 @@ from gw_sqla.crontab import CronItem
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.execution.executor import Executor
-from gw_sqla.execution.forwarded_tasks import is_forwarded, most_sent, sinks_of
+from gw_sqla.execution.forwarded_tasks import is_forwarded, keeps, most_sent, sinks_of
 from gw_sqla.execution.job_context import Workplace
 from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.execution.process_pool import ProcessPool
@@ -43,6 +44,7 @@ from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.forwarders import Forwarders
 from gw_sqla.worker.heartbeat import Heartbeat
+from gw_sqla.worker.kept_jobs import KeptJobs
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
@@ -85,6 +87,7 @@ class Parts:
     listener: Listener | SchemaWatch
     cron: CronScheduler | None
     cleanup: Cleanup | None
+    kept_jobs: KeptJobs | None
 
 
 def compose(
@@ -105,8 +108,7 @@ def compose(
     sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size, interceptors=interceptors)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
-    workplace = Workplace(sessions, repository, pool_id, stop.requested)
-    processes = ProcessPool()
+    workplace, processes = Workplace(sessions, repository, pool_id, stop.requested), ProcessPool()
     own_tasks = {identifier: task for identifier, task in tasks.items() if not is_forwarded(task)}
     forwarded = sinks_of(tasks)
     executor = Executor(
@@ -139,6 +141,7 @@ def compose(
         listener=make_listener(engine, settings, demand, shared.pauses, stop, observers),
         cron=make_cron(engine, settings, cron_items, observers),
         cleanup=make_cleanup(engine, settings, demand, observers),
+        kept_jobs=KeptJobs(engine, settings.schema, pooled=settings.transaction_pooler) if keeps(tasks) else None,
     )
 
 
@@ -189,12 +192,11 @@ def _heartbeat(shared: Shared, slots: Slots, registration: Registration) -> Hear
 
 
 def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
-    clock = _local_time if settings.use_local_time else None
     return ClaimStore(
         WorkerConnection(engine, pooled=settings.transaction_pooler, ends_backends=True),
         settings.schema,
         pool_id,
-        clock=clock,
+        clock=partial(datetime.now, UTC) if settings.use_local_time else None,
         max_payload_size=settings.max_payload_size,
         leaves_oversized=settings.oversized_jobs == "leave",
         accepted_flags=settings.accepted_flags,

@@ -17,7 +17,7 @@ from operator import attrgetter
 import anyio
 
 from gw_sqla.hooks.observers import Observers
-from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Snoozed
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Kept, Outcome, Snoozed
 from gw_sqla.jobs.run import LOST, Run
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.outcome_store import OutcomeStore
@@ -155,7 +155,7 @@ class Finisher:
         """Count, and tell."""
         outcomes = list(map(_outcome, settled.written))
         kinds = Counter(map(type, outcomes))
-        self.completed += kinds[Completed] + kinds[CompletedByHandler]
+        self.completed += kinds[Completed] + kinds[CompletedByHandler] + kinds[Kept]
         self.snoozed += kinds[Snoozed]
         if kinds[Failed]:
             self.failed += kinds[Failed]

@@ -219,7 +219,7 @@ class Forwarder:
         lost = 0
         for run, outcome in outcomes:
             if run.state is LOST:
-                lost += type(outcome) is Completed
+                lost += isinstance(outcome, Completed)
                 continue
             if self._is_observed or type(outcome) is Failed:
                 outcome = run.timed(outcome)  # noqa: PLW2901 - the same one

@@ -6,10 +6,10 @@ from typing import Any
 
 from gw_sqla.execution.executor import OVERSIZED
 from gw_sqla.execution.failed_outcome import of_any_error
-from gw_sqla.execution.forwarded_tasks import make_message
+from gw_sqla.execution.forwarded_tasks import forwarding_of, make_message
 from gw_sqla.execution.sink import Message
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned
+from gw_sqla.jobs.outcomes import Completed, Failed, Kept, Outcome, Returned
 from gw_sqla.jobs.task import Task
 from gw_sqla.worker.sink_calls import UNREACHABLE, Blamed
 
@@ -29,7 +29,8 @@ def message_or_outcome(task: Task[Any], job: ClaimedJob) -> Message | Outcome:
 def outcome_of(task: Task[Any], job: ClaimedJob, result: object) -> Outcome:
     """Return what becomes of a job whose message has this result."""
     if result is None:
-        return Completed(job)
+        keep = forwarding_of(task).keep
+        return Completed(job) if keep is None else Kept(job=job, keep=keep)
     if isinstance(result, UNREACHABLE):
         return Returned(job)
     if isinstance(result, Blamed):

@@ -19,6 +19,8 @@ async def take_in(parts: Parts, stop: StopRequest, task_status: TaskStatus[None]
     """Bring jobs in until a stop is asked for; ``task_status`` hears of the start."""
     async with anyio.create_task_group() as intake:
         intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
+        if parts.kept_jobs is not None:
+            intake.start_soon(parts.kept_jobs.run, name="gw_sqla kept jobs")
         intake.start_soon(parts.listener.run, name="gw_sqla listener")
         for claimer in parts.claimers:
             intake.start_soon(claimer.run, name="gw_sqla claimer")
@@ -37,6 +39,8 @@ async def take_in_once(parts: Parts, stop: StopRequest) -> None:
     """Bring jobs in until nothing is ready and nothing is running or unwritten, or until a stop is asked for."""
     async with anyio.create_task_group() as intake:
         intake.start_soon(parts.slots.return_stale, name="gw_sqla prefetch")
+        if parts.kept_jobs is not None:
+            intake.start_soon(parts.kept_jobs.run, name="gw_sqla kept jobs")
         intake.start_soon(_cancel_when_asked, stop, intake, name="gw_sqla stop")
         for claimer in parts.claimers:
             intake.start_soon(claimer.cut_off_late_claim, name="gw_sqla end of claims")

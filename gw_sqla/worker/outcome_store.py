@@ -21,9 +21,9 @@ from gw_sqla.database.driver_statements import Statements
 from gw_sqla.database.worker_connection import SESSION_SETTINGS
 from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.jobs.claimed_job import ClaimedJob
-from gw_sqla.jobs.outcomes import Failed, Snoozed
+from gw_sqla.jobs.outcomes import Failed, Kept, Snoozed
 from gw_sqla.jobs.run import Run
-from gw_sqla.statements import outcomes
+from gw_sqla.statements import kept_jobs, outcomes
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.rust_tables import has_retirements
 
@@ -90,6 +90,17 @@ class OutcomeStore:
             return NOTHING_UNWRITTEN
         written = set(ids_of(row[0]))
         return Unwritten(lost=[run for run in runs if run.job.id not in written], busy=())
+
+    async def complete_and_keep(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
+        """Delete the jobs of forwarded runs, and keep what they were."""
+        kept = [run.outcome for run in runs if isinstance(run.outcome, Kept)]
+        parameters: dict[str, Any] = {
+            "tasks": [one.job.task_identifier for one in kept],
+            "queue_names": [one.job.queue_name for one in kept],
+            "seconds": [one.keep.total_seconds() for one in kept],
+            "places": list(range(len(kept))),
+        }
+        return await self._write(kept_jobs.complete_and_keep(self._schema, around_locks=around_locks), runs, parameters)
 
     async def fail(self, runs: Sequence[Run], *, around_locks: bool = False) -> Unwritten:
         """Write the failures of runs."""

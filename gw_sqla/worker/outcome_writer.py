@@ -29,7 +29,7 @@ import asyncpg
 from gw_sqla.database.outage import DATABASE_FAULTS, Outage, is_answer, is_refusal, waited_for_lock
 from gw_sqla.hooks.events import OutcomesWritten
 from gw_sqla.hooks.observers import NOBODY, Observers
-from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Returned, Snoozed
+from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Kept, Returned, Snoozed
 from gw_sqla.jobs.run import Run
 from gw_sqla.worker.outcome_store import OutcomeStore, Unwritten
 from gw_sqla.worker.put_aside import PutAside, Verdict
@@ -66,6 +66,7 @@ class OutcomeWriter:
     def __init__(self, store: OutcomeStore, observers: Observers = NOBODY) -> None:
         self._writes: dict[type, _Write] = {
             Completed: store.complete,
+            Kept: store.complete_and_keep,
             Failed: store.fail,
             Returned: store.give_back,
             Snoozed: store.snooze,

@@ -123,7 +123,7 @@ def _not_held(runs: Collection[Run], row: Any) -> list[Run]:
     return [run for run in runs if run.job.id not in held_ids]
 
 
-def worker_facts(settings: RunnerSettings, tasks: Collection[str]) -> str:
+def worker_facts(settings: RunnerSettings, tasks: Collection[str], forwarded: Collection[str] = ()) -> str:
     """Return, as JSON, what people who look at the register want to know of a worker of this process.
 
     `gw_sqla.admin` reads it, for example to say that nobody who lives takes a job.
@@ -139,6 +139,7 @@ def worker_facts(settings: RunnerSettings, tasks: Collection[str]) -> str:
         "version": installed,
         "concurrency": settings.concurrency,
         "tasks": sorted(tasks),
+        "forwarded": sorted(forwarded),
         "forbidden_flags": sorted(settings.forbidden_flags),
         "accepted_flags": sorted(settings.accepted_flags),
         "flag_allowlist": None if allowlist is None else sorted(allowlist),

@@ -76,6 +76,19 @@ def test_check(redis_server: Broker, config: str) -> None:
     assert done.stdout == f"shop: reached\n{config}: sinks: 1, tasks: 1; no errors\n"
 
 
+def test_payloads_are_in_no_log(clean_database: str, client: Redis, redis_server: Broker, config: str) -> None:
+    """Nor what clients log of each try to connect: the worker says it, once."""
+    add(clean_database, '{"country": "hidden"}')
+    env = {"DATABASE_URL": clean_database, "SHOP_REDIS": f"redis://127.0.0.1:{redis_server.port}"}
+    done = run("forward", "--config", config, "--once", "--log-level", "debug", env=env)
+    assert client.xlen("orders.hidden") == 1, done.stderr
+    assert "hidden" not in done.stderr
+    file = Path(config)
+    file.write_text(CONFIG.replace('"redis"', '"rabbitmq"'))
+    done = run("forward", "check", "--config", config, env={"SHOP_REDIS": "amqp://u:hidden@127.0.0.1:1/"})
+    assert error_line(done, 1).startswith("Error: sink shop cannot be reached: ConnectionError: RabbitMQ")
+
+
 def test_check_of_what_cannot_be_reached(config: str) -> None:
     done = run("forward", "check", "--config", config, env={"SHOP_REDIS": "redis://:hidden@127.0.0.1:1"})
     line = error_line(done, 1)

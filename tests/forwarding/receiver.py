@@ -20,11 +20,15 @@ class Request:
 
 @dataclass
 class Receiver:
-    """``answer``: the status and headers for a request. ``requests``: all so far, also those that were refused."""
+    """``answer``: the status and headers for a request. ``requests``: all so far, also those that were refused.
+
+    ``text``: what it answers, in place of what it was sent.
+    """
 
     port: int = 0
     requests: list[Request] = field(default_factory=list)
     answer: Callable[[Request], tuple[int, dict[str, str]]] = lambda _: (204, {})
+    text: bytes | None = None
 
     @property
     def url(self) -> str:
@@ -59,11 +63,12 @@ def _serving(receiver: Receiver) -> Iterator[None]:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
+            text = body if receiver.text is None else receiver.text  # an answer may quote what it was sent
             if status != 204:
-                self.send_header("content-length", str(len(body)))
+                self.send_header("content-length", str(len(text)))
             self.end_headers()
             if status != 204:
-                self.wfile.write(body)  # an answer may quote what it was sent
+                self.wfile.write(text)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - of the class it is of
             """Say nothing."""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -174,3 +175,53 @@ def nats_command(port: int, directory: Path) -> list[str]:
     """Return the command of a NATS server with JetStream."""
     path = program("nats-server", "nats-server")
     return [path, "--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(directory)]
+
+
+def moto_command(port: int, _directory: Path) -> list[str]:
+    """Return the command of moto's server, which stands for Amazon's; what it holds ends with it."""
+    return [sys.executable, "-W", "ignore", "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+
+
+class Kafka(Broker):
+    """A broker that is its own controller; ``sasl_port`` is for user "u" with the password "right"."""
+
+    def __init__(self, directory: Path) -> None:
+        jars = os.environ.get("GW_SQLA_KAFKA")
+        if not jars or shutil.which("java") is None:
+            pytest.skip("Kafka needs Java, and its jars in the folder that GW_SQLA_KAFKA names (CONTRIBUTING.md)")
+        port, self.sasl_port, controller = free_port(), free_port(), free_port()
+        properties = directory / "server.properties"
+        properties.write_text(_KAFKA.format(port=port, sasl=self.sasl_port, controller=controller, logs=directory))
+        java = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-cp", f"{jars}/*"]
+        cluster = ["-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", str(properties)]
+        subprocess.run([*java, "kafka.tools.StorageTool", "format", *cluster], check=True, capture_output=True)
+        super().__init__(lambda _: [*java, "kafka.Kafka", str(properties)], port, directory)
+
+
+_KAFKA = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+  user_u="right";
+log.dirs={logs}/data
+offsets.topic.replication.factor=1
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+"""
+
+
+@contextmanager
+def running_kafka() -> Iterator[Kafka]:
+    """Run a Kafka while the block runs: it takes some seconds to start."""
+    with tempfile.TemporaryDirectory(prefix="gw_sqla-") as directory:
+        broker = Kafka(Path(directory))
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.kill()

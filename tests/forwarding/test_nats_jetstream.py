@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import nats
 import pytest
@@ -196,6 +197,16 @@ async def test_what_cannot_work_is_an_error_at_the_start(engine: AsyncEngine, st
         tasks.forward("out", sink)
         with pytest.raises(ConfigurationError, match=problem):
             await Runner(engine, tasks).run_once()
+
+
+async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> None:
+    """The client would try again and again, and hold up the start of the worker."""
+    monkeypatch.setattr("gw_sqla.forwarding.nats_jetstream._SECONDS", 0.3)
+    sink = NatsSink("nats://127.0.0.1:1", "orders.x")
+    async with database_loop():
+        with anyio.fail_after(5), pytest.raises(ConnectionError, match="Connect call failed"):
+            await sink.open()
+        await sink.close()
 
 
 async def test_wrong_password(engine: AsyncEngine, anyio_backend: str) -> None:

@@ -167,6 +167,34 @@ async def test_refusal_fails_its_own_job(
     assert errors["missing"] == "RefusedError: there is no such stream"
 
 
+@pytest.mark.parametrize("right", ["-evalsha", "-xadd", "resetkeys"])
+async def test_right_that_is_taken_away_is_an_outage(
+    engine: AsyncEngine,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    add_job: AddJob,
+    client: Redis,
+    url: str,
+    log: Log,
+    right: str,
+) -> None:
+    all_rights = ("ACL", "SETUSER", "worker", "reset", "on", ">hidden", "~*", "+@all")
+    server: Any = client
+    server.execute_command(*all_rights)
+    tasks.forward("out", RedisStreamSink(url.replace("//", "//worker:hidden@"), "orders"))
+    async with Runner(engine, tasks, observers=[recorder]):
+        server.execute_command("ACL", "SETUSER", "worker", right)
+        await add_job("out", 1)
+        await recorder.until(lambda: recorder.returned)
+        server.execute_command("ACL", "SETUSER", "worker", "~*", "+@all")
+        await recorder.until(lambda: recorder.completed)
+    server.execute_command("ACL", "DELUSER", "worker")
+    assert not recorder.failed
+    assert recorder.completed[0].job.attempts == 1
+    assert len(log.about("forwarding to RedisStreamSink (out)")) == 2
+    assert not log.with_text("hidden")
+
+
 async def test_script_that_was_forgotten(
     engine: AsyncEngine, tasks: TaskRegistry, recorder: Recorder, add_job: AddJob, client: Redis, url: str
 ) -> None:

@@ -17,6 +17,7 @@ NOT_MAPPED = {
     "migrations",
     "_private_sqla_alembic_version",
     "_private_sqla_audit",
+    "_private_sqla_forwarded",
     "_private_sqla_pauses",
     "_private_sqla_removed",
     "_private_sqla_snoozes",

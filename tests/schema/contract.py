@@ -185,6 +185,8 @@ _UPKEEP, _REMOVED = "_private_sqla_upkeep", "_private_sqla_removed"
 
 _AUDIT = "_private_sqla_audit"
 
+_FORWARDED = "_private_sqla_forwarded"
+
 OURS = Catalog(
     relations={
         _VERSION: "r",
@@ -195,6 +197,8 @@ OURS = Catalog(
         _REMOVED: "r",
         _AUDIT: "r",
         f"{_AUDIT}_id_seq": "S",
+        _FORWARDED: "r",
+        f"{_FORWARDED}_id_seq": "S",
     },
     columns={
         _VERSION: [Column("version_num", "character varying(32)", True)],
@@ -237,6 +241,20 @@ OURS = Catalog(
             Column("jobs", INT, True),
             Column("left_out", INT, True),
         ],
+        _FORWARDED: [
+            Column("id", BIGINT, True, identity="a"),
+            Column("job_id", BIGINT, True),
+            Column("task_identifier", TEXT, True),
+            Column("queue_name", TEXT),
+            Column("payload", "json", True),
+            Column("priority", "smallint", True),
+            Column("run_at", TIME, True),
+            Column("max_attempts", "smallint", True),
+            Column("key", TEXT),
+            Column("flags", "jsonb"),
+            Column("forwarded_at", TIME, True, "now()"),
+            Column("keep_until", TIME, True),
+        ],
     },
     constraints={
         _VERSION: {f"{_VERSION}_pkc": "PRIMARY KEY (version_num)"},
@@ -252,11 +270,16 @@ OURS = Catalog(
             f"{_PAUSES}_kind_check": ("CHECK ((kind = ANY (ARRAY['everything'::text, 'task'::text, 'queue'::text])))"),
         },
         _AUDIT: {f"{_AUDIT}_pkey": "PRIMARY KEY (id)"},
+        _FORWARDED: {f"{_FORWARDED}_pkey": "PRIMARY KEY (id)"},
     },
     indexes={
         f"{_VERSION}_pkc": f"CREATE UNIQUE INDEX {_VERSION}_pkc ON {{s}}.{_VERSION} USING btree (version_num)",
         f"{_WORKERS}_pkey": f"CREATE UNIQUE INDEX {_WORKERS}_pkey ON {{s}}.{_WORKERS} USING btree (pool_id)",
         f"{_AUDIT}_pkey": f"CREATE UNIQUE INDEX {_AUDIT}_pkey ON {{s}}.{_AUDIT} USING btree (id)",
+        f"{_FORWARDED}_pkey": f"CREATE UNIQUE INDEX {_FORWARDED}_pkey ON {{s}}.{_FORWARDED} USING btree (id)",
+        "sqla_forwarded_until_index": (
+            f"CREATE INDEX sqla_forwarded_until_index ON {{s}}.{_FORWARDED} USING btree (keep_until)"
+        ),
         f"{_SNOOZES}_pkey": f"CREATE UNIQUE INDEX {_SNOOZES}_pkey ON {{s}}.{_SNOOZES} USING btree (job_id)",
         f"{_PAUSES}_pkey": f"CREATE UNIQUE INDEX {_PAUSES}_pkey ON {{s}}.{_PAUSES} USING btree (kind, name)",
         f"{_UPKEEP}_pkey": f"CREATE UNIQUE INDEX {_UPKEEP}_pkey ON {{s}}.{_UPKEEP} USING btree (work)",
@@ -285,7 +308,10 @@ OURS = Catalog(
             "boolean",
         ),
     },
-    sequences={f"{_AUDIT}_id_seq": (BIGINT, f"{_AUDIT}.id")},
-    row_security={_VERSION, _WORKERS, _SNOOZES, _PAUSES, _UPKEEP, _REMOVED, _AUDIT},
+    sequences={
+        f"{_AUDIT}_id_seq": (BIGINT, f"{_AUDIT}.id"),
+        f"{_FORWARDED}_id_seq": (BIGINT, f"{_FORWARDED}.id"),
+    },
+    row_security={_VERSION, _WORKERS, _SNOOZES, _PAUSES, _UPKEEP, _REMOVED, _AUDIT, _FORWARDED},
 )
 """What gw_sqla adds to the contract."""

@@ -19,6 +19,7 @@ from gw_sqla.admin import (
     Complete,
     EditPayload,
     Fail,
+    ForwardedJobs,
     JobOrder,
     Pausing,
     Remove,
@@ -31,11 +32,13 @@ from gw_sqla.admin import (
 from gw_sqla.admin.cleaning import Cleaning
 from gw_sqla.crontab.known_crontabs import KnownCrontabs
 from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.jobs.outcomes import Kept
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
 from gw_sqla.statements.outcomes import complete_by_handler
 from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
+from gw_sqla.worker.kept_jobs import KeptJobs
 from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from gw_sqla.worker.registration import BEAT_SETTINGS, Registration
 from gw_sqla.worker.rust_tables import RustWorkers
@@ -50,6 +53,9 @@ Work = Callable[[AsyncEngine, Sessions], Awaitable[None]]
 repo = JobRepository()
 pausing = Pausing()
 LONG_AGO = timedelta(hours=5)
+FORWARDED = """insert into graphile_worker._private_sqla_forwarded
+  (job_id, task_identifier, payload, priority, run_at, max_attempts, keep_until)
+values (1, 'read', '{}', 0, now(), 25, now() - interval '1 hour')"""
 
 
 async def add(engine: AsyncEngine, sessions: Sessions) -> None:
@@ -75,6 +81,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         await session.execute(text("insert into graphile_worker._private_known_crontabs values ('c', now())"))
         assert (await Admin().act(session, Reschedule(priority=0), [job.id], actor="somebody")).done == 1
         await session.execute(text("insert into graphile_worker._private_sqla_snoozes values (1, 1)"))
+        await session.execute(text(FORWARDED))
         await pausing.pause(session, everything=True)
     await register(sessions, "pool-read", silent_for=timedelta(0))
     async with async_sessionmaker(engine)() as session:
@@ -85,6 +92,7 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
         assert await repo.count_jobs_by_state(session)
         assert await session.scalar(text("select count(*) from graphile_worker.jobs"))
         await _look_at(session, job.id)
+        assert await Admin().count_forwarded(session, ForwardedJobs(task="read")) == 1
         for table in ("workers", "snoozes", "pauses"):
             assert await session.scalar(text(f"select count(*) from graphile_worker._private_sqla_{table}"))
     known = KnownCrontabs(engine, "graphile_worker")
@@ -97,6 +105,9 @@ async def read(engine: AsyncEngine, sessions: Sessions) -> None:
 async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
     """Cleanup, and what comes back after it."""
     async with sessions.begin() as session:
+        await session.execute(text(FORWARDED))
+        count = text("select count(*) from graphile_worker._private_sqla_forwarded")
+        forwarded = await session.scalar(count)
         await repo.add_job(session, "gone", queue_name="gone")
         await session.execute(text("delete from graphile_worker._private_jobs"))
         await session.execute(text("update graphile_worker._private_job_queues set locked_by = null, locked_at = null"))
@@ -120,7 +131,7 @@ async def clean(engine: AsyncEngine, sessions: Sessions) -> None:
             )
         )
     cleaned = await cleanup(engine, failed_after=timedelta(0))
-    assert (cleaned.tasks > 0, cleaned.failed_jobs) == (True, 1)
+    assert (cleaned.tasks > 0, cleaned.failed_jobs, cleaned.forwarded) == (True, 1, forwarded)
     removed = text("select name from graphile_worker._private_sqla_removed where name in ('gone', 't') order by name")
     kept = text("select count(*) from graphile_worker._private_tasks where identifier = 'kept'")
     async with sessions.begin() as session:
@@ -304,6 +315,7 @@ async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore,
     failed.outcome = Failed(job=failed.job, message="no")
     for written in (await store.complete([completed]), await store.fail([failed]), await store.give_back([returned])):
         assert not written.lost
+    await keep(engine, claims, store, sessions)
     await snooze(store, snoozed)
     assert await complete(engine, by_handler)
     assert await claims.release_orphaned([], [])
@@ -311,6 +323,20 @@ async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore,
         assert (
             await session.scalar(text(f"select locked_by from graphile_worker.jobs where id = {left.job.id}")) is None
         )
+
+
+async def keep(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, sessions: Sessions) -> None:
+    """Keep a forwarded job, and forget it."""
+    async with async_sessionmaker(engine).begin() as session:
+        await repo.add_job(session, "new")
+    [run] = await claims.claim(["new"], 1, [], EVERYWHERE)
+    run.outcome = Kept(run.job, keep=-timedelta(hours=1))
+    assert not (await store.complete_and_keep([run])).lost
+    kept = KeptJobs(engine, "graphile_worker", pooled=False)
+    try:
+        assert await kept.forget() == 1
+    finally:
+        await kept.close()
 
 
 async def snooze(store: OutcomeStore, run: Run) -> None:

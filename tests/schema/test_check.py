@@ -45,6 +45,7 @@ WORKERS_GRANTS = f"""
     grant select, insert, update, delete on graphile_worker._private_sqla_workers to ROLE;
     grant select, insert, update, delete on graphile_worker._private_sqla_snoozes to ROLE;
     grant select on graphile_worker._private_sqla_pauses to ROLE;
+    grant select, insert, update, delete on graphile_worker._private_sqla_forwarded to ROLE;
 """
 
 
@@ -69,7 +70,7 @@ async def test_passes(migrated_engine: AsyncEngine, caplog: pytest.LogCaptureFix
         ("truncate graphile_worker.migrations", SchemaMissingError, "there is no Graphile Worker schema"),
         (f"drop table graphile_worker.{VERSION_TABLE}", SchemaBehindError, "run: python -m gw_sqla migrate$"),
         (f"truncate graphile_worker.{VERSION_TABLE}", SchemaBehindError, "run: python -m gw_sqla migrate$"),
-        (f"update graphile_worker.{VERSION_TABLE} set version_num = '0001'", SchemaBehindError, "needs 19 and 0012"),
+        (f"update graphile_worker.{VERSION_TABLE} set version_num = '0001'", SchemaBehindError, "needs 19 and 0013"),
         (
             "delete from graphile_worker.migrations where id = 19",
             SchemaBehindError,
@@ -143,7 +144,7 @@ async def test_role_with_just_the_rights(
     migrated_engine: AsyncEngine, migrated_database: str, role: Role, way: str
 ) -> None:
     """No CREATE, nothing beyond what a worker does; the three ways around row level security."""
-    ours = ["_private_sqla_workers", "_private_sqla_snoozes", "_private_sqla_pauses", VERSION_TABLE]
+    ours = [f"_private_sqla_{table}" for table in ("workers", "snoozes", "pauses", "forwarded", "alembic_version")]
     tables = ["_private_jobs", "_private_job_queues", "_private_tasks", *ours]
     ways = {
         "bypassrls": "alter role ROLE bypassrls;",

@@ -97,6 +97,7 @@ async def _start(url: str) -> None:
         "tasks",
         "known_crontabs",
         "sqla_workers",
+        "sqla_forwarded",
         "sqla_snoozes",
         "sqla_pauses",
         "sqla_upkeep",

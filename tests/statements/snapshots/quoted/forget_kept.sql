@@ -1,0 +1,11 @@
+-- $1 count
+delete from "we""ird: 50% Schema"._private_sqla_forwarded f
+where f.id in (
+  select f.id
+  from "we""ird: 50% Schema"._private_sqla_forwarded f
+  where f.keep_until < pg_catalog.now()
+  order by f.keep_until
+  limit $1::INTEGER
+  for update skip locked
+)
+returning f.id
