@@ -10,17 +10,19 @@ those between leave out what starts processes, which costs most: what changed in
 
 Run by name only, as they take minutes: ``tests_postgres`` (PostgreSQL 13 to 17 from npm), ``interop_rust`` (beside
 Graphile Worker RS, which cargo builds), ``tests_lowest`` (the oldest dependencies that pyproject.toml allows), ``pin``,
-``storm`` and ``bench``.
+``vendor`` (the dashboard's scripts, from npm), ``storm`` and ``bench``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import shutil
 import ssl
 import sys
+import tarfile
 from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
@@ -147,6 +149,7 @@ nox.options.sessions = [  # the longest first; interop is one process, which mos
     "tests",
     "interop",
     "tests_older",
+    "browser",
     *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "types",
     "build",
@@ -167,7 +170,8 @@ def install(session: nox.Session, *groups: str) -> None:
     compiled. That takes a quarter of what compiling all that is installed does.
     """
     names = [name for name in nox.project.dependency_groups(PROJECT, *groups) if not name.startswith("gw-sqla")]
-    session.install(*pinned(session), "-e", ".[trio,embedded,uvloop,http,redis,rabbitmq,nats,celery,top]", *names)
+    extras = "trio,embedded,uvloop,http,redis,rabbitmq,nats,celery,top,web,prometheus,opentelemetry"
+    session.install(*pinned(session), "-e", f".[{extras}]", *names)
 
 
 def run_tests(session: nox.Session, *arguments: str, without: Collection[str] = (), **environment: str) -> None:
@@ -255,6 +259,20 @@ def tests(session: nox.Session) -> None:
     """The tests, on the embedded PostgreSQL 18."""
     install(session, "test")
     run_tests(session, "-m", "not interop")
+
+
+@nox.session(python=PYTHON)
+def browser(session: nox.Session) -> None:
+    """The dashboard in a real browser: Debian's Chromium, or what GW_SQLA_CHROMIUM names; skipped where none is."""
+    install(session, "test", "browser")
+    session.run("pytest", *(session.posargs or ["tests/browser"]))
+
+
+@nox.session(python=PYTHON, default=False)
+def pictures(session: nox.Session) -> None:
+    """Take the pictures of docs/dashboard.md anew, of the demo, by the tests' browser."""
+    install(session, "test", "browser")
+    session.run("pytest", "tests/browser/test_screens.py", "-k", "pictures", env={"GW_SQLA_REWRITE_PICTURES": "1"})
 
 
 @nox.session(python=NEWER_PYTHONS)
@@ -356,6 +374,33 @@ def pin(session: nox.Session) -> None:
         "uv", "pip", "compile", "--universal", "--python-version", PYTHON, "--generate-hashes", "--upgrade",
         "--no-header", "--no-annotate", "--no-emit-index-url", "--output-file", "constraints.txt", str(wanted),
     )  # fmt: skip
+
+
+@nox.session(python=PYTHON, default=False)
+def vendor(session: nox.Session) -> None:
+    """Put the dashboard's scripts from npm into the package anew, with licences and hashes; ``-- name@version ...``.
+
+    Without arguments the versions that are there: then nothing changes, unless npm has something else than it had.
+    """
+    folder = Path("gw_sqla/web/static/vendor")
+    known = json.loads((folder / "vendored.json").read_text())
+    wanted = dict(argument.rsplit("@", 1) for argument in session.posargs)
+    for name, facts in known.items():
+        version = wanted.get(name, facts["version"])
+        pack = ("npm", "pack", "--ignore-scripts", "--json", "--pack-destination", session.create_tmp())
+        told = session.run(*pack, f"{name}@{version}", env=node_trust(), external=True, silent=True, stderr=None)
+        packed = json.loads(str(told))[0]
+        if version == facts["version"] and packed["integrity"] != facts["integrity"]:
+            session.error(f"npm has another {name} {version} than it had")
+        with tarfile.open(Path(session.create_tmp()) / packed["filename"]) as archive:
+            for path, file in facts["files"].items():
+                member = archive.extractfile(f"package/{path}")
+                assert member is not None
+                content = member.read()
+                (folder / file["as"]).write_bytes(content)
+                file["sha256"] = hashlib.sha256(content).hexdigest()
+        facts |= {"version": packed["version"], "integrity": packed["integrity"]}
+    (folder / "vendored.json").write_text(json.dumps(known, indent=2) + "\n")
 
 
 @nox.session(python=PYTHON, default=False)

@@ -1,8 +1,9 @@
 """What hooks cost a job, in instructions as callgrind counts them: a clock tells no percent on a shared machine.
 
-The same worker with no hook, with one interceptor that does nothing, with one observer that hears of completions, and
-with the log of completions (to nowhere); and, where GW_SQLA_BENCH_BASE names a tree of gw_sqla from before there were
-hooks, that one. Each runs two numbers of jobs (`hooks_inside.py`); what is not a job's is in both, and is taken off.
+The same worker with no hook, with one interceptor that does nothing, with one observer that hears of completions, with
+the log of completions (to nowhere), with Prometheus' metrics, and with OpenTelemetry's spans (to nowhere); and, where
+GW_SQLA_BENCH_BASE names a tree of gw_sqla from before there were hooks, that one. Each runs two numbers of jobs
+(`hooks_inside.py`); what is not a job's is in both, and is taken off.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["hooks"]
 
 FEW, MANY = 1_200, 6_000
 """As in hooks_inside.py."""
-_HOOKS = ("nothing", "interceptor", "observer", "completions")
+_HOOKS = ("nothing", "interceptor", "observer", "completions", "metrics", "tracing")
 
 
 def hooks(database: Database, runs: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A worker under callgrind: ``python hooks_inside.py nothing|interceptor|observer|completions`` with DATABASE_URL.
+"""A worker under callgrind: ``python hooks_inside.py nothing|interceptor|observer|...`` with DATABASE_URL.
 
 It runs a few jobs to warm up, a few again, and many, and has callgrind dump what it has counted after each. A file by
 itself, with public names only: a tree of gw_sqla from before there were hooks runs it too, with nothing. Whatever goes
@@ -51,6 +51,18 @@ def hooks(name: str) -> dict[str, Any]:
         return {"interceptors": [NoOp()]}
     if name == "observer":
         return {"observers": [Hears()]}
+    if name == "metrics":
+        from prometheus_client import CollectorRegistry
+
+        from gw_sqla.telemetry import PrometheusMetrics
+
+        return {"observers": [PrometheusMetrics(registry=CollectorRegistry())]}
+    if name == "tracing":
+        from opentelemetry.sdk.trace import TracerProvider
+
+        from gw_sqla.telemetry import OpenTelemetryTracing
+
+        return {"interceptors": [OpenTelemetryTracing(tracer_provider=TracerProvider())]}
     logging.getLogger("gw_sqla.outcome").setLevel(logging.DEBUG)
     logging.getLogger("gw_sqla.outcome").addHandler(logging.NullHandler())
     return {}

@@ -11,6 +11,7 @@ from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.cleaning import Cleaned
+from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import FailureGroup, Failures
 from gw_sqla.admin.fleet import Fleet, ReadyTask
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
@@ -30,9 +31,12 @@ from gw_sqla.admin.reasons import (
     Waiting,
 )
 from gw_sqla.admin.sync_admin import SyncAdmin
+from gw_sqla.admin.system import LedgerLine, Relation, System
+from gw_sqla.admin.turnover import Rates, Turnover
 from gw_sqla.admin.upkeep import cleanup, preview_cleanup
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits, ScanStop
 from gw_sqla.admin.workers import LockOwner, Worker
+from gw_sqla.crontab.known_crontabs import KnownCrontab
 from gw_sqla.filters.fields import Choice, PayloadTest
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.filters.ranges import NumberRange, TimeRange
@@ -49,6 +53,7 @@ __all__ = [
     "Cleaned",
     "Complete",
     "Count",
+    "CronItemInfo",
     "DueLater",
     "EditPayload",
     "Explanation",
@@ -62,6 +67,8 @@ __all__ = [
     "JobOrder",
     "JobPage",
     "Jobs",
+    "KnownCrontab",
+    "LedgerLine",
     "LeftOut",
     "ListedJob",
     "LockOwner",
@@ -74,8 +81,10 @@ __all__ = [
     "Preview",
     "QueueInfo",
     "QueueLocked",
+    "Rates",
     "ReadyTask",
     "Reason",
+    "Relation",
     "Remove",
     "Reschedule",
     "Retry",
@@ -86,9 +95,11 @@ __all__ = [
     "Snoozes",
     "SyncAdmin",
     "SyncPausing",
+    "System",
     "TaskInfo",
     "TaskUnknown",
     "TimeRange",
+    "Turnover",
     "Unlocked",
     "Waiting",
     "WhyLeftOut",

@@ -12,29 +12,49 @@ methods of the repository, which belongs to the code of an application, and func
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, removing, unlocking
+from gw_sqla.admin import (
+    acting,
+    adding,
+    audit,
+    crontabs,
+    explaining,
+    failures,
+    listings,
+    previewing,
+    removing,
+    system,
+    turnover,
+    unlocking,
+)
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
 from gw_sqla.admin.actions import Action
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
+from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing
 from gw_sqla.admin.reasons import Explanation
+from gw_sqla.admin.system import System
+from gw_sqla.admin.turnover import Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnyAsyncSession, call_in_async
+from gw_sqla.crontab import CronItem
 from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.jobs.job_spec import JobOptions
 from gw_sqla.jobs.stored_job import JobRow
-from gw_sqla.types import DEFAULT_SCHEMA
+from gw_sqla.jobs.task import Task
+from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
 
 __all__ = ["Admin"]
 
@@ -138,16 +158,28 @@ class Admin(Pausing):
         self,
         session: AnyAsyncSession,
         *,
+        pool_ids: Collection[str] | None = None,
         after: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[Worker]:
-        """Return gw_sqla's workers, dead ones too, by their pools' ids: ``limit`` (1 to 1000) behind ``after``."""
-        return await self._run(session, listings.list_workers, after, limit, limits or self.limits)
+        """Return gw_sqla's workers, dead ones too, by their pools' ids: ``limit`` (1 to 1000) behind ``after``.
+
+        ``pool_ids``: those alone; who is not there is none of ours, or has gone.
+        """
+        return await self._run(session, listings.list_workers, pool_ids, after, limit, limits or self.limits)
 
     async def list_lock_owners(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         """Return who has locks, of the newest jobs and queues that may be looked at; other kinds of workers too."""
         return await self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    async def read_turnover(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> Turnover:
+        """Return how many jobs were ever added and deleted; two of them, by `Turnover.since`, give jobs per second.
+
+        They are PostgreSQL's statistics: a second late, and with what was rolled back (`gw_sqla.admin.turnover`). In
+        one transaction they may stay as they were at first.
+        """
+        return await self._run(session, turnover.read_turnover, limits or self.limits)
 
     async def read_fleet(
         self, session: AnyAsyncSession, *, most_tasks: int = 100, limits: ScanLimits | None = None
@@ -236,6 +268,49 @@ class Admin(Pausing):
     ) -> list[AuditLine]:
         """Return what was done by actors that were named, newest first: ``limit`` (1 to 1000) lines before an id."""
         return await self._run(session, audit.list_audit, before, limit, limits or self.limits)
+
+    async def list_cron_items(
+        self,
+        session: AnyAsyncSession,
+        items: Sequence[CronItem] = (),
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        limits: ScanLimits | None = None,
+    ) -> list[CronItemInfo]:
+        """Return cron items by identifier, those given and those known: ``limit`` (1 to 1000) behind ``after``.
+
+        ``items``: those of the crontab and of the application, which say when each is due.
+        """
+        return await self._run(session, crontabs.list_cron_items, items, after, limit, limits or self.limits)
+
+    async def run_cron_item(self, session: AnyAsyncSession, item: CronItem, *, actor: str | None = None) -> JobRow:
+        """Add the job of a cron item now; ``_cron`` in its payload has this time, with its seconds, for the minute.
+
+        The item's schedule goes on as if nothing had been. ``actor`` as for `act`.
+        """
+        return await self._run(session, crontabs.run_cron_item, item, actor)
+
+    async def add_job(
+        self,
+        session: AnyAsyncSession,
+        task: Task[Any] | str,
+        payload: Any = None,
+        *,
+        job_key_mode: JobKeyMode | None = None,
+        actor: str | None = None,
+        **options: Unpack[JobOptions],
+    ) -> JobRow:
+        """Add a job by hand, as `gw_sqla.JobRepository.add_job` does; ``actor`` as for `act`."""
+        return await self._run(session, adding.add_job, task, payload, job_key_mode, actor, **options)
+
+    async def look_at_system(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> System:
+        """Return the versions of server and schema, the ledger of migrations, and what the schema takes on the disk."""
+        return await self._run(session, system.look_at_system, limits or self.limits)
+
+    async def now(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> datetime:
+        """Return the database's time, at which this transaction began: what is due, and for how long, goes by it."""
+        return await self._run(session, system.now, limits or self.limits)
 
     async def _run(
         self,

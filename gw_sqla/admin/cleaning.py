@@ -25,8 +25,10 @@ from gw_sqla.admin import audit
 from gw_sqla.database.outage import is_answer
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.error_texts.error_text import error_text
+from gw_sqla.errors import SchemaBehindError
 from gw_sqla.statements import cleanup as statements
 from gw_sqla.statements.audit import write
+from gw_sqla.statements.rust_tables import find_table
 
 __all__ = ["Cleaned", "Cleaning"]
 
@@ -77,11 +79,20 @@ class Cleaning:
         parameters = {"work": "cleanup", "interval": interval}
         return bool(await self._connection.fetch(statements.take_turn(self._schema), parameters))
 
-    async def require_audit(self) -> None:
-        """Raise SchemaBehindError where no line can be left."""
-        [row] = await self._connection.fetch(audit.find_audit(self._schema), {})
-        if not row["found"]:
-            raise audit.no_audit(self._schema)
+    async def require_tables(self, *, of_audit: bool) -> None:
+        """Raise SchemaBehindError where a table is missing that cleaning needs, or the line that is left of it."""
+        for table in ("_private_sqla_workers", "_private_sqla_removed"):
+            [row] = await self._connection.fetch(find_table(self._schema, table), {})
+            if not row["found"]:
+                raise SchemaBehindError(
+                    self._schema,
+                    f"schema {self._schema!r} has no table {table}, so nothing can be cleaned up: run 'python -m "
+                    "gw_sqla migrate'",
+                )
+        if of_audit:
+            [row] = await self._connection.fetch(audit.find_audit(self._schema), {})
+            if not row["found"]:
+                raise audit.no_audit(self._schema)
 
     async def leave_line(self, actor: str, subject: str) -> None:
         """Leave a line of what was deleted so far."""

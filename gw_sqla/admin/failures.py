@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from gw_sqla.admin.error_lines import normalised
 from gw_sqla.admin.paths import path_to, the_filter
 from gw_sqla.admin.scanning import Scan
 from gw_sqla.admin.values import MOST_LISTED, JobOrder, ScanLimits, ScanStop
+from gw_sqla.filters.fields import Choice
 from gw_sqla.filters.job_filter import JobFilter
 from gw_sqla.jobs.argument_checks import check_count
 from gw_sqla.statements.job_ranges import Range
@@ -20,6 +22,9 @@ from gw_sqla.types import JobState
 
 __all__ = ["FailureGroup", "Failures", "list_failures"]
 
+_PLACEHOLDER = re.compile(r"<(?:n|uuid|hex|text)>")
+_LEAST_TELLING = 3
+"""Characters of a part of an error; shorter ones are mostly punctuation."""
 _FIRST_STEP = 1000
 """Rows: each may have an error of its own, to be normalised here."""
 _FAILED = JobFilter(states=frozenset({JobState.FAILED}))
@@ -41,6 +46,19 @@ class FailureGroup:
     first: datetime
     last: datetime
     sample: int
+
+    def filter(self, states: frozenset[JobState] = frozenset({JobState.FAILED})) -> JobFilter:
+        """Return the filter of the group's jobs in these states, by the parts of the error that they have in common.
+
+        Others may fit it too, whose error has these parts elsewhere: preview before you act. Where the task's row is
+        gone, which no filter can name, it is the sample alone.
+        """
+        if self.task_identifier is None:
+            return JobFilter(ids=frozenset({self.sample}))
+        parts = {part.strip() for part in _PLACEHOLDER.split(self.error)}
+        telling = frozenset(part for part in parts if len(part) >= _LEAST_TELLING)
+        tasks = Choice(frozenset({self.task_identifier}))
+        return JobFilter(states=states, tasks=tasks, errors=telling, has_error=None if self.error else False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,8 @@ from sqlalchemy.orm import Session
 from gw_sqla.admin.bounded import BoundedReading, OutOfTimeError, bounded
 from gw_sqla.admin.values import MOST_LISTED, Count, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker, find_parts, known_workers
-from gw_sqla.jobs.argument_checks import check_bool, check_count, check_storable
+from gw_sqla.errors import InvalidJobError
+from gw_sqla.jobs.argument_checks import check_bool, check_count, check_storable, check_text
 from gw_sqla.statements import job_reports, register
 
 __all__ = ["QueueInfo", "TaskInfo", "list_lock_owners", "list_queues", "list_tasks", "list_workers"]
@@ -107,11 +109,19 @@ def list_tasks(session: Session, schema: str, after: str | None, limit: int, lim
     ]
 
 
-def list_workers(session: Session, schema: str, after: str | None, limit: int, limits: ScanLimits) -> list[Worker]:
+def list_workers(
+    session: Session,
+    schema: str,
+    pool_ids: Collection[str] | None,
+    after: str | None,
+    limit: int,
+    limits: ScanLimits,
+) -> list[Worker]:
     """Read our register by the pools' ids."""
     page = _page(after, limit)
+    ids = None if pool_ids is None else _pool_ids(pool_ids)
     with bounded(session, schema, limits) as reading:
-        return known_workers(reading, schema, find_parts(reading, schema), after=page["after"], limit=limit)
+        return known_workers(reading, schema, find_parts(reading, schema), after=page["after"], limit=limit, ids=ids)
 
 
 def list_lock_owners(session: Session, schema: str, limits: ScanLimits) -> list[LockOwner]:
@@ -145,6 +155,14 @@ def _counts(reading: BoundedReading, statement: Any, limits: ScanLimits) -> _Cou
         return _Counts({}, is_exact=False)
     seen = rows[0].seen if rows else 0
     return _Counts({row.task_id: row for row in rows}, seen < limits.rows)
+
+
+def _pool_ids(given: Collection[str]) -> Collection[str]:
+    if isinstance(given, str) or not isinstance(given, Collection):
+        raise InvalidJobError("pool_ids", f"must be a list of ids of pools, not a {type(given).__name__}")
+    for one in given:
+        check_text("pool_ids", one, 1000)
+    return given
 
 
 def _page(after: str | None, limit: int) -> dict[str, Any]:

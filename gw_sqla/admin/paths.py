@@ -39,7 +39,7 @@ class Path:
     """In an order, along lanes that indexes have; and what else the jobs must fit.
 
     ``is_direct``: the jobs are named by id or key, so that there are few, and nothing is scanned. ``start``: no job
-    that fits lies before it, None where that is not known.
+    that fits lies before it, None where that is not known. ``reads_texts``: errors or payloads are read.
     """
 
     by_turn: bool
@@ -47,6 +47,7 @@ class Path:
     tests: Lane
     is_direct: bool = False
     start: Place | None = None
+    reads_texts: bool = False
 
 
 def the_filter(given: JobFilter | str | None) -> JobFilter:
@@ -68,6 +69,7 @@ def path_to(
     """Return the path to the filter's jobs, by the indexes that this schema has."""
     tests = tuple(conditions(given))
     by_turn = order is JobOrder.TURN
+    texts = given.looks_into_texts
     if isinstance(given.ids, frozenset) or _names_some(given.keys):
         reading.allow_sorting()
         lane = (and_(Job.is_available),) if by_turn else ()
@@ -76,13 +78,14 @@ def path_to(
     queue = _of_queue(given) if parts.turn_index and _all_wait(given) else ()
     if queue and _is_small(reading, queue):
         reading.allow_sorting()
-        return Path(by_turn, (queue,), tests)
+        return Path(by_turn, (queue,), tests, reads_texts=texts)
     if by_turn:
         lanes = _lanes_of_turns(given) if parts.turn_index else ((and_(Job.is_available),),)
-        return Path(True, lanes, tests, start=_start(reading, given, queue, lanes, descending=descending))
+        start = _start(reading, given, queue, lanes, descending=descending)
+        return Path(True, lanes, tests, start=start, reads_texts=texts)
     if given.states == {JobState.FAILED} and parts.failed_index:
-        return Path(False, ((is_in_state(JobState.FAILED),),), tests)
-    return Path(False, ((),), tests)
+        return Path(False, ((is_in_state(JobState.FAILED),),), tests, reads_texts=texts)
+    return Path(False, ((),), tests, reads_texts=texts)
 
 
 def _all_wait(given: JobFilter) -> bool:

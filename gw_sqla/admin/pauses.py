@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin.audit import check_audit, write
 from gw_sqla.calls.asking import ask, require_transaction
-from gw_sqla.errors import InvalidJobError
+from gw_sqla.errors import InvalidJobError, SchemaBehindError
 from gw_sqla.filters.words import quoted
 from gw_sqla.jobs.argument_checks import check_run_at, check_storable, check_text
 from gw_sqla.jobs.pause import Pause, PauseKind, as_pause
 from gw_sqla.jobs.task import Task, identifier_of
-from gw_sqla.statements import pauses
+from gw_sqla.statements import pauses, rust_tables
 
 __all__ = ["list_pauses", "pause", "resume"]
 
@@ -22,6 +22,7 @@ _AUTOCOMMIT = (
     "the session's connection is in AUTOCOMMIT, so the line of the actor could be lost: use a session of an engine "
     "without isolation_level='AUTOCOMMIT', or leave the actor out"
 )
+_TABLE = "_private_sqla_pauses"
 _LONGEST_NAME = 128
 _LONGEST_TEXT = 1000
 
@@ -46,6 +47,9 @@ def pause(
     for argument, text in (("reason", reason), ("paused_by", paused_by)):
         if text is not None:
             check_text(argument, text, _LONGEST_TEXT)
+    if not _can_pause(session, schema):
+        problem = f"schema {schema!r} has no table {_TABLE}, so nothing can be paused"
+        raise SchemaBehindError(schema, f"{problem}: run 'python -m gw_sqla migrate'")
     _check_actor(session, schema, actor)
     paused_by = actor if paused_by is None else paused_by
     parameters = {"kind": kind, "name": name, "paused_until": until, "reason": reason, "paused_by": paused_by}
@@ -68,14 +72,25 @@ def resume(
     kind, name = _one_thing(task, queue_name, everything=everything)
     _check_actor(session, schema, actor)
     parameters = {"kind": None if everything else kind, "name": name, "schema_name": schema}
-    ended = [as_pause(row) for row in ask(session, schema, pauses.resume(schema), parameters)]
+    rows = ask(session, schema, pauses.resume(schema), parameters) if _can_pause(session, schema) else ()
+    ended = [as_pause(row) for row in rows]
     _leave_line(session, schema, actor, "resume", f"pauses={len(ended)}", kind, name)
     return ended
 
 
 def list_pauses(session: Session, schema: str) -> list[Pause]:
-    """Read what is paused now."""
+    """Read what is paused now; nothing is in a schema that gw_sqla has not migrated so far."""
+    if not _can_pause(session, schema):
+        [jobs_there] = ask(session, schema, rust_tables.find_table(schema, "_private_jobs"))
+        if jobs_there.found:
+            return []
     return [as_pause(row) for row in ask(session, schema, pauses.find_pauses(schema))]
+
+
+def _can_pause(session: Session, schema: str) -> bool:
+    """Tell whether the schema has the table: one that a peer made has not."""
+    [row] = ask(session, schema, rust_tables.find_table(schema, _TABLE))
+    return bool(row.found)
 
 
 def _check_actor(session: Session, schema: str, actor: str | None) -> None:

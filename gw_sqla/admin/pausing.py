@@ -32,7 +32,8 @@ class Pausing:
     Every method runs in the transaction that the session is in, and neither commits nor rolls it back; workers see what
     is committed. A cancellation cancels the statement; roll the transaction back then. They raise InvalidJobError for
     bad arguments, before the database is asked; SessionError, SchemaMissingError or AccessError for a session in which
-    it cannot be done; and SchemaBehindError for an ``actor`` where the table of the audit is not there.
+    it cannot be done; and SchemaBehindError where the table of pauses is not there, or for an ``actor`` that of the
+    audit.
     """
 
     def __init__(self, schema: str = DEFAULT_SCHEMA) -> None:
@@ -85,7 +86,7 @@ class Pausing:
         )
 
     async def list_pauses(self, session: AnyAsyncSession) -> list[Pause]:
-        """Return what is paused now."""
+        """Return what is paused now; in a schema that a peer made, and gw_sqla has not migrated, nothing can be."""
         return await call_in_async(session, lambda plain: pauses.list_pauses(plain, self.schema), of_sync="SyncPausing")
 
 

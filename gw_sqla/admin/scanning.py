@@ -18,6 +18,8 @@ from gw_sqla.statements.job_ranges import Place, Range
 __all__ = ["Scan"]
 
 _FIRST_STEP = 4000
+_FIRST_STEP_OF_TEXTS = 500
+"""Where errors or payloads are read: a row may cost a hundred times as much, and a step that takes too long is lost."""
 _LAST_STEP = 50_000
 
 
@@ -25,7 +27,7 @@ _LAST_STEP = 50_000
 class Scan:
     """A scan along a path; ``reached`` is the place up to which everything was looked at, at first where it begins.
 
-    ``step``: how many rows it looks at first.
+    ``step``: how many rows it looks at first, if that is known.
     """
 
     reading: BoundedReading
@@ -33,7 +35,7 @@ class Scan:
     limits: ScanLimits
     descending: bool = False
     reached: Place | None = None
-    step: int = _FIRST_STEP
+    step: int | None = None
     scanned: int = 0
     stopped: ScanStop | None = None
 
@@ -66,11 +68,12 @@ class Scan:
         if rows_left <= 0:
             self.stopped = ScanStop.ROWS
             return 0
+        step = self.step or (_FIRST_STEP_OF_TEXTS if self.path.reads_texts else _FIRST_STEP)
         if not self.scanned:
-            return min(self.step, rows_left)
+            return min(step, rows_left)
         spent = self.limits.timeout.total_seconds() - self.reading.left
         affordable = int(self.scanned / max(spent, 1e-6) * self.reading.left / 2)
-        if affordable < self.step // 8:
+        if affordable < step // 8:
             self.stopped = ScanStop.TIME
             return 0
         return min(affordable, _LAST_STEP, rows_left)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from sqlalchemy.orm import Session
 
-from gw_sqla.admin import acting, audit, explaining, failures, listings, previewing, removing, unlocking
+from gw_sqla.admin import (
+    acting,
+    adding,
+    audit,
+    crontabs,
+    explaining,
+    failures,
+    listings,
+    previewing,
+    removing,
+    system,
+    turnover,
+    unlocking,
+)
 from gw_sqla.admin import jobs as reading
 from gw_sqla.admin.acted import Acted, Preview, Unlocked
 from gw_sqla.admin.acting import Progress
@@ -15,18 +29,24 @@ from gw_sqla.admin.actions import Action
 from gw_sqla.admin.admin import Admin
 from gw_sqla.admin.audit import AuditLine
 from gw_sqla.admin.chosen import Jobs
+from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
+from gw_sqla.admin.system import System
+from gw_sqla.admin.turnover import Turnover
 from gw_sqla.admin.values import Count, JobOrder, JobPage, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker
 from gw_sqla.calls.sessions import AnySyncSession, call_in_sync
 from gw_sqla.calls.texts import with_the_texts_of
+from gw_sqla.crontab import CronItem
 from gw_sqla.filters.job_filter import JobFilter
+from gw_sqla.jobs.job_spec import JobOptions
 from gw_sqla.jobs.stored_job import JobRow
-from gw_sqla.types import DEFAULT_SCHEMA
+from gw_sqla.jobs.task import Task
+from gw_sqla.types import DEFAULT_SCHEMA, JobKeyMode
 
 __all__ = ["SyncAdmin"]
 
@@ -106,14 +126,18 @@ class SyncAdmin(SyncPausing):
         self,
         session: AnySyncSession,
         *,
+        pool_ids: Collection[str] | None = None,
         after: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[Worker]:
-        return self._run(session, listings.list_workers, after, limit, limits or self.limits)
+        return self._run(session, listings.list_workers, pool_ids, after, limit, limits or self.limits)
 
     def list_lock_owners(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         return self._run(session, listings.list_lock_owners, limits or self.limits)
+
+    def read_turnover(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> Turnover:
+        return self._run(session, turnover.read_turnover, limits or self.limits)
 
     def read_fleet(self, session: AnySyncSession, *, most_tasks: int = 100, limits: ScanLimits | None = None) -> Fleet:
         return self._run(session, read_fleet, most_tasks, limits or self.limits)
@@ -165,6 +189,38 @@ class SyncAdmin(SyncPausing):
         limits: ScanLimits | None = None,
     ) -> list[AuditLine]:
         return self._run(session, audit.list_audit, before, limit, limits or self.limits)
+
+    def list_cron_items(
+        self,
+        session: AnySyncSession,
+        items: Sequence[CronItem] = (),
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        limits: ScanLimits | None = None,
+    ) -> list[CronItemInfo]:
+        return self._run(session, crontabs.list_cron_items, items, after, limit, limits or self.limits)
+
+    def run_cron_item(self, session: AnySyncSession, item: CronItem, *, actor: str | None = None) -> JobRow:
+        return self._run(session, crontabs.run_cron_item, item, actor)
+
+    def add_job(
+        self,
+        session: AnySyncSession,
+        task: Task[Any] | str,
+        payload: Any = None,
+        *,
+        job_key_mode: JobKeyMode | None = None,
+        actor: str | None = None,
+        **options: Unpack[JobOptions],
+    ) -> JobRow:
+        return self._run(session, adding.add_job, task, payload, job_key_mode, actor, **options)
+
+    def look_at_system(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> System:
+        return self._run(session, system.look_at_system, limits or self.limits)
+
+    def now(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> datetime:
+        return self._run(session, system.now, limits or self.limits)
 
     def _run(
         self,

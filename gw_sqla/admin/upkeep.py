@@ -46,16 +46,17 @@ async def cleanup(
 
     Runs in transactions of its own, many small ones, over a connection that is opened like the engine's (asyncpg): an
     error or a cancellation leaves what is done. Raises ConfigurationError for bad arguments, InvalidJobError for an
-    actor without a name and SchemaBehindError where no line can be left, before anything is done; the driver's errors.
+    actor without a name and SchemaBehindError for a schema without our tables, before anything is done; the driver's
+    errors.
     """
     _check(schema, failed_after, keep_tasks)
     if actor is not None:
         check_text("actor", actor, 200)
     cleaning = Cleaning(engine, schema, pooled=True)
     try:
+        await cleaning.require_tables(of_audit=actor is not None)
         if actor is None:
             return await cleaning.clean(tasks=tasks, queues=queues, failed_after=failed_after, keep_tasks=keep_tasks)
-        await cleaning.require_audit()
         what = _what(tasks, queues, failed_after)
         try:
             cleaned = await cleaning.clean(tasks=tasks, queues=queues, failed_after=failed_after, keep_tasks=keep_tasks)
@@ -81,12 +82,13 @@ async def preview_cleanup(
 
     Tasks and queues that only jobs have which it would delete, are counted too; what others have locked, or a foreign
     key of yours holds, would stay, and is counted all the same. One statement over a connection of its own, which the
-    database ends after 50 seconds. Raises ConfigurationError for bad arguments, and the driver's errors; a
-    cancellation cancels the statement.
+    database ends after 50 seconds. Raises ConfigurationError for bad arguments, SchemaBehindError, and the
+    driver's errors; a cancellation cancels the statement.
     """
     _check(schema, failed_after, keep_tasks)
     cleaning = Cleaning(engine, schema, pooled=True)
     try:
+        await cleaning.require_tables(of_audit=False)
         return await cleaning.count(tasks=tasks, queues=queues, failed_after=failed_after, keep_tasks=keep_tasks)
     finally:
         await cleaning.close()

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.admin.chunks import jobs_were
 from gw_sqla.cli.adding import database_time
 from gw_sqla.cli.job_lines import JobLines, Line
 from gw_sqla.cli.terminal import progress
-from gw_sqla.cli.terminal_text import jobs_were
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.repository import JobRepository
 

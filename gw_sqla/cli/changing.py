@@ -13,15 +13,15 @@ import click
 from sqlalchemy import URL
 
 from gw_sqla.admin import Action, Admin, JobFilter, Jobs, LeftOut, Preview, ScanLimits, WhyLeftOut
+from gw_sqla.admin.chunks import Tally, act_on_all, jobs_were
 from gw_sqla.cli.adding import database_time
-from gw_sqla.cli.bulk import Tally, act_on_all
 from gw_sqla.cli.job_columns import JOB_COLUMNS
 from gw_sqla.cli.job_input import at_time
 from gw_sqla.cli.listing import Format, as_record, json_option, print_json, print_list
 from gw_sqla.cli.looking import actor_option, filter_of, looking, search_option, words_argument
 from gw_sqla.cli.options import database_url_option, debug_option, schema_option
 from gw_sqla.cli.terminal import confirm, progress, yes_option
-from gw_sqla.cli.terminal_text import counted, jobs_were, printable
+from gw_sqla.cli.terminal_text import counted, printable
 from gw_sqla.errors import GwSqlaError
 
 __all__ = ["Change", "change_jobs", "change_options"]

@@ -35,6 +35,7 @@ _COMMANDS = (
     "audit",
     "stats",
     "top",
+    "web",
     "add",
     "schema",
     "crontab",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
 from difflib import get_close_matches
 
 import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.cli.adding import adding, database_time
+from gw_sqla.admin import Admin
+from gw_sqla.cli.adding import adding
 from gw_sqla.cli.crontab_items import items_by_identifier, items_option
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.listing import Column, format_options, print_list, utc_text
@@ -20,8 +20,6 @@ from gw_sqla.crontab.clock import SystemClock
 from gw_sqla.crontab.known_crontabs import KnownCrontab, KnownCrontabs
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.errors import ConfigurationError
-from gw_sqla.jobs.stored_job import JobRow
-from gw_sqla.repository import JobRepository
 from gw_sqla.schema.check import check_schema
 
 __all__ = ["known", "run"]
@@ -79,23 +77,8 @@ def run(identifier: str, database_url: URL, schema: str, *, crontab: str | None,
 
 
 async def _add(url: URL, schema: str, item: CronItem) -> int:
-    async with (
-        connected(url) as engine,
-        adding(engine, schema),
-        async_sessionmaker(engine).begin() as session,
-    ):
-        now = await database_time(session)
-        job: JobRow = await JobRepository(schema).add_job(
-            session,
-            item.task,
-            item.job_payload(now.astimezone(UTC), backfilled=False),
-            queue_name=item.queue_name,
-            max_attempts=item.max_attempts,
-            job_key=item.job_key,
-            job_key_mode=item.job_key_mode,
-            priority=item.priority,
-            flags=item.flags,
-        )
+    async with connected(url) as engine, adding(engine, schema), async_sessionmaker(engine).begin() as session:
+        job = await Admin(schema).run_cron_item(session, item)
     return job.id
 
 

@@ -7,11 +7,12 @@ import click
 from sqlalchemy import URL
 
 from gw_sqla.admin import Admin, Choice, JobFilter, Preview, ScanLimits
+from gw_sqla.admin.chunks import jobs_were
 from gw_sqla.cli.job_columns import JOB_COLUMNS
 from gw_sqla.cli.listing import Format, as_record, print_json, print_list
 from gw_sqla.cli.looking import looking
 from gw_sqla.cli.terminal import confirm
-from gw_sqla.cli.terminal_text import jobs_were, printable
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.jobs.stored_job import JobRow
 
 __all__ = ["remove_by_key"]

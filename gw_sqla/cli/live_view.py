@@ -5,7 +5,6 @@ It goes on through faults of the database, and says them in its second line: who
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,15 +17,15 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
-from gw_sqla.admin import Admin, Choice, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Retry
-from gw_sqla.cli.bulk import Tally, act_on_all
+from gw_sqla.admin import Admin, FailureGroup, Failures, JobFilter, ListedJob, Pause, Pausing, Rates, Retry
+from gw_sqla.admin.chunks import Tally, act_on_all, jobs_were
 from gw_sqla.cli.error_report import describe, one_line
 from gw_sqla.cli.job_columns import STATE_COLORS
 from gw_sqla.cli.listing import utc_text
-from gw_sqla.cli.snapshot import Rates, Snapshot, look, rates
-from gw_sqla.cli.terminal_text import jobs_were, printable
+from gw_sqla.cli.snapshot import Snapshot, look
+from gw_sqla.cli.terminal_text import printable
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
-from gw_sqla.errors import GwSqlaError, SchemaMissingError
+from gw_sqla.errors import GwSqlaError
 from gw_sqla.types import JobState
 
 __all__ = ["LiveView"]
@@ -34,7 +33,6 @@ __all__ = ["LiveView"]
 _MOST_COUNTED = 100_000
 _MOST_SHOWN = 50
 _FAULTS = (GwSqlaError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-_PLACEHOLDER = re.compile(r"<(?:n|uuid|hex|text)>")
 _RUNNING = JobFilter(states=frozenset({JobState.LOCKED}))
 _HEADS = {
     "workers": ("worker", "state", "host", "pid", "slots"),
@@ -86,11 +84,14 @@ class LiveView(App[None]):
         Binding("ctrl+c", "quit", show=False, priority=True),  # which Textual has for copying
     ]
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], admin: Admin, every: float) -> None:
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], admin: Admin, every: float, actor: str | None = None
+    ) -> None:
         super().__init__()
         self._sessions = sessions
         self._admin = admin
         self._every = every
+        self._actor = actor
         self._before: Snapshot | None = None
         self._groups: dict[str, FailureGroup] = {}
         self._pauses: Sequence[Pause] = ()
@@ -124,18 +125,12 @@ class LiveView(App[None]):
                     await look(session, self._admin, _MOST_COUNTED),
                     (await self._admin.list_jobs(session, _RUNNING, descending=True, limit=_MOST_SHOWN)).jobs,
                     await self._admin.list_failures(session, most=_MOST_SHOWN),
-                    await self._list_pauses(session),
+                    await Pausing(self._admin.schema).list_pauses(session),
                 )
         except _FAULTS as error:
             self._tell(f"{one_line(describe(error)[0])}; trying again")
             return
         self._show(seen)
-
-    async def _list_pauses(self, session: AsyncSession) -> Sequence[Pause]:
-        try:
-            return await Pausing(self._admin.schema).list_pauses(session)
-        except SchemaMissingError:  # an older schema has no table of them; the transaction ends with this
-            return ()
 
     def action_freeze(self) -> None:
         """Look no more, until it is asked for again."""
@@ -147,7 +142,7 @@ class LiveView(App[None]):
         """Ask, and let the failures of the chosen group run again."""
         if (group := self._chosen()) is None:
             return
-        given = _alike(group)
+        given = group.filter()
 
         def answered(is_yes: bool | None) -> None:
             if is_yes:
@@ -186,9 +181,9 @@ class LiveView(App[None]):
         try:
             async with self._sessions.begin() as session:
                 if is_paused:
-                    await pausing.resume(session, task=task)
+                    await pausing.resume(session, task=task, actor=self._actor)
                 else:
-                    await pausing.pause(session, task=task, reason="from top")
+                    await pausing.pause(session, task=task, reason="from top", actor=self._actor)
         except _FAULTS as error:
             self._tell(one_line(describe(error)[0]))
             return
@@ -197,7 +192,7 @@ class LiveView(App[None]):
     async def _retry(self, given: JobFilter) -> None:
         tally = Tally("retried")
         try:
-            await act_on_all(self._sessions, self._admin, Retry(), given, tally)
+            await act_on_all(self._sessions, self._admin, Retry(), given, tally, actor=self._actor)
         except _FAULTS as error:
             self._tell(f"{tally.known}; {one_line(describe(error)[0])}")
             return
@@ -205,7 +200,7 @@ class LiveView(App[None]):
         await self.look()
 
     def _show(self, seen: _Seen) -> None:
-        now = rates(self._before, seen.snapshot) if self._before else None
+        now = seen.snapshot.turnover.since(self._before.turnover) if self._before else None
         self._before, self._pauses = seen.snapshot, seen.pauses
         self.query_one("#head", Static).update(_head(seen.snapshot, now, seen.pauses))
         if not self._is_frozen:
@@ -253,17 +248,6 @@ class LiveView(App[None]):
 
     def _tell(self, text: str) -> None:
         self.query_one("#told", Static).update(Text(printable(text), style="yellow"))
-
-
-def _alike(group: FailureGroup) -> JobFilter:
-    """Return the filter of a group's jobs, by the longest part of the error that they have in common."""
-    parts = [part.strip() for part in _PLACEHOLDER.split(group.error)]
-    longest = max(parts, key=len)
-    return JobFilter(
-        states=frozenset({JobState.FAILED}),
-        tasks=Choice(frozenset({group.task_identifier or ""})),
-        errors=frozenset({longest} if longest else ()),
-    )
 
 
 def _head(seen: Snapshot, now: Rates | None, pauses: Sequence[Pause]) -> Text:

@@ -226,14 +226,23 @@ def expect(seen: object, expected: object) -> None:
 
 
 @click.command()
+@click.option(
+    "--serve",
+    is_flag=True,
+    help="No tour: open a shop that is always busy, with the dashboard, for everybody on this machine, until Ctrl-C.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, metavar="N", help="Where --serve listens.")
 @debug_option
-def command() -> None:
+def command(serve: bool, port: int) -> None:
     """Take a tour, on a PostgreSQL of its own.
 
     Commits an order and its jobs together, rolls another back, runs the jobs, and lets one fail and be
     retried: on asyncio and on trio. Takes some seconds and leaves nothing behind. Needs the extras:
-    pip install 'gw-sqla[embedded,trio]'
+    pip install 'gw-sqla[embedded,trio]'; and for --serve: pip install 'gw-sqla[embedded,web]'
     """
+    if serve:
+        open_the_shop(port)
+        return
     logging.basicConfig(format="    log of the worker: %(message)s", stream=sys.stdout)
     for name in {"SIGTERM", "SIGHUP"}.intersection(signal.Signals.__members__):
         # As Ctrl-C, which the event loops turn into a cancellation: an exception out of nowhere could get lost in them.
@@ -247,6 +256,26 @@ def command() -> None:
             anyio.run(prepare, url)
             anyio.run(tour, url, backend=backend)
     click.echo("\nAll of it happened as it should. The code of this tour: gw_sqla/cli/quickstart.py")
+
+
+def open_the_shop(port: int) -> None:
+    """Serve the dashboard of ``gw_sqla.cli.demo``'s shop, on a loopback address."""
+    if importlib.util.find_spec("starlette") is None:
+        raise click.UsageError("--serve needs the extras: pip install 'gw-sqla[embedded,web]'")
+    from gw_sqla.cli.demo import show_shop
+    from gw_sqla.web.serving import open_socket
+
+    logging.basicConfig(level=logging.CRITICAL)  # its jobs fail on purpose: the dashboard shows it
+    with open_socket("127.0.0.1", port) as listener, embedded_postgres() as url:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+        def tell_address() -> None:
+            click.echo(f"A shop is open, and busy. Its dashboard: {address}   (Ctrl-C ends it; nothing is left behind)")
+            click.echo("Its code: gw_sqla/cli/demo.py")
+            sys.stdout.flush()
+
+        anyio.run(prepare, url)
+        anyio.run(show_shop, url, listener, tell_address)
 
 
 async def prepare(url: URL) -> None:

@@ -9,11 +9,11 @@ import anyio
 import click
 from sqlalchemy import URL
 
-from gw_sqla.admin import Admin, ScanLimits
+from gw_sqla.admin import Admin, Rates, ScanLimits
 from gw_sqla.cli.listing import json_option, print_json
 from gw_sqla.cli.looking import looking, search_option
 from gw_sqla.cli.options import SecondsRange, database_url_option, debug_option, schema_option
-from gw_sqla.cli.snapshot import Rates, Snapshot, look, rates
+from gw_sqla.cli.snapshot import Snapshot, look
 from gw_sqla.types import JobState
 
 __all__ = ["command"]
@@ -52,7 +52,8 @@ async def _run(url: URL, schema: str, admin: Admin, watch: bool, every: float, m
         while True:
             async with sessions() as session:
                 seen = await look(session, admin, most)
-            _print(seen, rates(before, seen) if before else None, watch=watch, as_json=as_json)
+            now = seen.turnover.since(before.turnover) if before else None
+            _print(seen, now, watch=watch, as_json=as_json)
             if not watch:
                 return
             before = seen

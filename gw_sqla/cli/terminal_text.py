@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 
-__all__ = ["counted", "jobs_were", "printable", "printable_lines", "shell_word"]
+__all__ = ["counted", "printable", "printable_lines", "shell_word"]
 
 _LAYOUT = "\n\t"
 
@@ -34,11 +34,6 @@ def shell_word(text: str) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return ``1 job`` or ``1,000 jobs``."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
-
-
-def jobs_were(number: int) -> str:
-    """Return the beginning of a sentence on so many jobs."""
-    return "1 job was" if number == 1 else f"{number:,} jobs were" if number else "no job was"
 
 
 def _escaped(character: str) -> str:

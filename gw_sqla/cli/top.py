@@ -16,7 +16,7 @@ import click
 from sqlalchemy import URL
 
 from gw_sqla.admin import Admin, ScanLimits
-from gw_sqla.cli.looking import looking
+from gw_sqla.cli.looking import actor_option, looking
 from gw_sqla.cli.options import SecondsRange, database_url_option, debug_option, schema_option
 
 __all__ = ["command"]
@@ -29,8 +29,9 @@ _LIMITS = ScanLimits(1_000_000, timedelta(seconds=1))
 @database_url_option()
 @schema_option
 @click.option("--every", type=SecondsRange(0.2, 3600), default=2.0, metavar="SECONDS", help="How often it looks.")
+@actor_option
 @debug_option
-def command(database_url: URL, schema: str, *, every: float) -> None:
+def command(database_url: URL, schema: str, *, every: float, actor: str | None) -> None:
     """Watch states, rates, workers, running jobs and failures.
 
     Keys: the arrows and Tab move, r retries the failures that are chosen, p pauses or resumes their task,
@@ -41,11 +42,11 @@ def command(database_url: URL, schema: str, *, every: float) -> None:
         raise click.UsageError("top needs the extra: pip install 'gw-sqla[top]'")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("top needs a terminal: for programs there is stats --watch --json")
-    anyio.run(_run, database_url, schema, every)
+    anyio.run(_run, database_url, schema, every, actor)
 
 
-async def _run(url: URL, schema: str, every: float) -> None:
+async def _run(url: URL, schema: str, every: float, actor: str | None) -> None:
     from gw_sqla.cli.live_view import LiveView
 
     async with looking(url, schema) as sessions:
-        await LiveView(sessions, Admin(schema, limits=_LIMITS), every).run_async()
+        await LiveView(sessions, Admin(schema, limits=_LIMITS), every, actor).run_async()

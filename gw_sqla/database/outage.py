@@ -19,6 +19,7 @@ __all__ = [
     "ConnectError",
     "Outage",
     "Told",
+    "has_no_connection_left",
     "is_answer",
     "is_conflict",
     "is_refusal",
@@ -73,6 +74,14 @@ def is_conflict(error: DBAPIError) -> bool:
 def waited_for_lock(fault: BaseException) -> bool:
     """Tell whether a statement has waited for as long as it may for what another transaction has locked."""
     return isinstance(fault, asyncpg.LockNotAvailableError)
+
+
+def has_no_connection_left(fault: BaseException) -> bool:
+    """Tell whether the server, the database or the role allows no more connections (SQLSTATE 53300)."""
+    error: BaseException | None = fault
+    while error is not None and not isinstance(error, asyncpg.TooManyConnectionsError):
+        error = error.__cause__
+    return error is not None
 
 
 class Told(Protocol):

@@ -10,7 +10,7 @@
 
 A completion is told at DEBUG: at INFO each job of a busy worker would pay for a line that nobody reads. Whether it is
 told is asked once, when the worker is put together. A fault that many jobs have is not told for each of them
-(`gw_sqla.execution.repetition`); every failure is in its row, and told to observers.
+(`gw_sqla.error_texts.repetition`); every failure is in its row, and told to observers.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from math import exp
 from typing import Any
 
 from gw_sqla.error_texts.error_text import class_name, traceback_text
+from gw_sqla.error_texts.repetition import Repetition
 from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.execution.process_pool import HandlerFailedError
-from gw_sqla.execution.repetition import Repetition
 from gw_sqla.hooks.observer import Observer
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed, Failed, Snoozed
@@ -82,8 +82,8 @@ class OutcomeLog:
 
     def close(self) -> None:
         """Say what was left out so far; at the end of the worker."""
-        for kind, count in self._repetition.begin_span():
-            log.warning("%d more %s were not logged", count, kind)
+        for line in self._repetition.begin_span():
+            log.warning("%s", line)
 
     def _may_be_said(self, kind: str) -> bool:
         if self._repetition.is_span_over:

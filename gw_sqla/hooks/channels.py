@@ -21,6 +21,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from gw_sqla.error_texts.error_text import traceback_text
+from gw_sqla.error_texts.repetition import Repetition
 from gw_sqla.hooks.backlog import Backlog
 
 __all__ = ["LoopChannel", "ThreadChannel"]
@@ -38,6 +39,7 @@ class ThreadChannel:
     def __init__(self, name: str) -> None:
         self._backlog = Backlog(name)
         self._queue: queue.SimpleQueue[tuple[Callable[[Any], object], Any] | None] = queue.SimpleQueue()
+        self._errors = _Errors(name)
         self._closed_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"gw_sqla observer {name}", daemon=True)
 
@@ -71,8 +73,9 @@ class ThreadChannel:
                 if inspect.isawaitable(result):
                     _refuse(result)
             except BaseException as error:  # whatever an observer raises is the observer's own fault
-                _say_error(self._backlog.name, error)
+                self._errors.say(error)
             self._backlog.take(event)
+        self._errors.say_left_out()
 
 
 class LoopChannel:
@@ -83,6 +86,7 @@ class LoopChannel:
         self._waiting: deque[tuple[Callable[[Any], Awaitable[object]], Any]] = deque()
         self._wake = anyio.Event()
         self._scope = anyio.CancelScope(shield=True)
+        self._errors = _Errors(name)
         self._closed = False
 
     def put(self, method: Callable[[Any], Awaitable[object]], event: Any) -> None:
@@ -117,6 +121,7 @@ class LoopChannel:
                 turn_began = monotonic()
         if self._scope.cancelled_caught:
             _say_left(self._backlog)
+        self._errors.say_left_out()
         self._backlog.say_dropped()
 
     async def _guarded(self, method: Callable[[Any], Awaitable[object]], event: Any) -> None:
@@ -126,11 +131,11 @@ class LoopChannel:
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -float("inf"):
                 raise
-            _say_error(self._backlog.name, error)  # it has cancelled its own task
+            self._errors.say(error)  # it has cancelled its own task
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever an observer raises is the observer's own fault
-            _say_error(self._backlog.name, error)
+            self._errors.say(error)
 
 
 async def _checkpoint(_event: object) -> None:
@@ -147,8 +152,22 @@ def _refuse(awaitable: Awaitable[object]) -> None:
     raise TypeError("a method that is no async function has returned an awaitable: make it async def")
 
 
-def _say_error(name: str, error: BaseException) -> None:
-    log.error("observer %s failed:\n%s", name, traceback_text(error))
+class _Errors:
+    """Logs what an observer raises; not for each of a thousand events."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._repetition = Repetition()
+
+    def say(self, error: BaseException) -> None:
+        if self._repetition.is_span_over:
+            self.say_left_out()
+        if self._repetition.may_be_said(f"errors of observer {self._name}"):
+            log.error("observer %s failed:\n%s", self._name, traceback_text(error))
+
+    def say_left_out(self) -> None:
+        for line in self._repetition.begin_span():
+            log.error("%s", line)
 
 
 def _say_left(backlog: Backlog) -> None:

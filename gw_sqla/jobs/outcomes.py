@@ -20,8 +20,14 @@ class Completed:
     """The handler returned: the job is deleted. Not to be changed; frozen it would cost each job twice as much."""
 
     job: ClaimedJob
-    seconds: float = field(default=0.0, compare=False)
-    wait_seconds: float = field(default=0.0, compare=False)
+    seconds: float = field(init=False, compare=False)
+    wait_seconds: float = field(init=False, compare=False)
+
+    def __getattr__(self, name: str) -> float:
+        """Return 0 for a time that was not measured; to set it to that would cost each job two stores."""
+        if name in ("seconds", "wait_seconds"):
+            return 0.0
+        raise AttributeError(name)
 
 
 @dataclass(slots=True, unsafe_hash=True)

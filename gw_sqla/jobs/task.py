@@ -12,7 +12,9 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
-from gw_sqla.errors import InvalidPayloadError
+from pydantic import PydanticUserError
+
+from gw_sqla.errors import InvalidPayloadError, TaskDefinitionError
 from gw_sqla.jobs.job_spec import JobOptions, JobSpec, check_options
 from gw_sqla.jobs.payload import PayloadType
 from gw_sqla.jobs.task_defaults import TaskDefaults
@@ -94,6 +96,15 @@ class Task(Generic[P]):
     def takes(self, source: Source) -> bool:
         """Whether the handler is given this."""
         return any(argument.source is source for argument in self.arguments)
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the task's payloads; raises TaskDefinitionError for a type that has none."""
+        try:
+            return self.payload_type.json_schema()
+        except PydanticUserError as error:
+            raise TaskDefinitionError(
+                f"task {self.identifier!r}: its payload type has no JSON Schema: {error.message}"
+            ) from error
 
     def spec(self, payload: P | None = None, **options: Unpack[JobOptions]) -> JobSpec:
         """Return the job to add, its payload validated against the task's type.

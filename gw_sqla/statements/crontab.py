@@ -8,26 +8,36 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Integer
 from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.statements.quoting import FIRST_DAY, LAST_DAY, TEXT, TEXTS, TIMESTAMP, statement
 
-__all__ = ["add_nothing", "known_crontabs", "make_known", "schedule"]
+__all__ = ["add_nothing", "known_crontabs", "known_page", "make_known", "schedule"]
+
+
+_KNOWN = f"""select identifier,
+  least(greatest(known_since, {FIRST_DAY}), {LAST_DAY}) as known_since,
+  case when last_execution is not null
+    then least(greatest(last_execution, {FIRST_DAY}), {LAST_DAY})
+  end as last_execution
+from __schema__._private_known_crontabs"""
 
 
 @lru_cache
 def known_crontabs(schema: str) -> TextualSelect:
     """Read all that are known, by identifier."""
+    return statement(f"{_KNOWN}\norder by identifier", schema).columns(
+        identifier=TEXT, known_since=TIMESTAMP, last_execution=TIMESTAMP
+    )
+
+
+@lru_cache
+def known_page(schema: str) -> TextualSelect:
+    """Read ``limit`` of those that are known behind the identifier ``after``, in the order of their characters."""
+    order = 'identifier collate pg_catalog."C"'
     return statement(
-        f"""select identifier,
-  least(greatest(known_since, {FIRST_DAY}), {LAST_DAY}) as known_since,
-  case when last_execution is not null
-    then least(greatest(last_execution, {FIRST_DAY}), {LAST_DAY})
-  end as last_execution
-from __schema__._private_known_crontabs
-order by identifier""",
-        schema,
+        f"{_KNOWN}\nwhere {order} > :after\norder by {order}\nlimit :limit", schema, after=TEXT, limit=Integer
     ).columns(identifier=TEXT, known_since=TIMESTAMP, last_execution=TIMESTAMP)
 
 

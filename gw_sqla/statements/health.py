@@ -7,13 +7,14 @@ from functools import lru_cache
 from sqlalchemy import BigInteger, Boolean, Double, Integer, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import FIRST_DAY, LAST_DAY, TEXT, TEXTS, TIMESTAMP, statement
 
 __all__ = [
     "bound",
     "connections",
     "held_locks",
     "hidden_tables",
+    "ledger",
     "notify",
     "server",
     "storage",
@@ -239,6 +240,17 @@ join pg_catalog.pg_class c on c.oid = i.indexrelid""",
         vacuumed=Boolean,
         threshold=BigInteger,
     )
+
+
+@lru_cache
+def ledger(schema: str) -> TextualSelect:
+    """Select the newest ``limit`` migrations of the ledger, newest first."""
+    return statement(
+        f"""select m.id, least(greatest(m.ts, {FIRST_DAY}), {LAST_DAY}) as ts, m.breaking
+from __schema__.migrations m order by m.id desc limit :limit""",
+        schema,
+        limit=Integer,
+    ).columns(id=Integer, ts=TIMESTAMP, breaking=Boolean)
 
 
 @lru_cache

@@ -16,7 +16,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.models import Job
 from gw_sqla.statements.job_states import NOW
-from gw_sqla.statements.quoting import BIGINTS, TEXT, TEXTS, TIMESTAMP, statement
+from gw_sqla.statements.quoting import BIGINTS, TEXT, TEXTS, TIMESTAMP, in_python, statement
 
 __all__ = ["copy_jobs", "edit_payload", "held_by", "lock_free", "newest", "whereabouts"]
 
@@ -52,7 +52,7 @@ def whereabouts(schema: str) -> TextualSelect:
         f"""select
   j.id,
   case when not {_FREE} then j.locked_by end as locked_by,
-  case when not {_FREE} then j.locked_at end as locked_at
+  case when not {_FREE} then {in_python("j.locked_at")} end as locked_at
 from __schema__._private_jobs j
 where j.id = any (:job_ids)""",
         schema,

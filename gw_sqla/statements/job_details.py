@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, case, cast, func, literal_column, select
 
 from gw_sqla.models import Job, JobQueue, Task
 from gw_sqla.statements.job_states import state_of
@@ -18,10 +18,10 @@ def details(**expressions: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
 
     ``expressions`` stand in place of columns.
     """
-    run_at = func.least(func.greatest(Job.run_at, literal_column(FIRST_DAY)), literal_column(LAST_DAY), type_=TIMESTAMP)
     columns: dict[str, Any] = {
         "payload_text": cast(Job.payload, TEXT),
-        "run_at": run_at,
+        "run_at": _in_python(Job.run_at),
+        "locked_at": case((Job.locked_at.is_not(None), _in_python(Job.locked_at))),
         "task_identifier": Task.identifier,
         **expressions,
     }
@@ -31,3 +31,8 @@ def details(**expressions: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
         .outerjoin(Task, Task.id == Job.task_id)
         .outerjoin(JobQueue, JobQueue.id == Job.job_queue_id)
     )
+
+
+def _in_python(time: Any) -> ColumnElement[Any]:
+    """Return the time as a Python datetime can hold it."""
+    return func.least(func.greatest(time, literal_column(FIRST_DAY)), literal_column(LAST_DAY), type_=TIMESTAMP)

@@ -15,7 +15,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from gw_sqla.models import Job, Task
 from gw_sqla.statements.job_ranges import Range, within
 from gw_sqla.statements.job_states import NOW
-from gw_sqla.statements.quoting import TEXT, TIMESTAMP, as_text, statement
+from gw_sqla.statements.quoting import TEXT, TIMESTAMP, as_text, in_python, statement
 
 __all__ = [
     "error_lines",
@@ -58,8 +58,8 @@ def error_lines(rows: Range, conditions: Sequence[ColumnElement[bool]]) -> Selec
 def queue_of(schema: str) -> TextualSelect:
     """Select the queue of this id, and who has its lock since when."""
     return statement(
-        """select
-  q.queue_name, q.locked_by, q.locked_at
+        f"""select
+  q.queue_name, q.locked_by, {in_python("q.locked_at")} as locked_at
 from __schema__._private_job_queues q
 where q.id = :id""",
         schema,
@@ -72,7 +72,7 @@ def list_queues(schema: str, *, only_locked: bool) -> TextualSelect:
     """Select ``limit`` queues behind the name ``after``: lock, waiting jobs up to ``most``, run_at of the first."""
     locked = "and q.locked_at is not null" if only_locked else ""
     return statement(
-        f"""select q.queue_name, q.locked_by, q.locked_at, w.jobs, head.run_at
+        f"""select q.queue_name, q.locked_by, {in_python("q.locked_at")} as locked_at, w.jobs, head.run_at
 from (
   select q.id, q.queue_name, q.locked_by, q.locked_at
   from __schema__._private_job_queues q

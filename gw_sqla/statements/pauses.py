@@ -17,7 +17,7 @@ __all__ = ["PAUSES_CHANNEL", "find_pauses", "pause", "resume"]
 
 PAUSES_CHANNEL = "sqla:pauses"
 
-_TIMES = f"""greatest(p.paused_at, {FIRST_DAY}) as paused_at,
+_TIMES = f"""least(greatest(p.paused_at, {FIRST_DAY}), {LAST_DAY}) as paused_at,
   case when p.paused_until < {LAST_DAY} then greatest(p.paused_until, {FIRST_DAY}) end as paused_until"""
 """As Python datetimes can hold them: somebody may have written others by hand."""
 

@@ -8,6 +8,7 @@ exact match of others would be found before it.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, Boolean, DateTime, Integer, SmallInteger, Text, bindparam, text
@@ -32,6 +33,7 @@ __all__ = [
     "TIMESTAMPS",
     "as_text",
     "dollar_tag",
+    "in_python",
     "literal",
     "quoted",
     "statement",
@@ -84,9 +86,16 @@ JOB_COLUMNS: dict[str, TypeEngine[Any]] = {
 }
 """The fields of `gw_sqla.jobs.stored_job.JobRow`, with their types."""
 
+
+def in_python(time: str) -> str:
+    """Return the SQL of a time as a Python datetime can hold it: infinities, by which people park things, cannot be."""
+    return f"case when {time} is not null then least(greatest({time}, {FIRST_DAY}), {LAST_DAY}) end"
+
+
 _EXPRESSIONS = {
     "payload_text": "cast(j.payload as pg_catalog.text) as payload_text",
     "run_at": f"least(greatest(j.run_at, {FIRST_DAY}), {LAST_DAY}) as run_at",
+    "locked_at": f"{in_python('j.locked_at')} as locked_at",
     "task_identifier": (
         "(select t.identifier from __schema__._private_tasks t where t.id = j.task_id) as task_identifier"
     ),
@@ -119,8 +128,16 @@ def dollar_tag(body: str, name: str = "body") -> str:
     return tag
 
 
+_SCHEMA = re.compile("__schema(?:_text)?__")
+
+
 def statement(template: str, schema: str, **parameters: TypeEngine[Any] | type[TypeEngine[Any]]) -> TextClause:
-    """Return the template as text: ``__schema__`` replaced by the quoted name, parameters typed."""
-    name = quoted(schema).replace(":", "\\:")  # text() reads :name as a parameter
-    clause = text(template.replace("__schema__", name))
+    """Return the template as text: ``__schema__`` replaced by the quoted name, parameters typed.
+
+    ``__schema_text__`` is the quoted name as an SQL string. A name may have either in it.
+    """
+    name = quoted(schema)
+    names = {"__schema__": name, "__schema_text__": literal(name)}
+    # text() reads :name as a parameter
+    clause = text(_SCHEMA.sub(lambda found: names[found[0]].replace(":", "\\:"), template))
     return clause.bindparams(*(bindparam(key, type_=type_) for key, type_ in parameters.items()))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from sqlalchemy import Boolean, Integer, Interval, Text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, literal, quoted, statement
+from gw_sqla.statements.quoting import TEXT, TEXTS, TIMESTAMP, in_python, statement
 
 __all__ = ["find_parts", "known_workers", "lock_owners"]
 
@@ -25,8 +25,10 @@ def find_parts(schema: str) -> TextualSelect:
         "failed_index": "sqla_jobs_failed_index",
         "turn_index": "sqla_jobs_turn_index",
     }
-    names = {part: literal(f"{quoted(schema)}.{name}").replace(":", "\\:") for part, name in parts.items()}
-    columns = [f"pg_catalog.to_regclass({name}) is not null as {part}" for part, name in names.items()]
+    columns = [
+        f"pg_catalog.to_regclass(pg_catalog.concat(__schema_text__, '.{name}')) is not null as {part}"
+        for part, name in parts.items()
+    ]
     types = dict.fromkeys(parts, Boolean)
     return statement(f"select {', '.join(columns)}", schema).columns(**types)
 
@@ -61,11 +63,11 @@ limit :limit""",
 def lock_owners(schema: str) -> TextualSelect:
     """Select who has locks, with how many and since when, of jobs and of queues: of the ``rows`` newest of each."""
     return statement(
-        """select
+        f"""select
   l.locked_by,
   cast(pg_catalog.count(*) filter (where l.is_job) as int) as jobs,
   cast(pg_catalog.count(*) filter (where not l.is_job) as int) as queues,
-  pg_catalog.min(l.locked_at) as since
+  {in_python("pg_catalog.min(l.locked_at)")} as since
 from (
   select locked_by, locked_at, true as is_job
   from (

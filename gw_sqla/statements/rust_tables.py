@@ -1,4 +1,4 @@
-"""Whether a table is there that only Graphile Worker RS makes: statements name it where it is, and not elsewhere."""
+"""Whether a table is there that only Graphile Worker RS, or only gw_sqla, makes: statements name it where it is."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ __all__ = ["find_table"]
 @lru_cache
 def find_table(schema: str, table: str) -> TextualSelect:
     """Tell whether ``table`` is in the schema: one row, ``found``."""
-    name = literal(f"{quoted(schema)}.{quoted(table)}").replace(":", "\\:")  # text() reads :name as a parameter
+    name = f"pg_catalog.concat(__schema_text__, {literal(f'.{quoted(table)}')})"
     return statement(f"select pg_catalog.to_regclass({name}) is not null as found", schema).columns(found=Boolean)

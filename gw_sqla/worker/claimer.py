@@ -152,11 +152,11 @@ class Claimer:
     async def _claim(self) -> list[Run] | None:
         """Claim once; None after a fault, when the backoff is over."""
         await anyio.lowlevel.checkpoint_if_cancelled()
+        if not self._lease.is_held:  # waited for without the turn, which the beat may need that brings it
+            await self._lease.wait_until_held()
         async with self._store.turn:
-            if not self._lease.is_held:
-                await self._lease.wait_until_held()
-            wanted = self._wanted()
-            if wanted == 0:  # the room was taken while it waited
+            wanted = self._wanted() if self._lease.is_held else 0
+            if wanted == 0:  # the room was taken while it waited, or the lease lost
                 return None
             self._demand.may_have_more = False
             runs = await self._run_or_back_off(self._claim_for_taker, wanted)

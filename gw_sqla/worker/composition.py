@@ -22,9 +22,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.crontab import CronItem
-from gw_sqla.crontab.clock import SystemClock
-from gw_sqla.crontab.known_crontabs import KnownCrontabs
-from gw_sqla.database.outage import Outage
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.execution.executor import Executor
@@ -36,30 +33,30 @@ from gw_sqla.hooks.interceptor import Interceptor
 from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.task import Task
 from gw_sqla.repository import JobRepository
-from gw_sqla.schema.supported_revisions import LEDGER_ID
 from gw_sqla.settings import RunnerSettings
+from gw_sqla.worker.background import make_cleanup, make_cron, make_listener, make_recovery, make_registration
+from gw_sqla.worker.between_claims import OwnFirst
 from gw_sqla.worker.claim_demand import Demand, Demands
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer, Taker
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
-from gw_sqla.worker.forwarder import Forwarder
 from gw_sqla.worker.forwarders import Forwarders
 from gw_sqla.worker.heartbeat import Heartbeat
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.listener import Listener
-from gw_sqla.worker.local_queue import LocalQueue
 from gw_sqla.worker.orphaned_locks import OrphanedLocks
 from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
 from gw_sqla.worker.pauses import Pauses
 from gw_sqla.worker.recovery import Recovery
-from gw_sqla.worker.registration import Registration, worker_facts
+from gw_sqla.worker.registration import Registration
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.slots import Slots
 from gw_sqla.worker.stop_request import StopRequest
 from gw_sqla.worker.sweeps import Sweeps
+from gw_sqla.worker.takers import Shared, make_claimers, make_forwarders, make_slots
 
 if TYPE_CHECKING:
     from gw_sqla.worker.cleanup import Cleanup
@@ -103,15 +100,8 @@ def compose(
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
     outcome_log = OutcomeLog()
     claim_store = _claim_store(engine, settings, pool_id)
-    outcome_store = OutcomeStore(
-        WorkerConnection(engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
-        settings.schema,
-        pool_id,
-        claim_store,
-        outcome_log=outcome_log,
-    )
+    outcome_store = _outcome_store(engine, settings, pool_id, claim_store, outcome_log)
     rust = RustWorkers(settings.schema)
-    registration = _registration(engine, tasks, settings, pool_id, rust)
     sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size, interceptors=interceptors)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
@@ -122,9 +112,47 @@ def compose(
     executor = Executor(
         own_tasks, workplace, processes, observers, settings.concurrency, interceptors, outcome_log=outcome_log
     )
-    lease, known, slots_demand = Lease(), KnownRuns(), Demand()
-    forwarded_demands = [Demand() for _ in forwarded]
+    slots_demand, forwarded_demands = Demand(), [Demand() for _ in forwarded]
     demand = Demands([slots_demand, *forwarded_demands]) if forwarded else slots_demand
+    shared = _shared(settings, observers, stop, outcome_log, claim_store, outcome_store, demand, forwarded)
+    slots = make_slots(shared, executor.execute, slots_demand)
+    forwarders = make_forwarders(shared, slots, forwarded, forwarded_demands)
+    takers: list[tuple[Demand, Taker, Mapping[str, Task[Any]]]] = [
+        (slots_demand, slots, own_tasks),
+        *zip(forwarded_demands, forwarders, forwarded, strict=True),
+    ]
+    return Parts(
+        outcome_log=outcome_log,
+        claim_store=claim_store,
+        outcome_store=outcome_store,
+        known=shared.known,
+        workplace=workplace,
+        processes=processes,
+        finisher=shared.finisher,
+        slots=slots,
+        forwarders=Forwarders(forwarders),
+        claimers=make_claimers(shared, takers),
+        orphaned_locks=shared.orphaned_locks,
+        heartbeat=_heartbeat(shared, slots, make_registration(claim_store, engine, tasks, settings, pool_id, rust)),
+        sweeps=sweeps,
+        recovery=make_recovery(sweeps, settings, demand, observers),
+        listener=make_listener(engine, settings, demand, shared.pauses, stop, observers),
+        cron=make_cron(engine, settings, cron_items, observers),
+        cleanup=make_cleanup(engine, settings, demand, observers),
+    )
+
+
+def _shared(
+    settings: RunnerSettings,
+    observers: Observers,
+    stop: StopRequest,
+    outcome_log: OutcomeLog,
+    claim_store: ClaimStore,
+    outcome_store: OutcomeStore,
+    demand: Demand | Demands,
+    forwarded: Sequence[Mapping[str, Task[Any]]],
+) -> Shared:
+    known = KnownRuns()
     orphaned_locks = OrphanedLocks(claim_store, known, wake_claimer=demand.jobs_may_be_due)
     finisher = Finisher(
         outcome_store,
@@ -134,103 +162,30 @@ def compose(
         on_written=demand.outcomes_written,
         on_lost=orphaned_locks.release_soon,
     )
-    slots = Slots(
-        settings.concurrency,
-        LocalQueue(settings.concurrency, settings.prefetch, settings.prefetch_ttl),
-        execute=executor.execute,
-        finish=finisher.add,
-        superseded=finisher.superseded,
-        known=known,
-        lease=lease,
-        on_free=slots_demand.slot_freed,
+    return Shared(
+        settings=settings,
+        observers=observers,
         stop=stop,
         outcome_log=outcome_log,
-    )
-    pauses = Pauses(claim_store, observers, interval=settings.poll_interval.total_seconds())
-    forwarders = [
-        Forwarder(
-            of_sink,
-            finish=finisher.add,
-            superseded=finisher.superseded,
-            lose=slots.lose,
-            known=known,
-            lease=lease,
-            on_free=own_demand.slot_freed,
-            on_reached=own_demand.jobs_may_be_due,
-            observers=observers,
-            stop=stop,
-            outcome_log=outcome_log,
-        )
-        for of_sink, own_demand in zip(forwarded, forwarded_demands, strict=True)
-    ]
-    takers: list[tuple[Demand, Taker, Mapping[str, Task[Any]]]] = [
-        (slots_demand, slots, own_tasks),
-        *zip(forwarded_demands, forwarders, forwarded, strict=True),
-    ]
-    claimers = _claimers(takers, claim_store, finisher, known, orphaned_locks, pauses, lease, settings, observers)
-    heartbeat = Heartbeat(
-        registration,
-        lease,
-        slots,
-        known,
-        interval=settings.heartbeat_interval,
-        threshold=settings.heartbeat_threshold,
-        observers=observers,
-    )
-    return Parts(
-        outcome_log=outcome_log,
-        claim_store=claim_store,
-        outcome_store=outcome_store,
         known=known,
-        workplace=workplace,
-        processes=processes,
+        lease=Lease(),
+        claim_store=claim_store,
         finisher=finisher,
-        slots=slots,
-        forwarders=Forwarders(forwarders),
-        claimers=claimers,
         orphaned_locks=orphaned_locks,
-        heartbeat=heartbeat,
-        sweeps=sweeps,
-        recovery=_recovery(sweeps, settings, demand, observers),
-        listener=_listener(engine, settings, demand, pauses, stop, observers),
-        cron=_cron(engine, settings, cron_items, observers),
-        cleanup=_cleanup(engine, settings, demand, observers),
+        pauses=Pauses(claim_store, observers, interval=settings.poll_interval.total_seconds()),
     )
 
 
-def _claimers(
-    takers: Sequence[tuple[Demand, Taker, Mapping[str, Task[Any]]]],
-    claim_store: ClaimStore,
-    finisher: Finisher,
-    known: KnownRuns,
-    orphaned_locks: OrphanedLocks,
-    pauses: Pauses,
-    lease: Lease,
-    settings: RunnerSettings,
-    observers: Observers,
-) -> list[Claimer]:
-    """Make a claimer for each of those who take jobs of some tasks."""
-    outage = Outage("claiming jobs", observers)
-    return [
-        Claimer(
-            claim_store,
-            demand,
-            taker,
-            finisher,
-            known,
-            orphaned_locks,
-            pauses,
-            task_identifiers=list(of_taker),
-            forbidden_flags=settings.forbidden_flags,
-            poll_interval=settings.poll_interval,
-            lease=lease,
-            outage=outage,
-            following=isinstance(taker, Forwarder),
-            observers=observers,
-        )
-        for demand, taker, of_taker in takers
-        if of_taker
-    ]
+def _heartbeat(shared: Shared, slots: Slots, registration: Registration) -> Heartbeat:
+    return Heartbeat(
+        registration,
+        shared.lease,
+        slots,
+        shared.known,
+        interval=shared.settings.heartbeat_interval,
+        threshold=shared.settings.heartbeat_threshold,
+        observers=shared.observers,
+    )
 
 
 def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
@@ -247,81 +202,16 @@ def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) ->
     )
 
 
-def _registration(
-    engine: AsyncEngine, tasks: Mapping[str, Task[Any]], settings: RunnerSettings, pool_id: str, rust: RustWorkers
-) -> Registration:
-    return Registration(
-        engine,
+def _outcome_store(
+    engine: AsyncEngine, settings: RunnerSettings, pool_id: str, claim_store: ClaimStore, outcome_log: OutcomeLog
+) -> OutcomeStore:
+    return OutcomeStore(
+        OwnFirst(claim_store, engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
         settings.schema,
         pool_id,
-        rust,
-        threshold=settings.heartbeat_threshold,
-        metadata=worker_facts(settings, tasks),
-        pooled=settings.transaction_pooler,
+        claim_store,
+        outcome_log=outcome_log,
     )
-
-
-def _recovery(sweeps: Sweeps, settings: RunnerSettings, demand: Demand | Demands, observers: Observers) -> Recovery:
-    return Recovery(
-        sweeps,
-        interval=settings.sweep_interval,
-        delay=settings.recovery_delay,
-        on_unlocked=demand.jobs_may_be_due,
-        observers=observers,
-    )
-
-
-def _listener(
-    engine: AsyncEngine,
-    settings: RunnerSettings,
-    demand: Demand | Demands,
-    pauses: Pauses,
-    stop: StopRequest,
-    observers: Observers,
-) -> Listener | SchemaWatch:
-    watch = SchemaWatch(engine, settings.schema, stop, pooled=settings.transaction_pooler)
-    if settings.transaction_pooler:
-        return watch
-
-    def pauses_changed() -> None:
-        pauses.changed()
-        demand.jobs_may_be_due()
-
-    return Listener(
-        engine,
-        look=watch.look,
-        on_jobs=demand.jobs_may_be_due,
-        on_pauses=pauses_changed,
-        known_migration=LEDGER_ID,
-        observers=observers,
-    )
-
-
-def _cleanup(
-    engine: AsyncEngine, settings: RunnerSettings, demand: Demand | Demands, observers: Observers
-) -> Cleanup | None:
-    if settings.cleanup_interval is None:
-        return None
-    from gw_sqla.admin.cleaning import Cleaning  # a worker needs nothing else of admin, which takes long to import
-    from gw_sqla.worker.cleanup import Cleanup
-
-    return Cleanup(
-        Cleaning(engine, settings.schema, pooled=settings.transaction_pooler),
-        interval=settings.cleanup_interval,
-        failed_after=settings.cleanup_failed_after,
-        keep_tasks=settings.cleanup_keep_tasks,
-        on_restored=demand.jobs_may_be_due,
-        told=observers,
-    )
-
-
-def _cron(
-    engine: AsyncEngine, settings: RunnerSettings, items: Sequence[CronItem], observers: Observers
-) -> CronScheduler | None:
-    if not items:
-        return None
-    known = KnownCrontabs(engine, settings.schema, pooled=settings.transaction_pooler)
-    return CronScheduler(known, items, SystemClock(), settings.crontab_catch_up, observers)
 
 
 def _local_time() -> datetime:

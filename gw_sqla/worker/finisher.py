@@ -2,7 +2,8 @@
 
 Idle, an outcome is written at once; under load a batch is what gathered during the last write. There
 is no delay to choose. An outage of the database stops completions, then claiming (what is unwritten is bounded), and
-nothing is dropped. What one row holds up holds up nothing else: `gw_sqla.worker.outcome_writer`.
+nothing is dropped. What one row holds up holds up nothing else: `gw_sqla.worker.outcome_writer`. After some seconds
+without an outcome the connection is closed until the next.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _outcome = attrgetter("outcome")
 
+_IDLE_SECONDS = 10.0
 _MOST_WAITING = 1000
 """How many runs may be put aside before no more jobs are claimed."""
 
@@ -49,6 +51,7 @@ class Finisher:
         on_lost: Callable[[], None],
     ) -> None:
         self._most_unwritten = most_unwritten
+        self._store = store
         self._writer = OutcomeWriter(store, observers)
         self._known = known
         self._observers = observers
@@ -57,6 +60,7 @@ class Finisher:
         self._gathered: list[Run] = []
         self._wake = anyio.Event()
         self._closed = False
+        self._has_written = self._may_be_connected = self._is_to_rest = False
         self._scope = anyio.CancelScope(shield=True)
         self.completed = 0
         self.failed = 0
@@ -107,19 +111,37 @@ class Finisher:
             while True:
                 if self._gathered:
                     gathered, self._gathered = self._gathered, []
+                    self._has_written = self._may_be_connected = True
                     self._settle(await self._writer.write(gathered))
                 if self._writer.seconds_to_next <= 0:
+                    self._has_written = self._may_be_connected = True
                     self._settle(await self._writer.write_due())
                 if self._gathered:
                     continue
                 if self._closed and not self._writer.waiting:
                     return
+                if self._is_to_rest:
+                    self._is_to_rest = self._may_be_connected = False
+                    await self._store.close()
+                    continue
                 await self._wait_for_wake(self._writer.seconds_to_next)
         log.error(
             "%d outcomes could not be written in time; their jobs stay locked until recovery: %s",
             len(self.runs),
             _ids(self.runs),
         )
+
+    async def rest_when_idle(self) -> None:
+        """Have the connection closed after some seconds without an outcome, again and again until cancelled.
+
+        A timer of its own: one in `run` would be set for each batch.
+        """
+        while True:
+            self._has_written = False
+            await anyio.sleep(_IDLE_SECONDS)
+            if self._may_be_connected and not (self._has_written or self._writer.waiting):
+                self._is_to_rest = True
+                self._wake.set()
 
     async def _wait_for_wake(self, seconds: float) -> None:
         self._wake = anyio.Event()

@@ -1,7 +1,7 @@
-"""Registration: says that a pool is alive, and asks which locks it has, over a connection of its own.
+"""Registration: says that a pool is alive, and asks which locks it has.
 
-A beat must not wait for a connection of the handlers' pool, nor for a sweep: so it has a connection that nothing else
-uses, whose statements time out.
+Between two claims, over their connection, or over one of its own (`gw_sqla.worker.between_claims`): a beat waits for no
+connection of the handlers' pool, and for no sweep.
 
 Where Graphile Worker RS keeps its table of workers (`gw_sqla.worker.rust_tables`), the pool beats there too. What that
 refuses is said once, and costs nothing else.
@@ -20,7 +20,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import WorkerConnection
@@ -30,11 +29,11 @@ from gw_sqla.settings import RunnerSettings
 from gw_sqla.statements import workers
 from gw_sqla.worker.rust_tables import RustRefusal, RustWorkers
 
-__all__ = ["Beat", "Registration", "worker_facts"]
+__all__ = ["BEAT_SETTINGS", "Beat", "Registration", "worker_facts"]
 
 log = logging.getLogger(__name__)
 
-_SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'; set jit = off"
+BEAT_SETTINGS = "set lock_timeout = '5s'; set statement_timeout = '30s'; set jit = off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +52,15 @@ class Registration:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        connection: WorkerConnection,
         schema: str,
         pool_id: str,
         rust: RustWorkers,
         *,
         threshold: timedelta,
         metadata: str,
-        pooled: bool = False,
     ) -> None:
-        self._connection = WorkerConnection(engine, settings=_SETTINGS, pooled=pooled)
+        self._connection = connection
         self._schema = schema
         self._pool_id = pool_id
         self._threshold = threshold

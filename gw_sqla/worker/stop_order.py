@@ -77,6 +77,7 @@ async def _drain(finisher: Finisher, heartbeat: Heartbeat) -> None:
     """Write outcomes, and beat for as long as there are any."""
     async with anyio.create_task_group() as beating:
         beating.start_soon(heartbeat.run, name="gw_sqla heartbeat")
+        beating.start_soon(finisher.rest_when_idle, name="gw_sqla rest")
         await finisher.run()
         beating.cancel_scope.cancel()
 

@@ -130,6 +130,18 @@ async def test_pauses_leave_lines(door: Door, look: Look) -> None:
     ]
 
 
+async def test_pauses_of_a_schema_that_a_peer_made(door: Door, look: Look) -> None:
+    """Nothing is paused there, and nothing can be."""
+    await look.execute("alter table {s}._private_sqla_pauses rename to elsewhere")
+    try:
+        assert await door.ask("list_pauses") == []
+        assert await door.ask("resume", everything=True) == []
+        with pytest.raises(SchemaBehindError, match="nothing can be paused: run 'python -m gw_sqla migrate'"):
+            await door.ask("pause", task="a")
+    finally:
+        await look.execute("alter table {s}.elsewhere rename to _private_sqla_pauses")
+
+
 @pytest.mark.parametrize("method", ["pause", "resume"])
 async def test_pauses_without_the_table(door: Door, look: Look, method: str) -> None:
     await door.ask("pause", queue_name="mail")

@@ -11,6 +11,7 @@ import pytest
 from gw_sqla import InvalidJobError, RunnerSettings
 from gw_sqla.admin import (
     AttemptsUsedUp,
+    Complete,
     Count,
     DueLater,
     Explanation,
@@ -112,6 +113,21 @@ async def test_times_that_python_has_not(door: Door, look: Look, run_at: str) ->
     [reason] = (await explain(door, job_id)).reasons
     assert isinstance(reason, DueLater if run_at == "infinity" else Waiting)
     assert str(reason)
+
+
+@pytest.mark.parametrize("locked_at", ["infinity", "-infinity"])
+async def test_a_job_that_is_locked_for_ever(door: Door, look: Look, locked_at: str) -> None:
+    """By somebody who parks it, and its queue, by hand."""
+    job_id = await add(look, queue="'mail'", locked_by="'ada'", locked_at=f"'{locked_at}'")
+    waiting = await add(look, queue="'mail'")
+    await look.execute(f"update {{s}}._private_job_queues set locked_by = 'ada', locked_at = '{locked_at}'")
+    assert isinstance((await explain(door, job_id)).reasons[0], Running)
+    assert isinstance((await explain(door, waiting)).reasons[0], QueueLocked)
+    assert [job.id for job in (await door.ask("list_jobs", "state:locked")).jobs] == [job_id]
+    assert [owner.locked_by for owner in await door.ask("list_lock_owners")] == ["ada"]
+    assert [queue.locked_by for queue in await door.ask("list_queues")] == ["ada"]
+    acted = await door.ask("act", Complete(), [job_id])
+    assert (acted.done, len(acted.examples)) == ((0, 1) if locked_at == "infinity" else (1, 0))
 
 
 async def test_queue_locked(door: Door, look: Look) -> None:

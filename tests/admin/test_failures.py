@@ -55,6 +55,21 @@ async def test_groups(door: Door, look: Look) -> None:
     assert first.first < first.last
 
 
+async def test_the_filter_of_a_group(door: Door, look: Look) -> None:
+    await fail(look, "charge", *(f"Timeout: order {n} after {n}.5 s, 'x'" for n in range(3)), "Timeout: another", None)
+    await fail(look, "mail", "Timeout: order 1 after 1.5 s, 'x'")
+    groups = (await door.ask("list_failures")).groups
+    texts = {(group.task_identifier, group.error): str(group.filter()) for group in groups}
+    assert texts["charge", "Timeout: order <n> after <n> s, <text>"] == (
+        'state:failed task:charge error:"Timeout: order" error:after'
+    )
+    for group in groups:
+        assert (await door.ask("count_jobs", group.filter())).number == group.jobs, group
+    await look.execute("delete from {s}._private_tasks")
+    [orphans] = (await door.ask("list_failures", most=1)).groups
+    assert str(orphans.filter()) == f"id:{orphans.sample}"
+
+
 async def test_an_error_that_begins_with_empty_lines(door: Door, look: Look) -> None:
     ids = await fail(look, "a", "\n \r\n Timeout\nat line 3", "Timeout")
     assert told(await door.ask("list_failures")) == [("a", "Timeout", 2)]

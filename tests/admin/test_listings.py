@@ -97,6 +97,8 @@ async def test_workers(door: Door, look: Look) -> None:
     assert (second.pool_id, second.is_alive, second.flag_allowlist) == ("pool-2", False, None)
     assert [one.pool_id for one in await door.ask("list_workers", after="pool-1")] == ["pool-2"]
     assert len(await door.ask("list_workers", limit=1)) == 1
+    assert [one.pool_id for one in await door.ask("list_workers", pool_ids=["pool-2", "pool-9"])] == ["pool-2"]
+    assert await door.ask("list_workers", pool_ids=[]) == []
 
 
 @pytest.mark.parametrize("metadata", ["{}", "[]", "null", '"x"', '{"tasks": "a", "pid": "7", "concurrency": {}}'])
@@ -125,6 +127,8 @@ async def test_owners_of_locks(door: Door, look: Look) -> None:
         ("list_queues", {"only_locked": 1}, "only_locked: must be True or False"),
         ("list_tasks", {"limit": 1001}, "limit: must be an int from 1 to 1000"),
         ("list_workers", {"after": "\0"}, "after: has a NUL"),
+        ("list_workers", {"pool_ids": "pool-1"}, "pool_ids: must be a list of ids"),
+        ("list_workers", {"pool_ids": [""]}, "pool_ids: must have 1 to 1000"),
     ],
 )
 async def test_bad_arguments(door: Door, look: Look, method: str, options: dict[str, Any], why: str) -> None:

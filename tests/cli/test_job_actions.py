@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from gw_sqla.admin import WhyLeftOut
-from gw_sqla.cli import bulk, changing
+from gw_sqla.admin import WhyLeftOut, chunks
+from gw_sqla.cli import changing
 from tests.cli.command import error_line, fetch, run, run_here
 from tests.cli.on_terminal import on_terminal
 from tests.cli.test_jobs import FAIL, add, listed
@@ -73,7 +73,7 @@ def test_jobs_that_a_worker_has_are_left_out(clean_database: str, failed: list[i
 
 
 def test_more_reasons_than_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    tally = bulk.Tally("retried", left_out=Counter({WhyLeftOut.HELD: 2, WhyLeftOut.GONE: 1}))
+    tally = chunks.Tally("retried", left_out=Counter({WhyLeftOut.HELD: 2, WhyLeftOut.GONE: 1}))
     changing._print_tally(tally, as_json=False)
     assert capsys.readouterr().err == "left out, a worker has it: 2 jobs\nleft out, gone: 1 job\n"
 
@@ -239,7 +239,7 @@ def test_nothing_fits(clean_database: str) -> None:
 
 def test_many_chunks(clean_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each job once; none that came meanwhile: a chunk's trigger adds one."""
-    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    monkeypatch.setattr(chunks, "_CHUNK", 2)
     ids = [add(clean_database) for _ in range(7)]
     asyncio.run(
         execute(
@@ -260,7 +260,7 @@ def test_many_chunks(clean_database: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_server_that_goes_away_in_the_middle(clean_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was done, what was not, how to go on; and going on does the rest."""
-    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    monkeypatch.setattr(chunks, "_CHUNK", 2)
     ids = [add(clean_database) for _ in range(5)]
     fetch(clean_database, FAIL, ids)
     asyncio.run(

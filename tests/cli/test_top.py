@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import anyio.to_thread
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -56,7 +57,7 @@ def failed(clean_database: str) -> list[int]:
 @pytest.fixture
 async def view(engine: AsyncEngine) -> LiveView:
     """It looks when it begins, and once an hour."""
-    return LiveView(async_sessionmaker(engine), Admin(limits=ScanLimits(timeout=timedelta(seconds=30))), 3600)
+    return LiveView(async_sessionmaker(engine), Admin(limits=ScanLimits(timeout=timedelta(seconds=30))), 3600, "ada")
 
 
 @pytest.fixture
@@ -99,19 +100,30 @@ async def test_failures_are_retried_when_it_is_confirmed(
     await view.workers.wait_for_complete()
     assert told(view, "head").startswith("locked 1   failed 0   ready 3")
     assert rows(view, "failures") == []
+    assert await audited(clean_database) == [("ada", "retry")]
     await pilot.press("r")
     assert told(view) == "there are no failures"
 
 
-async def test_a_task_is_paused_and_resumed(failed: list[int], view: LiveView, pilot: Pilot[None]) -> None:
+async def audited(url: str) -> list[tuple[str, str]]:
+    lines = await anyio.to_thread.run_sync(
+        fetch, url, "select actor, action from graphile_worker._private_sqla_audit order by id"
+    )
+    return [(line["actor"], line["action"]) for line in lines]
+
+
+async def test_a_task_is_paused_and_resumed(
+    clean_database: str, failed: list[int], view: LiveView, pilot: Pilot[None]
+) -> None:
     await pilot.press("p", "y")
     await view.workers.wait_for_complete()
-    assert told(view, "head").endswith("paused: task 'charge': from top")
+    assert told(view, "head").endswith("paused: task 'charge', by ada: from top")
     await pilot.press("p")
     assert "Resume 'charge'?" in str(view.screen.query_one("#question", Static).render())
     await pilot.press("y")
     await view.workers.wait_for_complete()
     assert "paused" not in told(view, "head")
+    assert await audited(clean_database) == [("ada", "pause"), ("ada", "resume")]
 
 
 async def test_it_freezes(view: LiveView, pilot: Pilot[None]) -> None:

@@ -127,7 +127,7 @@ def test_every_option_reaches_the_runner(monkeypatch: pytest.MonkeyPatch) -> Non
     seen: list[tuple[object, ...]] = []
 
     class Recorder:
-        def __init__(self, engine: AsyncEngine, tasks: object, settings: RunnerSettings) -> None:
+        def __init__(self, engine: AsyncEngine, tasks: object, settings: RunnerSettings, **hooks: object) -> None:
             seen.append((engine.pool.size(), tasks, settings))  # type: ignore[attr-defined] # a QueuePool has it
 
         async def run_once(self) -> RunCounts:

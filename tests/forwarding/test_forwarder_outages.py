@@ -151,8 +151,8 @@ async def test_broker_that_never_confirms_fails_one_at_a_time(
         await repo.add_jobs(session, [task.spec(number) for number in range(100)])
     settings = RunnerSettings(grace_period=timedelta(0))
     async with Runner(engine, tasks, settings, observers=[recorder]):
-        await recorder.until(lambda: len(recorder.failed) == 2)
-    assert [failed.message for failed in recorder.failed] == ["TimeoutError: not confirmed within 0.02 s"] * 2
+        await recorder.until(lambda: len(recorder.failed) >= 2)  # until it is told, others may follow
+    assert {failed.message for failed in recorder.failed} == {"TimeoutError: not confirmed within 0.02 s"}
     assert [len(batch) for batch in sink.batches][:6] == [100, 12, 1, 1, 1, 1]
     assert len(log.about(OUTAGE)) == 1
 

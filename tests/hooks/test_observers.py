@@ -184,6 +184,17 @@ async def test_what_it_raises_is_logged_and_breaks_nothing(
     assert len([line for line in log.lines if "observer Raises failed" in line]) == 2
 
 
+async def test_what_it_raises_a_hundred_times_is_logged_some_times(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gw_sqla.error_texts.repetition._SPAN_SECONDS", 1000.0)
+    for _ in range(30):
+        await add_job("note")
+    assert await Runner(engine, tasks, observers=[Raises(ValueError("mine"))]).run_once() == RunCounts(30, 0)
+    assert len(log.with_text("observer Raises failed")) == 2 * 20, "of each kind of its methods"
+    assert len(log.with_text("10 more errors of observer Raises were not logged")) == 2
+
+
 class CancelsItself(Observer):
     """Cancels the task that tells it, as only asyncio has it."""
 

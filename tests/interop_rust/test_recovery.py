@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, RunnerSettings, TaskRegistry
-from gw_sqla.worker.registration import Registration
+from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.worker.registration import BEAT_SETTINGS, Registration
 from gw_sqla.worker.rust_tables import RustWorkers
 from tests.interop.conftest import AddJob, Fetch
 from tests.interop.peer_worker import PeerWorker
@@ -92,7 +93,7 @@ async def test_a_dead_pool_of_ours_is_recovered_once(
 
     job = await add_job("pass", queue_name="q")
     dead = Registration(
-        engine,
+        WorkerConnection(engine, BEAT_SETTINGS),
         "graphile_worker",
         "pool-dead",
         RustWorkers("graphile_worker"),

@@ -17,7 +17,7 @@ from tests.schema.contract import WEIRD
 from tests.support.housekeeper import Housekeeper
 from tests.support.server import Server, execute
 
-TABLES = ("_private_jobs", "_private_job_queues", "_private_tasks", "_private_sqla_pauses")
+TABLES = ("_private_jobs", "_private_job_queues", "_private_tasks", "_private_sqla_pauses", "_private_sqla_audit")
 
 
 @pytest.fixture(scope="session")

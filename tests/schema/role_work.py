@@ -37,7 +37,7 @@ from gw_sqla.statements.outcomes import complete_by_handler
 from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.outcome_store import OUTCOME_SETTINGS, OutcomeStore
-from gw_sqla.worker.registration import Registration
+from gw_sqla.worker.registration import BEAT_SETTINGS, Registration
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Sweeps
 from tests.support.pools import register, take_all
@@ -237,7 +237,14 @@ async def work(engine: AsyncEngine, sessions: Sessions) -> None:
     claims = ClaimStore(WorkerConnection(engine, ends_backends=True), "graphile_worker", "pool-own")
     store = OutcomeStore(WorkerConnection(engine, OUTCOME_SETTINGS), "graphile_worker", "pool-own", claims)
     rust = RustWorkers("graphile_worker")
-    pool = Registration(engine, "graphile_worker", "pool-own", rust, threshold=timedelta(minutes=1), metadata="{}")
+    pool = Registration(
+        WorkerConnection(engine, BEAT_SETTINGS),
+        "graphile_worker",
+        "pool-own",
+        rust,
+        threshold=timedelta(minutes=1),
+        metadata="{}",
+    )
     sweeps = Sweeps(engine, "graphile_worker", rust)
     known = KnownCrontabs(engine, "graphile_worker")
     try:

@@ -7,6 +7,7 @@ thousands of times in a run; a kept one takes 2.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -49,7 +50,7 @@ class Housekeeper:
             assert time.monotonic() < deadline, "a transaction was left open"
             self.execute("select pg_sleep(0.01)")
 
-    def execute(self, sql: str, parameters: list[object] | None = None) -> psycopg.Cursor:
+    def execute(self, sql: str, parameters: Sequence[object] | None = None) -> psycopg.Cursor:
         """Run one statement, in a transaction of its own."""
         try:
             return self._connected().execute(sql.encode(), parameters)

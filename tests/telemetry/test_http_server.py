@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -124,6 +125,7 @@ async def test_many_at_once(port: int) -> None:
     assert statuses == [200] * 80
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # anyio before 4.12 leaves sockets
 async def test_a_port_that_is_taken(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, anyio_backend: str
 ) -> None:
@@ -141,6 +143,7 @@ async def test_a_port_that_is_taken(
                     await anyio.lowlevel.checkpoint()
             assert (await ask(port, "/hello")).status == 200
             serving.cancel_scope.cancel()
+    gc.collect()
     assert caplog.text.count("cannot listen for HTTP") == 1
 
 

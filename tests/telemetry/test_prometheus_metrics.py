@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -247,8 +247,7 @@ async def test_a_database_that_does_not_answer(
 
 
 def job(task: str) -> ClaimedJob:
-    values: dict[str, Any] = dict.fromkeys(ClaimedJob._fields, 0)
-    return ClaimedJob(**values | {"task_identifier": task, "payload_text": "{}"})
+    return ClaimedJob(1, task, "{}", None, 0, datetime.now(UTC), 1, 25, None, None, 0, None)
 
 
 def test_ten_thousand_task_names(caplog: pytest.LogCaptureFixture) -> None:

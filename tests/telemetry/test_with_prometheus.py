@@ -93,6 +93,6 @@ def test_each_panel_has_something_to_show(clean_database: str, tmp_path: Path) -
             done = 'sum(gw_sqla_jobs_total{outcome="completed"})'
             [row] = fetch(clean_database, "select last_value from graphile_worker.jobs_id_seq1")
             until(lambda: [one["value"][1] for one in ask(port, done) or ()] == [str(row["last_value"])])
-            assert ask(port, "ALERTS") == []
+            assert ask(port, 'ALERTS{alertstate="firing"}') == []
         worker.process.terminate()
         worker.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 from datetime import timedelta
@@ -107,6 +108,7 @@ async def test_what_the_block_raises_stays_as_it_is(anyio_backend: str) -> None:
             pass
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # anyio before 4.12 leaves sockets
 async def test_a_port_that_is_taken_does_not_keep_the_worker(
     engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -117,6 +119,7 @@ async def test_a_port_that_is_taken_does_not_keep_the_worker(
         async with serve_http(f"127.0.0.1:{taken.getsockname()[1]}", metrics) as port:
             assert port == 0
             counts = await Runner(engine, tasks_with(), observers=[metrics]).run_once()
+    gc.collect()
     assert counts.completed == 1
     assert caplog.text.count("cannot listen for HTTP") == 1
 

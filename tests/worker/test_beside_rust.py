@@ -14,8 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, async_sessionmaker
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.worker import registration
-from gw_sqla.worker.registration import Registration
+from gw_sqla.worker.registration import BEAT_SETTINGS, Registration
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Sweeps
 from tests.support.pools import locks, register, registered, take_all
@@ -54,7 +55,14 @@ async def rust_table(
 async def a_pool(engine: AsyncEngine) -> AsyncIterator[tuple[Registration, Sweeps]]:
     """A registered pool that has beaten once, and its sweeps."""
     rust = RustWorkers("graphile_worker")
-    pool = Registration(engine, "graphile_worker", "pool-sweeper", rust, threshold=timedelta(minutes=1), metadata="{}")
+    pool = Registration(
+        WorkerConnection(engine, BEAT_SETTINGS),
+        "graphile_worker",
+        "pool-sweeper",
+        rust,
+        threshold=timedelta(minutes=1),
+        metadata="{}",
+    )
     sweeps = Sweeps(engine, "graphile_worker", rust)
     try:
         await pool.register()

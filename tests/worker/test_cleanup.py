@@ -314,6 +314,20 @@ async def test_one_that_is_ended_leaves_a_line_of_what_it_did(engine: AsyncEngin
 
 
 @pytest.mark.usefixtures("old")
+@pytest.mark.parametrize("table", ["_private_sqla_workers", "_private_sqla_removed"])
+async def test_a_schema_that_a_peer_made(engine: AsyncEngine, sessions: Sessions, table: str) -> None:
+    """Nothing is done, not even what could be."""
+    await run_sql(sessions, f"alter table graphile_worker.{table} rename to elsewhere")
+    try:
+        for call in (cleanup, preview_cleanup):
+            with pytest.raises(SchemaBehindError, match=f"no table {table}, so nothing can be cleaned up"):
+                await call(engine, failed_after=WEEK)
+    finally:
+        await run_sql(sessions, f"alter table graphile_worker.elsewhere rename to {table}")
+    assert (await preview_cleanup(engine, failed_after=WEEK)).failed_jobs == 1
+
+
+@pytest.mark.usefixtures("old")
 async def test_without_the_table_of_lines_nothing_is_done(engine: AsyncEngine, sessions: Sessions) -> None:
     await run_sql(sessions, "alter table graphile_worker._private_sqla_audit rename to elsewhere")
     try:

@@ -104,12 +104,16 @@ async def test_a_cancelled_worker_is_not_registered_any_more(
 async def test_a_beat_that_fails_is_tried_again(
     engine: AsyncEngine, tasks: TaskRegistry, database: str, sessions: Sessions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kill = """select pg_terminate_backend(pid) from pg_stat_activity
-where datname = current_database() and pid <> pg_backend_pid() and query like '%_private_sqla_workers%'"""
+    refuse = """create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+create trigger refuse before update on graphile_worker._private_sqla_workers execute function refuse()"""
     caplog.set_level(logging.WARNING)
     async with Runner(engine, tasks, OFTEN):
         await next_beat(sessions)
-        await call_asyncio(execute, database, kill)
+        await call_asyncio(execute, database, refuse)
+        with anyio.fail_after(20):
+            while "the heartbeat failed" not in caplog.text:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        await call_asyncio(execute, database, "drop function refuse cascade")
         with anyio.fail_after(20):
             while "the heartbeat works again" not in caplog.text:  # noqa: ASYNC110
                 await anyio.sleep(0.01)

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import Runner, RunnerSettings, TaskRegistry
+from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.worker.recovery import Recovery
-from gw_sqla.worker.registration import Registration, worker_facts
+from gw_sqla.worker.registration import BEAT_SETTINGS, Registration, worker_facts
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Sweeps
 from tests.worker.conftest import AddJob
@@ -49,7 +50,7 @@ async def test_nothing_is_said_where_all_are_known(
     async def note() -> None: ...
 
     other = Registration(
-        engine,
+        WorkerConnection(engine, BEAT_SETTINGS),
         "graphile_worker",
         "pool-other",
         RustWorkers("graphile_worker"),

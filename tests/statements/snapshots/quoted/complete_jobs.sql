@@ -12,7 +12,7 @@ select
   j.created_at,
   j.updated_at,
   j.key,
-  j.locked_at,
+  case when j.locked_at is not null then least(greatest(j.locked_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') end as locked_at,
   j.locked_by,
   j.revision,
   j.flags,

@@ -3,7 +3,7 @@ select
   l.locked_by,
   cast(pg_catalog.count(*) filter (where l.is_job) as int) as jobs,
   cast(pg_catalog.count(*) filter (where not l.is_job) as int) as queues,
-  pg_catalog.min(l.locked_at) as since
+  case when pg_catalog.min(l.locked_at) is not null then least(greatest(pg_catalog.min(l.locked_at), pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') end as since
 from (
   select locked_by, locked_at, true as is_job
   from (

@@ -16,7 +16,7 @@ with over as (
   returning p.*
 )
 select
-  p.kind, p.name, greatest(p.paused_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00') as paused_at,
+  p.kind, p.name, least(greatest(p.paused_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') as paused_at,
   case when p.paused_until < pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00' then greatest(p.paused_until, pg_catalog.timestamptz '0001-01-02 00:00:00+00') end as paused_until, p.reason, p.paused_by,
   pg_catalog.pg_notify('sqla:pauses', $6::pg_catalog.text) is not null as told
 from p

@@ -2,12 +2,11 @@
 
 In each span of some seconds so many lines of a kind are written, and so many of all kinds; of the rest the number is
 told when the span is over, with the next line, or at the end. What is kept is bounded: of ten thousand kinds the first
-thousand are told apart.
+thousand are told apart, and the numbers of the greatest twenty are told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from time import monotonic
 
 __all__ = ["Repetition"]
@@ -16,6 +15,7 @@ _SPAN_SECONDS = 10.0
 _MOST_OF_A_KIND = 20
 _MOST = 400
 _MOST_KINDS = 1_000
+_MOST_TOLD = 20
 
 
 class Repetition:
@@ -50,10 +50,10 @@ class Repetition:
         """Whether `begin_span` is due."""
         return monotonic() - self._since >= _SPAN_SECONDS
 
-    def begin_span(self) -> Iterator[tuple[str, int]]:
-        """Begin a new span; return what was left out in the one before, by kind."""
-        left_out, of_others = self._left_out, self._of_others
+    def begin_span(self) -> list[str]:
+        """Begin a new span; return lines that say what was left out in the one before."""
+        left_out = sorted(self._left_out.items(), key=lambda one: -one[1])
+        of_others = self._of_others + sum(count for _, count in left_out[_MOST_TOLD:])
         self._begin()
-        yield from left_out.items()
-        if of_others:
-            yield "other lines", of_others
+        told = [f"{count} more {kind} were not logged" for kind, count in left_out[:_MOST_TOLD]]
+        return [*told, f"{of_others} more lines of other kinds were not logged"] if of_others else told

@@ -7,18 +7,30 @@ and it is said what was, and how to go on: by the cursor, which also says up to 
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
-from gw_sqla.admin import Action, Admin, Jobs, LeftOut, WhyLeftOut
-from gw_sqla.cli.terminal_text import jobs_were
-from gw_sqla.database.session import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
-__all__ = ["Tally", "act_on_all"]
+from gw_sqla.admin.acted import LeftOut, WhyLeftOut
+from gw_sqla.admin.actions import Action
+from gw_sqla.admin.admin import Admin
+from gw_sqla.admin.chosen import Jobs
+
+__all__ = ["Tally", "act_on_all", "jobs_were"]
 
 _CHUNK = 1000
 _MOST_EXAMPLES = 100
+
+
+def jobs_were(number: int) -> str:
+    """Return the beginning of a sentence on so many jobs."""
+    return "1 job was" if number == 1 else f"{number:,} jobs were" if number else "no job was"
 
 
 @dataclass
@@ -46,7 +58,7 @@ class Tally:
 
 
 async def act_on_all(
-    sessions: async_sessionmaker[AsyncSession],
+    sessions: async_sessionmaker[Any],
     admin: Admin,
     action: Action,
     jobs: Jobs,
@@ -54,8 +66,14 @@ async def act_on_all(
     *,
     actor: str | None = None,
     advance: Callable[[int], object] = lambda _: None,
+    within: timedelta | None = None,
 ) -> None:
-    """Act on every job, chunk by chunk, and keep the tally; ``advance`` hears how many were met."""
+    """Act on every job, chunk by chunk, and keep the tally; ``advance`` hears how many were met.
+
+    After ``within``, no further chunk is begun: the tally's cursor then says where to go on, else it is None. A
+    cancellation undoes the chunk that it meets; what was done before is committed.
+    """
+    end = math.inf if within is None else time.monotonic() + within.total_seconds()
     while True:
         async with sessions() as session:
             acted = await admin.act(session, action, jobs, most=_CHUNK, cursor=tally.cursor, actor=actor)
@@ -68,5 +86,5 @@ async def act_on_all(
         tally.examples += acted.examples[: _MOST_EXAMPLES - len(tally.examples)]
         tally.cursor = acted.cursor
         advance(acted.done + sum(acted.left_out.values()))
-        if acted.cursor is None:
+        if acted.cursor is None or time.monotonic() >= end:
             return

@@ -1,0 +1,1 @@
+"""The screens: one module each; see `gw_sqla.web`."""

@@ -1,0 +1,60 @@
+"""The templates, and how values look in them. Everything is escaped, and a name that is not there is an error."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gw_sqla.web.payloads import flag_names, short_payload
+from gw_sqla.web.static_files import version_of
+
+__all__ = ["environment"]
+
+
+def when(moment: datetime | None) -> Markup | str:
+    """Return a time: in UTC, and with JavaScript in the viewer's zone, the exact one at hand."""
+    if moment is None:
+        return "—"
+    text = f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment.utcoffset() == timedelta(0) else moment.isoformat(" ", "seconds")
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), text)
+
+
+def span(duration: timedelta | None) -> str:
+    """Return how long, in the two largest units: ``3 h 12 min``."""
+    if duration is None:
+        return "—"
+    seconds = max(0, round(duration.total_seconds()))
+    parts: list[str] = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        number, seconds = divmod(seconds, size)
+        if number or (parts and len(parts) < 2) or (unit == "s" and not parts):
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2])
+
+
+def size(number: int) -> str:
+    """Return a number of bytes, such as ``1.5 MiB``."""
+    for unit, bound in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if number >= bound:
+            return f"{number / bound:,.1f} {unit}"
+    return f"{number} B"
+
+
+environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+environment.filters |= {
+    "when": when,
+    "span": span,
+    "bytes": size,
+    "short_payload": short_payload,
+    "flag_names": flag_names,
+}
+environment.globals |= {"version_of": version_of}

@@ -1,0 +1,115 @@
+"""What people do, in a browser, on either event loop: the forms, what comes of them, and what refreshes itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.browsing import Visit, visit
+from tests.browser.shop import dashboard
+from tests.support.housekeeper import Housekeeper
+from tests.support.serving import serve
+
+JOBS = "graphile_worker._private_jobs"
+
+
+@pytest.fixture(params=[True, False], ids=["scripts", "no scripts"])
+def scripts(request: pytest.FixtureRequest) -> bool:
+    """Whether the browser runs JavaScript: all that can be done can be done without."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def window(browser: Browser, clean_database: str, backend: str, scripts: bool) -> Iterator[Visit]:
+    with serve(dashboard, clean_database, backend) as base, visit(browser, base, scripts=scripts) as opened:
+        yield opened
+
+
+def only(housekeeper: Housekeeper, sql: str) -> tuple[object, ...]:
+    [row] = housekeeper.execute(sql).fetchall()
+    return tuple(row)
+
+
+def test_adding_a_job_by_the_form_of_its_schema(window: Visit, housekeeper: Housekeeper) -> None:
+    page = window.page
+    window.goto("/tasks/one?name=ship_order")
+    page.get_by_label("order_id").fill("7")
+    page.get_by_label("street").fill("1 rue des <Lilas>")
+    page.get_by_label("city").fill("Lyon")
+    page.get_by_label("country").fill("fr")
+    page.get_by_label("express").select_option("true")
+    window.expected_statuses.add(400)
+    page.get_by_role("button", name="Add this job").click()
+    expect(page.get_by_role("alert")).to_contain_text("to.country")
+    expect(page.get_by_label("street")).to_have_value("1 rue des <Lilas>")
+    page.get_by_label("country").fill("FR")
+    page.get_by_role("button", name="Add this job").click()
+    expect(page.locator("p.said:not(.bad)").filter(has_text="was added")).to_be_visible()
+    expect(page.locator("body")).to_contain_text("1 rue des <Lilas>")
+    [payload] = only(housekeeper, f"select payload from {JOBS}")
+    assert payload == {
+        "order_id": 7,
+        "to": {"street": "1 rue des <Lilas>", "city": "Lyon", "country": "FR"},
+        "express": True,
+        "not_before": None,
+        "weight_kg": 1.0,
+        "labels": [],
+    }
+
+
+def test_pausing_and_resuming(window: Visit, housekeeper: Housekeeper) -> None:
+    page = window.page
+    housekeeper.execute("select graphile_worker.add_job('a', queue_name := 'q')")
+    for path, what in (("/queues", "q"), ("/tasks/one?name=a", "this task"), ("/workers", "everything")):
+        window.goto(path)
+        page.get_by_text(f"Pause {what}").first.click()
+        page.get_by_label("For how long").select_option("60")
+        page.get_by_label("Reason, for others").fill("<lunch>")
+        page.get_by_role("button", name=f"Pause {what}").click()
+        expect(page.locator("p.said:not(.bad)")).to_contain_text("Paused: ")
+        expect(page.locator("main")).to_contain_text("<lunch>")
+        page.get_by_role("button", name=f"Resume {what}").click()
+        expect(page.locator("p.said:not(.bad)")).to_contain_text("Resumed: ")
+    assert housekeeper.execute("select * from graphile_worker._private_sqla_pauses").fetchall() == []
+
+
+def test_retrying_a_group_of_failures(window: Visit, housekeeper: Housekeeper) -> None:
+    page = window.page
+    housekeeper.execute("select graphile_worker.add_job(t) from unnest(array['a', 'b']) t, generate_series(1, 3)")
+    housekeeper.execute(f"update {JOBS} set attempts = 25, last_error = 'Timeout: order ' || id")
+    window.goto("/failures")
+    page.get_by_role("link", name="Retry group 1: preview").click()
+    expect(page.locator("main")).to_contain_text("3")
+    page.get_by_role("main").get_by_role("button", name="Retry").click()
+    expect(page.locator("main")).to_contain_text("3 jobs were retried")
+    found = housekeeper.execute(f"select count(*) from {JOBS} where attempts = 0").fetchall()
+    assert found == [(3,)]
+    window.goto("/system/audit")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("ada")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("retry")
+
+
+def test_running_a_cron_item_now(window: Visit, housekeeper: Housekeeper) -> None:
+    window.goto("/crontab")
+    window.page.get_by_role("row", name="morning_report").get_by_role("button", name="Run now").click()
+    expect(window.page.locator("p.said:not(.bad)")).to_contain_text("of morning_report was added")
+    [payload] = only(housekeeper, f"select payload from {JOBS}")
+    assert json.loads(json.dumps(payload))["of"] == "stock"
+
+
+def test_unlocking_and_sweeping(window: Visit, housekeeper: Housekeeper) -> None:
+    page = window.page
+    housekeeper.execute("select graphile_worker.add_job('a') from generate_series(1, 2)")
+    housekeeper.execute(f"update {JOBS} set locked_by = 'node-' || id, locked_at = now() - interval '5 hours'")
+    window.goto("/workers")
+    page.get_by_role("row", name="node-").first.get_by_role("link").click()
+    page.get_by_role("button", name="Unlock 1 jobs and 0 queues").click()
+    expect(page.locator("p.said:not(.bad)")).to_contain_text("1 jobs, 0 queues")
+    page.get_by_role("link", name="Sweep").click()
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_role("button", name="Sweep now").click()
+    expect(page.locator("p.said:not(.bad)")).to_contain_text("1 jobs and 0 queues locked for over four hours")
+    assert housekeeper.execute(f"select * from {JOBS} where locked_at is not null").fetchall() == []
