@@ -104,7 +104,7 @@ class ProcessSockets:
 
     async def _ask(self, target: str) -> dict[int, tuple[int, bytes]]:
         """Ask all at once; status 0 is one that does not serve (yet), 504 one that has not answered in time."""
-        answers = dict.fromkeys(range(len(self._paths)), (0, b""))
+        answers: dict[int, tuple[int, bytes]] = dict.fromkeys(range(len(self._paths)), (0, b""))
 
         async def ask(number: int) -> None:
             from gw_sqla.telemetry.http_client import get

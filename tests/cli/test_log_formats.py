@@ -39,7 +39,7 @@ def test_json_takes_what_has_no_json() -> None:
 def test_logfmt_is_quoted() -> None:
     line = formatter("logfmt", with_process=True).format(record('say "hi"\n=', **{"a b": "", "c": "x=y", "d": Odd()}))
     assert "\n" not in line
-    fields = dict(word.partition("=")[::2] for word in shlex.split(line))
+    fields = {key: value for key, _, value in (word.partition("=") for word in shlex.split(line))}
     assert (fields["a_b"], fields["c"], fields["level"]) == ("", "x=y", "info")
     assert fields["process"].isdigit()
     assert "whose text cannot be made: ValueError" in fields["d"]

@@ -54,7 +54,7 @@ def test_json_has_an_object_for_each_line(clean_database: str) -> None:
 
 def test_logfmt_has_a_line_for_each_record(clean_database: str) -> None:
     lines = lines_of(clean_database, "--log-format", "logfmt", tasks=("mail", "fail"))
-    fields = [dict(word.partition("=")[::2] for word in shlex.split(line)) for line in lines]
+    fields = [{key: value for key, _, value in (word.partition("=") for word in shlex.split(line))} for line in lines]
     [mail] = [line for line in fields if line["logger"] == "myapp.mail"]
     assert (mail["message"], mail["tenant"], mail["task_identifier"]) == ("mail to secret-payload", "a b", "mail")
     [failed] = [line for line in fields if line.get("outcome")]
