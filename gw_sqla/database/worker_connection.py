@@ -118,6 +118,10 @@ class WorkerConnection:
         """The same for a caller in a shielded scope: without the cost of a cancellation that cannot come."""
         return await call_asyncio_shielded(self._fetch, statement, parameters)
 
+    async def fetch_under(self, settings: str, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Run one statement under settings that hold for it alone, ``set local ...``; otherwise as `fetch`."""
+        return await call_asyncio(self._fetch_under, settings, statement, parameters)
+
     async def run_sync(self, work: Callable[[Connection], R]) -> R:
         """Call a function with SQLAlchemy's connection; return its result. Bounded, raised and cancelled as `fetch`."""
         return await call_asyncio(self._run_sync, work)
@@ -174,7 +178,7 @@ class WorkerConnection:
         async with self._closed_on_error():
             driver = await self._opened()
             if self._pooled:
-                return await self._fetch_in_transaction(sql, arguments)
+                return await self._fetch_in_transaction(self._settings, sql, arguments)
             rows: Sequence[Any] = await driver.fetch(sql, *arguments)
         return rows
 
@@ -235,9 +239,17 @@ class WorkerConnection:
             await connection.invalidate()
             await connection.close()
 
-    async def _fetch_in_transaction(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+    async def _fetch_under(self, settings: str, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        sql, arguments = for_driver(statement, parameters)
+        async with self._closed_on_error():
+            await self._opened()
+            if self._pooled:
+                settings = f"{self._settings};\n{settings}"
+            return await self._fetch_in_transaction(settings, sql, arguments)
+
+    async def _fetch_in_transaction(self, settings: str, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         async with self._driver.transaction(isolation="read_committed"):
-            await self._driver.execute(self._settings)
+            await self._driver.execute(settings)
             rows: Sequence[Any] = await self._driver.fetch(sql, *values)
         return rows
 

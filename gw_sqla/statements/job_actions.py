@@ -90,7 +90,7 @@ cross join lateral (
     when 'object' then array(select pg_catalog.jsonb_object_keys(j.flags))
     when 'array' then array(
       select e.one operator(pg_catalog.#>>) '{}'
-      from pg_catalog.jsonb_array_elements(j.flags) e (one)
+      from pg_catalog.jsonb_array_elements(j.flags) as e(one)
       where pg_catalog.jsonb_typeof(e.one) = 'string'
     )
     when 'string' then array[j.flags operator(pg_catalog.#>>) '{}']

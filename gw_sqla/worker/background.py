@@ -15,9 +15,8 @@ from gw_sqla.hooks.observers import Observers
 from gw_sqla.jobs.task import Task
 from gw_sqla.schema.supported_revisions import LEDGER_ID
 from gw_sqla.settings import RunnerSettings
-from gw_sqla.worker.between_claims import BetweenClaims
+from gw_sqla.worker.between_claims import BetweenClaims, ClaimConnection
 from gw_sqla.worker.claim_demand import Demand, Demands
-from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.listener import Listener
 from gw_sqla.worker.pauses import Pauses
@@ -35,7 +34,7 @@ __all__ = ["make_cleanup", "make_cron", "make_listener", "make_recovery", "make_
 
 
 def make_registration(
-    claims: ClaimStore,
+    claims: ClaimConnection,
     engine: AsyncEngine,
     tasks: Mapping[str, Task[Any]],
     settings: RunnerSettings,

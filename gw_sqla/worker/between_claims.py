@@ -11,40 +11,51 @@ PostgreSQL has none left (SQLSTATE 53300), they go between claims: what has run 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.outage import DATABASE_FAULTS, has_no_connection_left
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.worker.claim_store import ClaimStore
 
-__all__ = ["BetweenClaims", "OwnFirst"]
+__all__ = ["BetweenClaims", "ClaimConnection", "OwnFirst"]
 
 _PATIENCE = 1.0
 """Seconds for which a statement waits for its turn, before it has a connection opened."""
+_BRIEFLY = "set local lock_timeout = '200ms'"
+"""How long it may wait there for rows that others have locked."""
+
+
+class ClaimConnection(NamedTuple):
+    """The connection of a pool's claims, and the turn that whoever uses it waits for."""
+
+    connection: WorkerConnection
+    turn: anyio.Lock
 
 
 class BetweenClaims(WorkerConnection):
     """Runs statements over the claims' connection, or, when that is busy, over its own, which is closed again."""
 
-    def __init__(self, claims: ClaimStore, engine: AsyncEngine, settings: str, *, pooled: bool) -> None:
+    def __init__(self, claims: ClaimConnection, engine: AsyncEngine, settings: str, *, pooled: bool) -> None:
         super().__init__(engine, settings, pooled=pooled)
         self._claims = claims
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         """Run one statement and return its rows, as a `WorkerConnection` does."""
-        turn, has_turn = self._claims.turn, False
+        has_turn = False
         with anyio.move_on_after(_PATIENCE):
-            await turn.acquire()
+            await self._claims.turn.acquire()
             has_turn = True
         if has_turn:
             try:
-                return await self._claims.fetch(statement, parameters)
+                return await self._claims.connection.fetch_under(_BRIEFLY, statement, parameters)
+            except asyncpg.LockNotAvailableError:
+                pass  # whoever has locked what it wants does not hold up claims
             finally:
-                turn.release()
+                self._claims.turn.release()
         try:
             return await super().fetch(statement, parameters)
         finally:
@@ -54,7 +65,7 @@ class BetweenClaims(WorkerConnection):
 class OwnFirst(WorkerConnection):
     """A connection whose statements go over the claims' one while none can be had."""
 
-    def __init__(self, claims: ClaimStore, engine: AsyncEngine, settings: str, *, pooled: bool) -> None:
+    def __init__(self, claims: ClaimConnection, engine: AsyncEngine, settings: str, *, pooled: bool) -> None:
         super().__init__(engine, settings, pooled=pooled)
         self._claims = claims
 
@@ -66,4 +77,4 @@ class OwnFirst(WorkerConnection):
             if not has_no_connection_left(fault):
                 raise
         async with self._claims.turn:
-            return await self._claims.fetch(statement, parameters)
+            return await self._claims.connection.fetch_under(_BRIEFLY, statement, parameters)

@@ -104,10 +104,6 @@ class ClaimStore:
         """End the connection of a claim that is under way."""
         await self._connection.cut_off()
 
-    async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        """Run a statement of another part of the pool, and return its rows."""
-        return await self._connection.fetch(statement, parameters)
-
     async def register_tasks(self, task_identifiers: Collection[str]) -> None:
         """Make the task identifiers known, so that no caller's first add_job has to."""
         statement = job_queries.register_tasks(self._schema)

@@ -36,7 +36,7 @@ from gw_sqla.jobs.task import Task
 from gw_sqla.repository import JobRepository
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.background import make_cleanup, make_cron, make_listener, make_recovery, make_registration
-from gw_sqla.worker.between_claims import OwnFirst
+from gw_sqla.worker.between_claims import ClaimConnection, OwnFirst
 from gw_sqla.worker.claim_demand import Demand, Demands
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer, Taker
@@ -102,8 +102,11 @@ def compose(
 ) -> Parts:
     """Make the parts; nothing of them runs or connects yet. To be called inside the event loop."""
     outcome_log = OutcomeLog()
-    claim_store = _claim_store(engine, settings, pool_id)
-    outcome_store = _outcome_store(engine, settings, pool_id, claim_store, outcome_log)
+    connection = WorkerConnection(engine, pooled=settings.transaction_pooler, ends_backends=True)
+    claim_store = _claim_store(connection, settings, pool_id)
+    claims = ClaimConnection(connection, claim_store.turn)
+    outcome_connection = OwnFirst(claims, engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler)
+    outcome_store = OutcomeStore(outcome_connection, settings.schema, pool_id, claim_store, outcome_log=outcome_log)
     rust = RustWorkers(settings.schema)
     sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size, interceptors=interceptors)
@@ -135,7 +138,7 @@ def compose(
         forwarders=Forwarders(forwarders),
         claimers=make_claimers(shared, takers),
         orphaned_locks=shared.orphaned_locks,
-        heartbeat=_heartbeat(shared, slots, make_registration(claim_store, engine, tasks, settings, pool_id, rust)),
+        heartbeat=_heartbeat(shared, slots, make_registration(claims, engine, tasks, settings, pool_id, rust)),
         sweeps=sweeps,
         recovery=make_recovery(sweeps, settings, demand, observers),
         listener=make_listener(engine, settings, demand, shared.pauses, stop, observers),
@@ -191,9 +194,9 @@ def _heartbeat(shared: Shared, slots: Slots, registration: Registration) -> Hear
     )
 
 
-def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) -> ClaimStore:
+def _claim_store(connection: WorkerConnection, settings: RunnerSettings, pool_id: str) -> ClaimStore:
     return ClaimStore(
-        WorkerConnection(engine, pooled=settings.transaction_pooler, ends_backends=True),
+        connection,
         settings.schema,
         pool_id,
         clock=partial(datetime.now, UTC) if settings.use_local_time else None,
@@ -202,19 +205,3 @@ def _claim_store(engine: AsyncEngine, settings: RunnerSettings, pool_id: str) ->
         accepted_flags=settings.accepted_flags,
         flag_allowlist=settings.flag_allowlist,
     )
-
-
-def _outcome_store(
-    engine: AsyncEngine, settings: RunnerSettings, pool_id: str, claim_store: ClaimStore, outcome_log: OutcomeLog
-) -> OutcomeStore:
-    return OutcomeStore(
-        OwnFirst(claim_store, engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler),
-        settings.schema,
-        pool_id,
-        claim_store,
-        outcome_log=outcome_log,
-    )
-
-
-def _local_time() -> datetime:
-    return datetime.now(UTC)

@@ -94,7 +94,7 @@ def test_a_cleanup(clean_database: str, old: list[int]) -> None:
 
 def test_a_cleanup_for_programs(clean_database: str, old: list[int]) -> None:
     done = run_here("cleanup", "--no-queues", "--json", "--database-url", clean_database)
-    assert json.loads(done.stdout) == {"tasks": 2, "queues": 0, "failed_jobs": 0, "restored": 0}
+    assert json.loads(done.stdout) == {"tasks": 2, "queues": 0, "failed_jobs": 0, "restored": 0, "forwarded": 0}
 
 
 def test_a_dry_run(clean_database: str, old: list[int]) -> None:
@@ -104,7 +104,7 @@ def test_a_dry_run(clean_database: str, old: list[int]) -> None:
     told = "1 task, 1 queue and 1 failed job would be removed; nothing was done\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
     seen = json.loads(run_here(*command, "--json").stdout)
-    assert seen == {"tasks": 1, "queues": 1, "failed_jobs": 1, "restored": 0}
+    assert seen == {"tasks": 1, "queues": 1, "failed_jobs": 1, "restored": 0, "forwarded": 0}
     assert len(fetch(clean_database, "select id from graphile_worker._private_jobs")) == 2
 
 
@@ -163,16 +163,19 @@ def test_ages_that_are_none(clean_database: str, age: str, says: str) -> None:
 
 
 def test_a_schema_that_nobody_has_migrated(server: Server) -> None:
-    """There are no pauses in it: it says what to do, as other commands do."""
+    """There are no pauses in it, and can be none before it is migrated."""
     url = server.create_database()
     try:
         assert run_here("migrate", "--database-url", url).returncode == 0
         for name in ("pauses", "alembic_version"):
             asyncio.run(execute(url, f"drop table graphile_worker._private_sqla_{name}"))
-        for command in (("pause", "--everything"), ("resume", "--everything"), ("pauses",)):
-            line = error_line(run_here(*command, "--database-url", url), 1)
-            says = "gw_sqla has not migrated schema 'graphile_worker' yet; run: python -m gw_sqla migrate"
-            assert line == f"Error: {says}"
+        line = error_line(run_here("pause", "--everything", "--database-url", url), 1)
+        says = "schema 'graphile_worker' has no table _private_sqla_pauses, so nothing can be paused"
+        assert line == f"Error: {says}: run 'python -m gw_sqla migrate'"
+        line = error_line(run_here("resume", "--everything", "--database-url", url), 1)
+        assert line == "Error: nothing of it was paused: see pauses"
+        listed = run_here("pauses", "--json", "--database-url", url)
+        assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
     finally:
         server.drop_database(url)
 

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import anyio
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla import AsyncSession, async_sessionmaker
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.worker import registration
+from gw_sqla.worker.between_claims import BetweenClaims, ClaimConnection
 from gw_sqla.worker.registration import BEAT_SETTINGS, Registration
 from gw_sqla.worker.rust_tables import RustWorkers
 from gw_sqla.worker.sweeps import Sweeps
@@ -52,11 +53,13 @@ async def rust_table(
 
 
 @asynccontextmanager
-async def a_pool(engine: AsyncEngine) -> AsyncIterator[tuple[Registration, Sweeps]]:
+async def a_pool(
+    engine: AsyncEngine, connection: WorkerConnection | None = None
+) -> AsyncIterator[tuple[Registration, Sweeps]]:
     """A registered pool that has beaten once, and its sweeps."""
     rust = RustWorkers("graphile_worker")
     pool = Registration(
-        WorkerConnection(engine, BEAT_SETTINGS),
+        connection or WorkerConnection(engine, BEAT_SETTINGS),
         "graphile_worker",
         "pool-sweeper",
         rust,
@@ -144,15 +147,22 @@ async def test_a_table_that_refuses_us_holds_up_no_unlocking(
         assert (await sweeps.unlock_stale()).owners == ([] if spared else ["rust-alive"])
 
 
+@pytest.mark.parametrize("shared", [False, True])
 async def test_a_table_that_somebody_has_locked_costs_no_heartbeat(
-    engine: AsyncEngine, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, sessions: Sessions, shared: bool
 ) -> None:
-    monkeypatch.setattr(registration, "_SETTINGS", "set lock_timeout = '100ms'; set statement_timeout = '30s'")
-    async with rust_table(sessions), a_pool(engine) as (pool, _):
+    """Nor, for long, the connection of claims: a beat that waits there goes over one of its own."""
+    settings = "set lock_timeout = '100ms'; set statement_timeout = '30s'"
+    connection, claims = WorkerConnection(engine, settings), WorkerConnection(engine, "set lock_timeout = '1h'")
+    if shared:
+        connection = BetweenClaims(ClaimConnection(claims, anyio.Lock()), engine, settings, pooled=False)
+    async with rust_table(sessions), a_pool(engine, connection) as (pool, _):
         async with sessions.begin() as session:
             await session.execute(text("delete from graphile_worker._private_workers"))
             await session.execute(text("lock table graphile_worker._private_workers in access exclusive mode"))
-            assert (await pool.beat([])).registered
+            with anyio.fail_after(30):
+                assert (await pool.beat([])).registered
         assert await rust_workers(sessions) == []
         await pool.beat([])
         assert await rust_workers(sessions) == ["pool-sweeper"]
+    await claims.close()

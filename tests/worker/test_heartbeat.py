@@ -65,6 +65,7 @@ async def test_a_worker_is_registered_while_it_runs(
             "pid": os.getpid(),
             "concurrency": 10,
             "tasks": ["note"],
+            "forwarded": [],
             "forbidden_flags": [],
             "accepted_flags": [],
             "flag_allowlist": None,
