@@ -101,8 +101,8 @@ async def test_topic_that_is_missing(
 ) -> None:
     """The sink's own: an error at the start. A message's: its job fails, others do not."""
 
-    def routed(payload: str | None, message: Message) -> Message:
-        message.topic = payload
+    def routed(payload: dict[str, str], message: Message) -> Message:
+        message.topic = payload.get("topic")
         return message
 
     registry = TaskRegistry()
@@ -110,8 +110,8 @@ async def test_topic_that_is_missing(
     with pytest.raises(ConfigurationError, match="sns: NotFound"):
         await Runner(engine, registry).run_once()
     tasks.forward("out", SnsSink(topic.arn, **access), message=routed)
-    await add_job("out", f"{ARN}missing")
-    await add_job("out", None)
+    await add_job("out", {"topic": f"{ARN}missing"})
+    await add_job("out", {})
     assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=1)
 
 

@@ -10,10 +10,13 @@ from typing import get_args
 import gw_sqla
 from gw_sqla import Event, Observer
 from gw_sqla.hooks.events import METHODS
-from gw_sqla.jobs.outcomes import CompletedByHandler
+from gw_sqla.jobs.outcomes import CompletedByHandler, Kept
 
 PAGE = Path(__file__).parents[2] / "docs" / "observing.md"
 WITHOUT_TIME = {"Completed", "Failed", "Snoozed", "Returned", "PauseSeen"}
+
+OF_COMPLETED = {CompletedByHandler, Kept}
+"""To users each is a Completed."""
 
 _ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
 
@@ -22,7 +25,7 @@ def test_the_table_says_what_there_is() -> None:
     rows = {name: (method, re.findall(r"`(\w+)`", said)) for name, method, said in _ROW.findall(PAGE.read_text())}
     assert rows.keys() == {kind.__name__ for kind in get_args(Event)}
     for kind, method in METHODS.items():
-        if kind is CompletedByHandler:  # to users it is a Completed
+        if kind in OF_COMPLETED:
             continue
         names = [field.name for field in fields(kind)]
         if kind.__name__ not in WITHOUT_TIME:
@@ -35,5 +38,5 @@ def test_each_method_of_an_observer_is_told_of_an_event() -> None:
     methods = {name for name in vars(Observer) if not name.startswith("_")}
     assert methods == set(METHODS.values())
     for kind, name in METHODS.items():
-        if kind is not CompletedByHandler:
+        if kind not in OF_COMPLETED:
             assert getattr(Observer, name).__annotations__["event"] == kind.__name__
