@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.contenders import HERE
 from benchmarks.database import Database
+from benchmarks.throughput import Aim, report
 from gw_sqla import JobRepository, TaskRegistry, parse_url
 from gw_sqla.testing import JobTester, rolled_back_session
 
@@ -121,12 +122,14 @@ def testing_kit(database: Database, runs: int) -> dict[str, Any]:
                 )
                 seconds[name].append(time.perf_counter() - began)
     os.environ["DATABASE_URL"] = database.environment["DATABASE_URL"]
-    return {
-        "seconds": {name: [round(value, 2) for value in values] for name, values in seconds.items()},
-        "added to tests that write it by hand": f"{_added(seconds, 'by hand'):.1%} (aim: under 15 %)",
-        "added to tests without jobs": f"{_added(seconds, 'without'):.1%}",
-        "one job, ms": f"{median(anyio.run(_one_job, 50)):.1f} (aim: under 20)",
-    }
+    return report(
+        {
+            "seconds": {name: [round(value, 2) for value in values] for name, values in seconds.items()},
+            "added to tests without jobs": f"{_added(seconds, 'without'):.1%}",
+        },
+        Aim("added to tests that write it by hand", _added(seconds, "by hand"), at_most=0.15),
+        Aim("milliseconds of a test with one job", median(anyio.run(_one_job, 50)), at_most=20),
+    )
 
 
 def _added(seconds: dict[str, list[float]], other: str) -> float:
