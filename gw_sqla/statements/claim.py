@@ -88,6 +88,22 @@ _WALKED = """walked as (
     limit _walk_
   )""".replace("_walk_", _WALK)
 
+_AMONG = """unqueued as (
+    select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size, null as queue_name
+    from __schema__._private_jobs j
+    where j.job_queue_id is null and {due}
+    for no key update skip locked
+  ),
+  walked as (
+    select j.job_queue_id, j.priority, j.run_at, j.id
+    from __schema__._private_jobs j
+    where j.job_queue_id is not null and {due}
+  )"""
+"""Instead of all that, where few jobs are looked up by their ids: it is planned in a fraction of the time.
+
+Ordered and limited later: with an order, the planner would read a whole index that has it.
+"""
+
 _RELEASED = """released as (
     select head.*
     from pg_catalog.unnest(:released_queues) as q(id)
@@ -135,7 +151,7 @@ _QUEUED = """free_queues as (
       select *
       from (
         select distinct on (job_queue_id) *
-        from (select * from walked union all select * from _more_) met
+        from (_met_) met
         order by job_queue_id, priority, run_at, id
       ) heads
       order by priority, run_at, id
@@ -203,14 +219,18 @@ def candidates(schema: str, variant: Variant) -> TextualSelect:
 
 def _parts(reach: Reach) -> list[str]:
     """Return what leads to the ``chosen`` jobs."""
+    both = _CHOSEN.replace("_branches_", "unqueued union all select * from queued")
+    if reach is Reach.AMONG:
+        return [_AMONG, _QUEUED.replace("_met_", "select * from walked"), both]
     unqueued = [_priorities("", "is null", reach), _UNQUEUED]
     if reach is Reach.ONWARD_UNQUEUED:
         return [*unqueued, _CHOSEN.replace("_branches_", "unqueued")]
     walked = [_priorities("queued_", "is not null", reach), _WALKED]
-    more = [_OTHERS, _QUEUED.replace("_more_", "others where id is not null")]
+    more, met = _OTHERS, "others where id is not null"
     if reach is Reach.ONWARD:
-        more = [_RELEASED, _QUEUED.replace("_more_", "released")]
-    return [*unqueued, *walked, *more, _CHOSEN.replace("_branches_", "unqueued union all select * from queued")]
+        more, met = _RELEASED, "released"
+    queued = _QUEUED.replace("_met_", f"select * from walked union all select * from {met}")
+    return [*unqueued, *walked, more, queued, both]
 
 
 def _priorities(name: str, kind: str, reach: Reach) -> str:

@@ -74,11 +74,13 @@ class Reach(Enum):
 
     ``ONWARD``: jobs without a queue after ``after_priority``, ``after_run_at`` and ``after_id``, jobs in queues after
     the same with ``after_queued_``, and the first of each of ``released_queues``; ``ONWARD_UNQUEUED``: the former only.
+    ``AMONG``: jobs ``among_ids``, and no others.
     """
 
     ALL = "all"
     ONWARD = "onward"
     ONWARD_UNQUEUED = "onward, unqueued"
+    AMONG = "among"
 
 
 class Variant(NamedTuple):
@@ -91,7 +93,7 @@ class Variant(NamedTuple):
 
     ``by_clock``: a job is due by the time ``now``, not by the database's; locks have the database's time all the same.
     ``sized``: a payload of more than ``max_size`` bytes is not fetched; ``leaving``: and its job stays. ``refusing``:
-    jobs ``refused_ids`` stay; ``pausing_queues``: those of ``paused_queues``; ``among``: all but ``among_ids``.
+    jobs ``refused_ids`` stay; ``pausing_queues``: those of ``paused_queues``.
     ``reach``: what it looks at.
     """
 
@@ -103,7 +105,6 @@ class Variant(NamedTuple):
     leaving: bool = False
     refusing: bool = False
     pausing_queues: bool = False
-    among: bool = False
     reach: Reach = Reach.ALL
 
 
@@ -150,7 +151,7 @@ def claim_statement(
         (variant.allowlisting, _ALLOWED, "flag_allowlist", TEXTS),
         (variant.leaving, f"{size} <= :max_size", "max_size", Integer()),
         (variant.refusing, "j.id <> all (:refused_ids)", "refused_ids", BIGINTS),
-        (variant.among, "j.id = any (:among_ids)", "among_ids", BIGINTS),
+        (variant.reach is Reach.AMONG, "j.id = any (:among_ids)", "among_ids", BIGINTS),
     ]
     for is_heeded, condition, name, kind in conditions:
         if is_heeded:

@@ -240,7 +240,7 @@ class ClaimStore:
         return rows
 
     async def _claim_among(self, parameters: dict[str, Any], ids: Sequence[int]) -> list[Any]:
-        variant = self._variant_now(parameters)._replace(among=True)
+        variant = self._variant_now(parameters)._replace(reach=Reach.AMONG)
         return list(await self._connection.fetch(claim(self._schema, variant), parameters | {"among_ids": ids}))
 
     async def release_orphaned(self, runs: Collection[Run], spent_ids: Collection[int]) -> bool:

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.anyio
 MANY = 20_000
 """Jobs of each kind that a claim must not read, and queues without jobs."""
 WANTED = 50
+FEW = range(1000, 6 * MANY, 1000)
+"""Ids, of jobs of all kinds."""
 
 FILL = f"""
 set search_path = graphile_worker;
@@ -73,6 +75,7 @@ async def explain(db: asyncpg.Connection, variant: Variant) -> dict[str, Any]:
         "task_identifiers": "array['a']",
         "forbidden_flags": "array['x']",
         "count": WANTED,
+        "among_ids": f"'{{{', '.join(map(str, FEW))}}}'",
         "pool_id": "'pool-1'",
         **Look(START, START).parameters(),
         "after_run_at": f"'{START.run_at}'",
@@ -99,7 +102,7 @@ def rows_read(node: dict[str, Any]) -> float:
     return float((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
 
 
-@pytest.mark.parametrize("reach", Reach)
+@pytest.mark.parametrize("reach", [Reach.ALL, Reach.ONWARD, Reach.ONWARD_UNQUEUED])
 @pytest.mark.parametrize("forbidding_flags", [False, True])
 async def test_plan(full: asyncpg.Connection, reach: Reach, forbidding_flags: bool) -> None:
     plan = await explain(full, Variant(reach=reach, forbidding_flags=forbidding_flags))
@@ -125,3 +128,11 @@ async def test_plan(full: asyncpg.Connection, reach: Reach, forbidding_flags: bo
     assert max(read.values()) <= 4 * WANTED, f"reads jobs that it does not take: {read}"
     on_queues = [node for node in nodes(plan) if node.get("Relation Name") == "_private_job_queues"]
     assert max(map(rows_read, on_queues), default=0) <= 4 * WANTED, "reads queues that it does not take a job of"
+
+
+async def test_plan_of_few_ids(full: asyncpg.Connection) -> None:
+    """Each is looked up, whatever else is there."""
+    plan = await explain(full, Variant(reach=Reach.AMONG))
+    scans = [node for node in nodes(plan) if node.get("Relation Name") == "_private_jobs"]
+    scans = [node for node in scans if node["Node Type"] != "ModifyTable"]
+    assert max(map(rows_read, scans)) <= 2 * len(FEW)

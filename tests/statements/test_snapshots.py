@@ -91,7 +91,9 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     "find_stale beside_rust": lambda schema: stale_locks.find_stale(schema, beside_rust=True),
     "unlock_stale": stale_locks.unlock_stale,
     "candidates": lambda schema: claim.candidates(schema, claim_rules.Variant(by_clock=True, refusing=True)),
-    "claim among": lambda schema: claim.claim(schema, claim_rules.Variant(refusing=True, among=True)),
+    "claim among": lambda schema: claim.claim(
+        schema, claim_rules.Variant(refusing=True, reach=claim_rules.Reach.AMONG)
+    ),
     "deregister": lambda schema: workers.deregister(schema, beside_rust=False),
     "deregister beside_rust": lambda schema: workers.deregister(schema, beside_rust=True),
     **{name: getattr(outcomes, name) for name in outcomes.__all__ if name not in ("give_back", "snooze")},

@@ -6,102 +6,29 @@
 -- $6 most_large
 -- $7 pool_id
 with recursive
-  priorities as (
-    select (
-      select cast(j.priority as integer) from "graphile_worker"._private_jobs j
-      where j.is_available = true and j.job_queue_id is null
-      order by j.priority, j.run_at, j.id limit 1
-    ) as priority, pg_catalog.timestamptz '-infinity' as run_at, cast(-9223372036854775808 as bigint) as id
-    union all
-    select (
-      select cast(j.priority as integer) from "graphile_worker"._private_jobs j
-      where j.is_available = true and j.job_queue_id is null and j.priority > p.priority
-      order by j.priority, j.run_at, j.id limit 1
-    ), '-infinity', cast(-9223372036854775808 as bigint)
-    from priorities p where p.priority is not null
-  ),
   unqueued as (
-    select j.*
-    from priorities p
-    cross join lateral (
-      select j.id, j.priority, j.run_at, j.job_queue_id, case
+    select j.id, j.priority, j.run_at, j.job_queue_id, case
         when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
         else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size, null as queue_name
-      from "graphile_worker"._private_jobs j
-      where j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
+    from "graphile_worker"._private_jobs j
+    where j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
         array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
       )
       and j.id <> all ($2::BIGINT[])
       and j.id = any ($3::BIGINT[])
-        and j.priority = p.priority and (j.run_at, j.id) > (p.run_at, p.id)
-      order by j.run_at, j.id
-      limit $4::INTEGER
-      for no key update skip locked
-    ) j
-    limit $4::INTEGER
-  ),
-  queued_priorities as (
-    select (
-      select cast(j.priority as integer) from "graphile_worker"._private_jobs j
-      where j.is_available = true and j.job_queue_id is not null
-      order by j.priority, j.run_at, j.id limit 1
-    ) as priority, pg_catalog.timestamptz '-infinity' as run_at, cast(-9223372036854775808 as bigint) as id
-    union all
-    select (
-      select cast(j.priority as integer) from "graphile_worker"._private_jobs j
-      where j.is_available = true and j.job_queue_id is not null and j.priority > p.priority
-      order by j.priority, j.run_at, j.id limit 1
-    ), '-infinity', cast(-9223372036854775808 as bigint)
-    from queued_priorities p where p.priority is not null
+    for no key update skip locked
   ),
   walked as (
-    select j.*
-    from queued_priorities p
-    cross join lateral (
-      select j.job_queue_id, j.priority, j.run_at, j.id
-      from "graphile_worker"._private_jobs j
-      where j.job_queue_id is not null and j.is_available = true and j.run_at <= pg_catalog.now()
+    select j.job_queue_id, j.priority, j.run_at, j.id
+    from "graphile_worker"._private_jobs j
+    where j.job_queue_id is not null and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
         array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
       )
       and j.id <> all ($2::BIGINT[])
       and j.id = any ($3::BIGINT[])
-        and j.priority = p.priority and (j.run_at, j.id) > (p.run_at, p.id)
-      order by j.run_at, j.id
-      limit 3 * $4::INTEGER + 100
-    ) j
-    limit 3 * $4::INTEGER + 100
-  ),
-  others as (
-    select
-      -2147483648 as job_queue_id,
-      cast(0 as smallint) as priority, pg_catalog.now() as run_at, cast(null as bigint) as id
-    where (select pg_catalog.count(*) from walked) = 3 * $4::INTEGER + 100 and 2 * $4::INTEGER > (
-      select pg_catalog.count(*)
-      from (
-        select from (select distinct job_queue_id as id from walked) w
-        join "graphile_worker"._private_job_queues q on q.id = w.id
-        where q.is_available = true
-        limit 2 * $4::INTEGER
-      ) free
-    )
-    union all
-    select following.*
-    from others o
-    cross join lateral (
-      select j.job_queue_id, j.priority, j.run_at, j.id
-      from "graphile_worker"._private_jobs j
-      where j.job_queue_id > o.job_queue_id and j.is_available = true and j.run_at <= pg_catalog.now()
-      and j.task_id = any (
-        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
-      )
-      and j.id <> all ($2::BIGINT[])
-      and j.id = any ($3::BIGINT[])
-      order by j.job_queue_id, j.priority, j.run_at, j.id
-      limit 1
-    ) following
   ),
   free_queues as (
     select q.*
@@ -109,7 +36,7 @@ with recursive
       select *
       from (
         select distinct on (job_queue_id) *
-        from (select * from walked union all select * from others where id is not null) met
+        from (select * from walked) met
         order by job_queue_id, priority, run_at, id
       ) heads
       order by priority, run_at, id
