@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from pathlib import Path
+from typing import Any
 
 from gw_sqla import TaskRegistry
 
@@ -21,6 +22,11 @@ async def trivial(payload: dict[str, int]) -> None:
 
 for number in range(int(os.environ.get(TASKS_VARIABLE, "0"))):
     tasks.task(f"task {number}")(trivial.handler)
+
+
+@tasks.task("big")
+async def big(payload: dict[str, Any]) -> None:
+    """Do nothing with much."""
 
 
 @tasks.task("latency")

@@ -122,6 +122,7 @@ def measured_database() -> Iterator[Database]:
 
         asyncio.run(prepare())
         database.run(
-            f"insert into {SCHEMA}._private_tasks (identifier) values ('trivial'), ('latency'), ('memory'), ('stuck')"
+            f"insert into {SCHEMA}._private_tasks (identifier) "
+            "values ('trivial'), ('big'), ('latency'), ('memory'), ('stuck')"
         )
         yield database

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.app import TASKS_VARIABLE
 from benchmarks.contenders import GRAPHILE_BEST, graphile, ours_once
 from benchmarks.database import SCHEMA, Database
-from benchmarks.rates import measure
+from benchmarks.rates import Rate, measure
 from benchmarks.throughput import FAST, Aim, burdened, ready, report, shown
 
 __all__ = ["big_payload", "idle_queues", "many_queues", "many_tasks"]
@@ -46,8 +46,11 @@ def many_queues(database: Database, runs: int) -> dict[str, Any]:
         ]
 
     contenders = {ours_once(*FAST): 100_000, graphile(GRAPHILE_BEST, name="graphile best"): 20_000}
-    queues = measure(database, contenders, queued, runs=runs)
-    without = measure(database, contenders, ready, runs=runs)
+    queues: dict[str, Rate] = {}
+    without: dict[str, Rate] = {}
+    for _ in range(runs):
+        measure(database, contenders, queued, runs=1, rates=queues)
+        measure(database, contenders, ready, runs=1, rates=without)
     mine = queues["gw_sqla"].per_second
     return report(
         {"queues": shown(queues), "without": shown(without)},
@@ -66,14 +69,17 @@ def many_tasks(database: Database, runs: int) -> dict[str, Any]:
         ]
 
     contenders = {ours_once(*FAST): 100_000, graphile(GRAPHILE_BEST, name="graphile best"): 50_000}
-    one = measure(database, contenders, ready, runs=runs)
     identifiers = f"select 'task ' || i from generate_series(0, {TASKS - 1}) i"
     database.run(f"insert into {SCHEMA}._private_tasks (identifier) {identifiers} on conflict do nothing")
-    os.environ[TASKS_VARIABLE] = str(TASKS)
-    try:
-        many = measure(database, contenders, of_tasks, runs=runs)
-    finally:
-        del os.environ[TASKS_VARIABLE]
+    one: dict[str, Rate] = {}
+    many: dict[str, Rate] = {}
+    for _ in range(runs):
+        measure(database, contenders, ready, runs=1, rates=one)
+        os.environ[TASKS_VARIABLE] = str(TASKS)
+        try:
+            measure(database, contenders, of_tasks, runs=1, rates=many)
+        finally:
+            del os.environ[TASKS_VARIABLE]
     mine = many["gw_sqla"].per_second
     return report(
         {"many": shown(many), "one": shown(one)},
@@ -88,7 +94,7 @@ def big_payload(database: Database, runs: int) -> dict[str, Any]:
     def big(count: int) -> list[str]:
         text = "(select string_agg(md5((i * 1000 + k)::text), '') from generate_series(1, 320) k)"
         return [
-            f"select 'trivial', json_build_object('id', i, 'text', {text}), null::text, now() "
+            f"select 'big', json_build_object('id', i, 'text', {text}), null::text, now() "
             f"from generate_series(1, {count}) i"
         ]
 

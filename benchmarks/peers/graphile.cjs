@@ -4,6 +4,7 @@ const { Logger, run, runOnce, makeWorkerUtils } = require(process.env.GW_SQLA_PE
 const settings = JSON.parse(process.argv[3] ?? "{}");
 const taskList = {
   trivial: async () => {},
+  big: async () => {},
   latency: async (payload) => console.log(payload),
 };
 for (let number = 0; number < Number(process.env.GW_SQLA_BENCH_TASKS ?? 0); number += 1) {
