@@ -83,6 +83,7 @@ def clean_database(settled_database: str, housekeeper: Housekeeper) -> str:
         "sqla_workers",
         "sqla_audit",
         "sqla_forwarded",
+        "sqla_holds",
         "sqla_snoozes",
         "sqla_pauses",
         "sqla_upkeep",

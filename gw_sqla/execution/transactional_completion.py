@@ -12,6 +12,7 @@ deciding (``for update``), so that its answer is final.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -47,12 +48,16 @@ def _complete(session: Session, schema: str, parameters: dict[str, Any], run: Ru
 
 
 class Completions:
-    """The completions of a worker pool's running jobs."""
+    """The completions of a worker pool's running jobs.
+
+    ``lease_first``: gives a run its lock, where jobs may be without (`gw_sqla.RunnerSettings.lease_after`).
+    """
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], schema: str, pool_id: str) -> None:
         self._sessions = sessions
         self._schema = schema
         self._pool_id = pool_id
+        self.lease_first: Callable[[Run], Awaitable[None]] | None = None
 
     async def complete(self, run: Run, session: SqlalchemySession, *, is_last: bool = False) -> None:
         """Delete the job in the session's transaction; raises LockLostError where it is not this pool's.
@@ -61,6 +66,8 @@ class Completions:
         """
         if not isinstance(session, SqlalchemySession):
             raise InvalidJobError("session", f"must be an AsyncSession, not {type(session).__name__}")
+        if self.lease_first is not None:
+            await self.lease_first(run)
         job = run.job
         parameters = {
             "id": job.id,

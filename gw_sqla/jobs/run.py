@@ -100,6 +100,11 @@ class Run:
         return self.state is _WAITING or self.state is RUNNING or self.state is _ROLLED_BACK
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether no slot has begun it yet, nor anything befallen it."""
+        return self.state is _WAITING
+
+    @property
     def is_running(self) -> bool:
         """Whether a handler of its has begun and not ended, as far as the state tells: a lost one may go on."""
         return self.state is RUNNING or self.state is _ROLLED_BACK or self.is_completed_by_handler

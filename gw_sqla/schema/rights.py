@@ -72,6 +72,7 @@ ON_START: Mapping[str, tuple[str, ...]] = {
     "_private_sqla_snoozes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "_private_sqla_pauses": ("SELECT",),
     "_private_sqla_forwarded": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "_private_sqla_holds": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 """Without these no worker starts. Adding jobs and cron take more; they say so when they run."""
 

@@ -34,10 +34,10 @@ from functools import lru_cache
 from sqlalchemy import BigInteger
 from sqlalchemy.sql.selectable import TextualSelect
 
-from gw_sqla.statements.claim_rules import COLUMNS, LOCK_JOBS, Reach, Variant, claim_statement
+from gw_sqla.statements.claim_rules import COLUMNS, HOLD_JOBS, LOCK_JOBS, ROW, Reach, Variant, claim_statement
 from gw_sqla.statements.quoting import TEXT
 
-__all__ = ["candidates", "claim"]
+__all__ = ["candidates", "claim", "hold"]
 
 _WALK = "3 * :count + 100"
 """How many jobs in queues are walked. Twice as many made no claim faster; of jobs that wait for locked queues, each
@@ -63,7 +63,7 @@ _UNQUEUED = """unqueued as (
     select j.*
     from priorities p
     cross join lateral (
-      select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size, null as queue_name
+      select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size{row}, null as queue_name
       from __schema__._private_jobs j
       where j.job_queue_id is null and {due}
         and j.priority = p.priority and (j.run_at, j.id) > (p.run_at, p.id)
@@ -92,7 +92,7 @@ _AMONG = """unqueued as (
     select j.*
     from pg_catalog.unnest(:among_ids) as among(id)
     cross join lateral (
-      select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size, null as queue_name
+      select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size{row}, null as queue_name
       from __schema__._private_jobs j
       where j.id = among.id and j.job_queue_id is null and {due}
       for no key update skip locked
@@ -177,7 +177,7 @@ _QUEUED = """free_queues as (
     select head.*, q.queue_name
     from free_queues q
     cross join lateral (
-      select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size
+      select j.id, j.priority, j.run_at, j.job_queue_id, {size} as size{row}
       from __schema__._private_jobs j
       where j.job_queue_id = q.id and {due}
       order by j.priority, j.run_at, j.id
@@ -217,6 +217,17 @@ def claim(schema: str, variant: Variant = Variant()) -> TextualSelect:  # noqa: 
     if variant.reach is not Reach.ONWARD_UNQUEUED:
         parts.append(_LOCKED_QUEUES)
     return claim_statement(_with(parts) + LOCK_JOBS, schema, variant, pool_id=TEXT).columns(**COLUMNS)
+
+
+@lru_cache
+def hold(schema: str, variant: Variant) -> TextualSelect:
+    """Lock what the same claim would take, for the caller's transaction, and write nothing; the columns of ClaimedJob.
+
+    The attempt that they count is not in the row. Of each job all is read as it was locked: a join would find what it
+    was when the statement began.
+    """
+    text = _with(_parts(variant.reach)) + HOLD_JOBS
+    return claim_statement(text, schema, variant, row=ROW).columns(**COLUMNS)
 
 
 @lru_cache

@@ -25,7 +25,7 @@ from sqlalchemy.sql.type_api import TypeEngine
 
 from gw_sqla.statements.quoting import BIGINTS, EARLIEST, INTEGERS, TEXT, TEXTS, TIMESTAMP, statement
 
-__all__ = ["COLUMNS", "LOCK_JOBS", "MOST_BYTES", "Bounds", "Reach", "Variant", "claim_statement"]
+__all__ = ["COLUMNS", "HOLD_JOBS", "LOCK_JOBS", "MOST_BYTES", "ROW", "Bounds", "Reach", "Variant", "claim_statement"]
 
 _DUE = """j.is_available = true and j.run_at <= {now}
       and j.task_id = any (
@@ -67,6 +67,27 @@ returning
   c.job_queue_id as queue_id
 """
 """Locks the ``chosen`` jobs, and returns them."""
+
+ROW = ", j.task_id, j.payload, j.attempts, j.max_attempts, j.key, j.flags"
+"""What the chosen jobs need to have for `HOLD_JOBS`, beside what a claim needs."""
+
+HOLD_JOBS = """
+select
+  c.id,
+  t.identifier as task_identifier,
+  {payload} as payload_text,
+  c.queue_name,
+  c.priority,
+  greatest(c.run_at, {earliest}) as run_at,
+  cast(c.attempts + 1 as smallint) as attempts, c.max_attempts, c.key,
+  cast(c.flags as pg_catalog.text) as flags_text,
+  (select cast(extract(epoch from pg_catalog.now()) operator(pg_catalog.*) 1000000 as bigint)) as locked_us,
+  c.job_queue_id as queue_id
+from chosen c
+cross join lateral (select c.payload) j
+join __schema__._private_tasks t on t.id = c.task_id
+"""
+"""Returns the ``chosen`` jobs as they would be locked."""
 
 
 class Reach(Enum):
@@ -139,9 +160,9 @@ COLUMNS: dict[str, TypeEngine[Any]] = {
 
 
 def claim_statement(
-    text: str, schema: str, variant: Variant, **more: TypeEngine[Any] | type[TypeEngine[Any]]
+    text: str, schema: str, variant: Variant, row: str = "", **more: TypeEngine[Any] | type[TypeEngine[Any]]
 ) -> TextClause:
-    """Return a statement of a claim's, its text filled in and its parameters typed."""
+    """Return a statement of a claim's, its text filled in and its parameters typed; ``row``: more of each job."""
     due = _DUE.format(now=":now" if variant.by_clock else "pg_catalog.now()")
     small = f"least({_SMALL}, :max_size / 256)" if variant.sized else str(_SMALL)
     size = _SIZE.format(small=small)
@@ -180,6 +201,6 @@ def claim_statement(
         "after_queued_id": BigInteger,
         "released_queues": INTEGERS,
     }
-    text = text.format(open=is_open, due=due, earliest=EARLIEST, size=size, large=large, payload=payload)
+    text = text.format(row=row, open=is_open, due=due, earliest=EARLIEST, size=size, large=large, payload=payload)
     named = {name: kind for name, kind in (kinds | more).items() if re.search(rf":{name}\b", text)}
     return statement(text, schema, **named)

@@ -20,13 +20,14 @@ import asyncpg
 from sqlalchemy.sql.elements import ClauseElement
 
 from gw_sqla.database.driver_statements import Statements
+from gw_sqla.database.held_transaction import HeldTransaction
 from gw_sqla.database.outage import is_answer
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.pause import Pause, as_pause
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements import job_queries, orphaned_locks, pauses
-from gw_sqla.statements.claim import candidates, claim
+from gw_sqla.statements.claim import candidates, claim, hold
 from gw_sqla.statements.claim_rules import Bounds, Reach, Variant
 from gw_sqla.statements.following_claim import claim_following
 from gw_sqla.worker.claim_cursor import Look
@@ -40,7 +41,6 @@ log = logging.getLogger(__name__)
 
 _LOOK_AHEAD = 100
 """So many jobs are looked at, at least, where some are refused."""
-
 _FEWEST_EACH = 10
 """So many jobs that follow in a queue are looked at, at least, and twice a fair share."""
 
@@ -153,6 +153,25 @@ class ClaimStore:
         paused_queues: Sequence[str],
         among: Sequence[int] | None = None,
     ) -> list[Run]:
+        parameters = self.parameters(task_identifiers, count, forbidden_flags, look, paused_queues)
+        try:
+            rows = await (fetch(parameters) if among is None else self._claim_among(parameters, among))
+            jobs = list(map(_as_job, rows))
+            jobs.sort(key=_URGENCY)
+            return list(map(Run, jobs))
+        except BaseException:
+            self._claim_is_unanswered = True
+            raise
+
+    def parameters(
+        self,
+        task_identifiers: Sequence[str],
+        count: int,
+        forbidden_flags: Sequence[str],
+        look: Look,
+        paused_queues: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Return the parameters of a claim's statement."""
         parameters: dict[str, Any] = {"task_identifiers": task_identifiers, "count": count, "pool_id": self._pool_id}
         parameters |= look.parameters()
         parameters |= Bounds.of(count, self._max_payload_size)._asdict()
@@ -166,14 +185,13 @@ class ClaimStore:
             parameters["now"] = self._clock()
         if self._max_payload_size is not None:
             parameters["max_size"] = self._max_payload_size
-        try:
-            rows = await (fetch(parameters) if among is None else self._claim_among(parameters, among))
-            jobs = list(map(_as_job, rows))
-            jobs.sort(key=_URGENCY)
-            return list(map(Run, jobs))
-        except BaseException:
-            self._claim_is_unanswered = True
-            raise
+        return parameters
+
+    async def fetch_held(self, connection: HeldTransaction, parameters: dict[str, Any]) -> list[ClaimedJob]:
+        """Lock jobs in the transaction of this connection, as `claim` would; the most urgent first. Shielded."""
+        statement = hold(self._schema, self._variant_now(parameters))
+        rows = await connection.fetch_inside_shielded(statement, parameters)
+        return sorted(map(_as_job, rows), key=_URGENCY)
 
     async def _fetch_with_following(self, parameters: dict[str, Any]) -> Sequence[Any]:
         rows = await self._fetch_claim(parameters)

@@ -25,7 +25,7 @@ from gw_sqla.hooks.events import JobsClaimed
 from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.jobs.run import Run
 from gw_sqla.statements.claim_rules import Bounds
-from gw_sqla.worker.claim_cursor import ClaimCursor
+from gw_sqla.worker.claim_cursor import ClaimCursor, Look
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.finisher import Finisher
@@ -39,6 +39,8 @@ __all__ = ["Claimer", "Taker"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+ClaimOfStore = Callable[[Sequence[str], int, Sequence[str], Look, Sequence[str]], Awaitable[list[Run]]]
 
 _END_SECONDS = 5
 
@@ -58,6 +60,7 @@ class Claimer:
     """Claims jobs for one taker of a worker pool. ``outage``: that of all the pool's claims.
 
     ``following``: it may be given several jobs of one queue, since it settles what was claimed together together.
+    ``claim``: what claims, in place of the store.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Claimer:
         lease: Lease,
         outage: Outage,
         following: bool = False,
+        claim: ClaimOfStore | None = None,
         observers: Observers = NOBODY,
     ) -> None:
         self._store = store
@@ -90,7 +94,7 @@ class Claimer:
         self._forbidden_flags = list(forbidden_flags)
         self._poll_seconds = poll_interval.total_seconds()
         self._lease = lease
-        self._claim_of_store = store.claim_with_following if following else store.claim
+        self._claim_of_store = claim or (store.claim_with_following if following else store.claim)
         self._cursor = ClaimCursor()
         self._answered = anyio.Event()
         self._answered.set()

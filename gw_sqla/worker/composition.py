@@ -1,6 +1,7 @@
 """What a worker pool is made of, and who knows whom.
 
     listener, cron, recovery -> demand -> claimer -> slots (local queue) -> finisher -> outcome store
+    (with ``lease_after``: claimer -> held claims -> slots -> held claims -> finisher)
     (and for each sink of forwarded tasks: demand -> claimer -> forwarder -> finisher)
                                              |         |                       |
                                              +---- known runs, lease ----------+
@@ -44,6 +45,7 @@ from gw_sqla.worker.cron_scheduler import CronScheduler
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.forwarders import Forwarders
 from gw_sqla.worker.heartbeat import Heartbeat
+from gw_sqla.worker.held_claims import HeldClaims
 from gw_sqla.worker.kept_jobs import KeptJobs
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
@@ -58,7 +60,7 @@ from gw_sqla.worker.schema_watch import SchemaWatch
 from gw_sqla.worker.slots import Slots
 from gw_sqla.worker.stop_request import StopRequest
 from gw_sqla.worker.sweeps import Sweeps
-from gw_sqla.worker.takers import Shared, make_claimers, make_forwarders, make_slots
+from gw_sqla.worker.takers import Shared, make_claimers, make_forwarders, make_held_claims, make_slots
 
 if TYPE_CHECKING:
     from gw_sqla.worker.cleanup import Cleanup
@@ -78,6 +80,7 @@ class Parts:
     processes: ProcessPool
     finisher: Finisher
     slots: Slots
+    held: HeldClaims | None
     forwarders: Forwarders
     claimers: Sequence[Claimer]
     orphaned_locks: OrphanedLocks
@@ -120,10 +123,14 @@ def compose(
     slots_demand, forwarded_demands = Demand(), [Demand() for _ in forwarded]
     demand = Demands([slots_demand, *forwarded_demands]) if forwarded else slots_demand
     shared = _shared(settings, observers, stop, outcome_log, claim_store, outcome_store, demand, forwarded)
-    slots = make_slots(shared, executor.execute, slots_demand)
+    held = make_held_claims(shared, engine, claims, slots_demand, pool_id)
+    slots = make_slots(shared, executor.execute, slots_demand, held)
+    if held is not None:
+        held.slots = slots
+        workplace.completions.lease_first = held.lease
     forwarders = make_forwarders(shared, slots, forwarded, forwarded_demands)
     takers: list[tuple[Demand, Taker, Mapping[str, Task[Any]]]] = [
-        (slots_demand, slots, own_tasks),
+        (slots_demand, held or slots, own_tasks),
         *zip(forwarded_demands, forwarders, forwarded, strict=True),
     ]
     return Parts(
@@ -135,6 +142,7 @@ def compose(
         processes=processes,
         finisher=shared.finisher,
         slots=slots,
+        held=held,
         forwarders=Forwarders(forwarders),
         claimers=make_claimers(shared, takers),
         orphaned_locks=shared.orphaned_locks,

@@ -87,6 +87,10 @@ class Finisher:
             self._wake.set()
         self._gathered.append(run)
 
+    def written(self, runs: list[Run]) -> None:
+        """Take note of runs whose outcomes were written by others (`gw_sqla.worker.held_claims`)."""
+        self._settle(Settled(written=runs))
+
     def superseded(self, run: Run) -> None:
         """Take note that its job was claimed anew: it will not be written, but where that is under way already.
 

@@ -1,7 +1,7 @@
 """LocalQueue: runs of jobs that are claimed and not begun, in one deque that all slots share.
 
 Taking a job from it costs nothing. ``prefetch`` is how many jobs may wait here beyond those that run; a claim is due
-when there is room for a quarter of it, so that it is back before the rest is gone. Jobs that wait longer than
+when there is room for one of ``batches`` of it, so that it is back before the rest is gone. Jobs that wait longer than
 ``prefetch_ttl``, because all slots are held up, go back for other workers, as from Graphile Worker's local queue; no
 more are prefetched until a slot ends a job. Nor are more claimed while the large payloads that wait have `MOST_BYTES`.
 """
@@ -35,12 +35,12 @@ class LocalQueue(deque[tuple[float, Run]]):
     ``concurrency`` is the number of slots. ``is_stalled``: it has given jobs back, and no slot ended one since.
     """
 
-    def __init__(self, concurrency: int, prefetch: int, prefetch_ttl: timedelta) -> None:
+    def __init__(self, concurrency: int, prefetch: int, prefetch_ttl: timedelta, batches: int = 4) -> None:
         super().__init__()
         self.prefetch = prefetch
         self.is_stalled = False
         self._concurrency = concurrency
-        self._batch = max(1, prefetch // 4)
+        self._batch = max(1, prefetch // batches)
         self._most_for_a_batch = prefetch + concurrency - self._batch
         self._ttl = prefetch_ttl.total_seconds()
         self._large: dict[Run, int] = {}

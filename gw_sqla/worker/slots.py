@@ -95,6 +95,11 @@ class Slots:
         """How many jobs to claim now: none, or at least a batch. What waits behind a lost run has that one's slot."""
         return self._queue.wanted(self._busy)
 
+    @property
+    def are_out_of_jobs(self) -> bool:
+        """Whether no job waits for a slot."""
+        return not self._queue
+
     def running(self) -> list[Run]:
         """The runs whose handlers go on, those that were lost too."""
         return [slot.run for slot in self._slots if slot.run]

@@ -22,8 +22,6 @@ from anyio.abc import TaskGroup
 from gw_sqla.jobs.run import Run
 from gw_sqla.settings import RunnerSettings
 from gw_sqla.worker.composition import Parts
-from gw_sqla.worker.finisher import Finisher
-from gw_sqla.worker.heartbeat import Heartbeat
 from gw_sqla.worker.signals import heed_signals
 from gw_sqla.worker.stop_request import StopRequest
 
@@ -50,7 +48,7 @@ async def work_until_stopped(
     """
     slots, forwarders, finisher = parts.slots, parts.forwarders, parts.finisher
     async with anyio.create_task_group() as draining:
-        draining.start_soon(_drain, finisher, parts.heartbeat, name="gw_sqla finisher")
+        draining.start_soon(_drain, parts, name="gw_sqla finisher")
         try:
             async with anyio.create_task_group() as working:
                 slots.start(working)
@@ -70,15 +68,19 @@ async def work_until_stopped(
         finally:
             slots.close()
             forwarders.close()
+            if parts.held is not None:
+                await parts.held.close(settings.flush_timeout.total_seconds())
             finisher.close(settings.flush_timeout.total_seconds())
 
 
-async def _drain(finisher: Finisher, heartbeat: Heartbeat) -> None:
+async def _drain(parts: Parts) -> None:
     """Write outcomes, and beat for as long as there are any."""
     async with anyio.create_task_group() as beating:
-        beating.start_soon(heartbeat.run, name="gw_sqla heartbeat")
-        beating.start_soon(finisher.rest_when_idle, name="gw_sqla rest")
-        await finisher.run()
+        beating.start_soon(parts.heartbeat.run, name="gw_sqla heartbeat")
+        beating.start_soon(parts.finisher.rest_when_idle, name="gw_sqla rest")
+        if parts.held is not None:
+            beating.start_soon(parts.held.run, name="gw_sqla held claims")
+        await parts.finisher.run()
         beating.cancel_scope.cancel()
 
 

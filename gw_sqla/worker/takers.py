@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gw_sqla.database.held_transaction import HeldTransaction
 from gw_sqla.database.outage import Outage
 from gw_sqla.execution.outcome_log import OutcomeLog
 from gw_sqla.hooks.observers import Observers
@@ -13,11 +16,14 @@ from gw_sqla.jobs.outcomes import Outcome
 from gw_sqla.jobs.run import Run
 from gw_sqla.jobs.task import Task
 from gw_sqla.settings import RunnerSettings
+from gw_sqla.worker.between_claims import ClaimConnection
 from gw_sqla.worker.claim_demand import Demand
 from gw_sqla.worker.claim_store import ClaimStore
 from gw_sqla.worker.claimer import Claimer, Taker
 from gw_sqla.worker.finisher import Finisher
 from gw_sqla.worker.forwarder import Forwarder
+from gw_sqla.worker.held_claims import HeldClaims
+from gw_sqla.worker.hold import Hold
 from gw_sqla.worker.known_runs import KnownRuns
 from gw_sqla.worker.lease import Lease
 from gw_sqla.worker.local_queue import LocalQueue
@@ -26,9 +32,15 @@ from gw_sqla.worker.pauses import Pauses
 from gw_sqla.worker.slots import Slots
 from gw_sqla.worker.stop_request import StopRequest
 
-__all__ = ["Shared", "make_claimers", "make_forwarders", "make_slots"]
+__all__ = ["Shared", "make_claimers", "make_forwarders", "make_held_claims", "make_slots"]
 
 Tasks = Mapping[str, Task[Any]]
+
+_HOLDS = 2
+"""How many transactions take turns."""
+
+_IDLE_SECONDS = 5.0
+"""After how much more than ``lease_after`` the server ends a transaction of a worker that stands still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +59,53 @@ class Shared:
     pauses: Pauses
 
 
-def make_slots(shared: Shared, execute: Callable[[Run], Awaitable[Outcome]], demand: Demand) -> Slots:
+def make_slots(
+    shared: Shared, execute: Callable[[Run], Awaitable[Outcome]], demand: Demand, held: HeldClaims | None = None
+) -> Slots:
     """Make the slots, with their queue."""
     settings = shared.settings
     return Slots(
         settings.concurrency,
-        LocalQueue(settings.concurrency, settings.prefetch, settings.prefetch_ttl),
+        LocalQueue(
+            settings.concurrency, settings.prefetch, settings.prefetch_ttl, batches=4 if held is None else _HOLDS
+        ),
         execute=execute,
-        finish=shared.finisher.add,
+        finish=shared.finisher.add if held is None else held.finish,
         superseded=shared.finisher.superseded,
         known=shared.known,
         lease=shared.lease,
-        on_free=demand.slot_freed,
+        on_free=demand.slot_freed if held is None else held.slot_freed,
         stop=shared.stop,
         outcome_log=shared.outcome_log,
+    )
+
+
+def make_held_claims(
+    shared: Shared, engine: AsyncEngine, claims: ClaimConnection, demand: Demand, pool_id: str
+) -> HeldClaims | None:
+    """Make what holds jobs without a lease, if the settings say so."""
+    settings = shared.settings
+    if settings.lease_after is None:
+        return None
+    seconds = settings.lease_after.total_seconds()
+    every = [
+        Hold(
+            HeldTransaction(engine, idle_seconds=seconds + _IDLE_SECONDS, pooled=settings.transaction_pooler),
+            settings.schema,
+            pool_id,
+            seconds,
+        )
+        for _ in range(_HOLDS)
+    ]
+    return HeldClaims(
+        every,
+        shared.claim_store,
+        claims,
+        shared.finisher,
+        demand,
+        settings.schema,
+        pool_id,
+        on_ended=shared.orphaned_locks.release_soon,
     )
 
 
@@ -104,6 +149,7 @@ def make_claimers(shared: Shared, takers: Sequence[tuple[Demand, Taker, Tasks]])
             lease=shared.lease,
             outage=outage,
             following=isinstance(taker, Forwarder),
+            claim=taker.claim if isinstance(taker, HeldClaims) else None,
             observers=shared.observers,
         )
         for demand, taker, of_taker in takers

@@ -187,6 +187,8 @@ _AUDIT = "_private_sqla_audit"
 
 _FORWARDED = "_private_sqla_forwarded"
 
+_HOLDS = "_private_sqla_holds"
+
 OURS = Catalog(
     relations={
         _VERSION: "r",
@@ -199,6 +201,7 @@ OURS = Catalog(
         f"{_AUDIT}_id_seq": "S",
         _FORWARDED: "r",
         f"{_FORWARDED}_id_seq": "S",
+        _HOLDS: "r",
     },
     columns={
         _VERSION: [Column("version_num", "character varying(32)", True)],
@@ -255,6 +258,13 @@ OURS = Catalog(
             Column("forwarded_at", TIME, True, "now()"),
             Column("keep_until", TIME, True),
         ],
+        _HOLDS: [
+            Column("id", BIGINT, True),
+            Column("pool_id", TEXT, True),
+            Column("job_ids", "bigint[]", True),
+            Column("held_at", TIME, True, "now()"),
+            Column("owned_until", TIME, True),
+        ],
     },
     constraints={
         _VERSION: {f"{_VERSION}_pkc": "PRIMARY KEY (version_num)"},
@@ -271,12 +281,14 @@ OURS = Catalog(
         },
         _AUDIT: {f"{_AUDIT}_pkey": "PRIMARY KEY (id)"},
         _FORWARDED: {f"{_FORWARDED}_pkey": "PRIMARY KEY (id)"},
+        _HOLDS: {f"{_HOLDS}_pkey": "PRIMARY KEY (id)"},
     },
     indexes={
         f"{_VERSION}_pkc": f"CREATE UNIQUE INDEX {_VERSION}_pkc ON {{s}}.{_VERSION} USING btree (version_num)",
         f"{_WORKERS}_pkey": f"CREATE UNIQUE INDEX {_WORKERS}_pkey ON {{s}}.{_WORKERS} USING btree (pool_id)",
         f"{_AUDIT}_pkey": f"CREATE UNIQUE INDEX {_AUDIT}_pkey ON {{s}}.{_AUDIT} USING btree (id)",
         f"{_FORWARDED}_pkey": f"CREATE UNIQUE INDEX {_FORWARDED}_pkey ON {{s}}.{_FORWARDED} USING btree (id)",
+        f"{_HOLDS}_pkey": f"CREATE UNIQUE INDEX {_HOLDS}_pkey ON {{s}}.{_HOLDS} USING btree (id)",
         "sqla_forwarded_until_index": (
             f"CREATE INDEX sqla_forwarded_until_index ON {{s}}.{_FORWARDED} USING btree (keep_until)"
         ),
@@ -312,6 +324,6 @@ OURS = Catalog(
         f"{_AUDIT}_id_seq": (BIGINT, f"{_AUDIT}.id"),
         f"{_FORWARDED}_id_seq": (BIGINT, f"{_FORWARDED}.id"),
     },
-    row_security={_VERSION, _WORKERS, _SNOOZES, _PAUSES, _UPKEEP, _REMOVED, _AUDIT, _FORWARDED},
+    row_security={_VERSION, _WORKERS, _SNOOZES, _PAUSES, _UPKEEP, _REMOVED, _AUDIT, _FORWARDED, _HOLDS},
 )
 """What gw_sqla adds to the contract."""

@@ -48,7 +48,7 @@ async def make_peers(connection: asyncpg.Connection, *, ledger: int = 19, age: s
         drop table graphile_worker._private_sqla_workers, graphile_worker._private_sqla_snoozes,
           graphile_worker._private_sqla_audit, graphile_worker._private_sqla_pauses,
           graphile_worker._private_sqla_upkeep, graphile_worker._private_sqla_removed,
-          graphile_worker._private_sqla_forwarded;
+          graphile_worker._private_sqla_forwarded, graphile_worker._private_sqla_holds;
         drop function graphile_worker.sqla_complete_job;
         comment on table graphile_worker.migrations is null;
         delete from graphile_worker.migrations where id > {ledger};

@@ -21,6 +21,7 @@ from gw_sqla.statements import (
     following_claim,
     forward_lag,
     health,
+    holds,
     job_actions,
     job_conditions,
     job_details,
@@ -77,6 +78,11 @@ BUILDERS: dict[str, Callable[[str], Executable]] = {
     ),
     "claim_following": following_claim.claim_following,
     "claim_following sized": lambda schema: following_claim.claim_following(schema, claim_rules.Variant(sized=True)),
+    "hold": lambda schema: claim.hold(schema, claim_rules.Variant()),
+    "hold sized": lambda schema: claim.hold(
+        schema, claim_rules.Variant(sized=True, reach=claim_rules.Reach.ONWARD_UNQUEUED)
+    ),
+    **{name: getattr(holds, name) for name in holds.__all__},
     "get_job": lambda _: job_queries.get_job(7),
     "list_jobs": lambda _: job_queries.list_jobs(**UNFILTERED, limit=100),
     "list_jobs filtered": lambda _: job_queries.list_jobs(

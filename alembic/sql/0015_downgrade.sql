@@ -1,0 +1,1 @@
+drop table __schema__._private_sqla_holds;
