@@ -139,6 +139,15 @@ _SECTIONS: dict[str, Sequence[Decorator[Any]]] = {
             default=_DEFAULTS.oversized_jobs,
             help="Whether a job with a larger payload fails, or is left to other workers.",
         ),
+        option(
+            "--lease-after",
+            type=float,
+            default=0,
+            callback=_seconds_or_none,
+            metavar="SECONDS",
+            help="Hold jobs by row locks alone for so long, before they get a lease; for many short jobs, 0.1 for "
+            "example. 0 is off.",
+        ),
         _setting("prefetch_ttl", "", "How long a job that was claimed ahead may wait; then it goes back."),
         option(
             "--processes",

@@ -40,8 +40,9 @@ it the tasks that are transactional, ask for the lease first. Then all is as wit
 
 **A stop** waits until no hold is open: that of a handler that goes on ends with its lease.
 
-What it costs: five round trips for a claim and its end in place of two, so a worker with few jobs gains nothing; jobs
-that were completed up to ``lease_after`` before a crash run again; people who look see held jobs as ready.
+What it costs: six round trips for a claim and its end in place of two, so after a claim that found nothing the next
+one writes leases: an idle worker keeps no transaction's connection, and loses no time with the first job that comes.
+Jobs that were completed up to ``lease_after`` before a crash run again; people who look see held jobs as ready.
 
 Rejected: to hold the jobs of transactional tasks not at all, by a claim of their own (the order of priorities would be
 each one's); one row for each job (costs what it saves); a claim that asks who is dead before it locks (a round trip
@@ -109,6 +110,7 @@ class HeldClaims:
         self._pool_id = pool_id
         self._on_ended = on_ended
         self._misnamed: dict[int, list[int]] = {}  # keys of holds that were lost, with the jobs that had begun
+        self._is_idle = False
         self._scope = anyio.CancelScope(shield=True)
         self._freed = anyio.Event()
 
@@ -132,7 +134,19 @@ class HeldClaims:
     ) -> list[Run]:
         """Claim as `ClaimStore.claim` does, and hold the jobs if a hold is free. To be called shielded."""
         await self._rename_lost()
-        if self._free:
+        runs = await self._claim(task_identifiers, count, forbidden_flags, look, paused_queues)
+        self._is_idle = not runs
+        return runs
+
+    async def _claim(
+        self,
+        task_identifiers: Sequence[str],
+        count: int,
+        forbidden_flags: Sequence[str],
+        look: Look,
+        paused_queues: Sequence[str],
+    ) -> list[Run]:
+        if self._free and not self._is_idle:
             hold = self._free.pop()
             try:
                 parameters = self._store.parameters(task_identifiers, count, forbidden_flags, look, paused_queues)

@@ -5,7 +5,8 @@ of sweepers one recovers a dead pool (`gw_sqla.statements.workers`). A pool that
 sweeps at once, but its predecessor is dead only when the threshold has passed.
 
 A recovered job has spent the attempt that its worker died in. So a job that kills its worker fails
-permanently at last, and its last_error says why, instead of killing workers for ever.
+permanently at last, and its last_error says why, instead of killing workers for ever. So has one that its worker held
+without a lease (`gw_sqla.worker.held_claims`), though it was free at once.
 
 Owners that never registered (Graphile Worker for Node.js and for Rust) get the contract's 4 hours. As
 the peers do, that is looked at every 8 to 10 minutes, the first time within one: it reads all jobs. As often it is said
@@ -28,7 +29,7 @@ from gw_sqla.database.outage import DATABASE_FAULTS, Outage
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.hooks.events import JobsRecovered, StaleLocksFreed, Swept
 from gw_sqla.hooks.observers import NOBODY, Observers
-from gw_sqla.worker.sweeps import Sweeps
+from gw_sqla.worker.sweeps import Recovered, Sweeps
 
 __all__ = ["Recovery"]
 
@@ -118,14 +119,25 @@ class Recovery:
                 len(pool.job_ids),
                 pool.job_ids[:20],
             )
-            if pool.final_ids:
-                log.error("jobs %s have failed permanently: their worker died at the last attempt", pool.final_ids[:20])
-            self._observers.tell(
-                JobsRecovered(worker=pool.what, job_ids=tuple(pool.job_ids), final_ids=tuple(pool.final_ids))
+            self._say_final(pool)
+        held = await self._sweeps.settle_holds(self._delay)
+        for pool in held:
+            log.warning(
+                "the connection of worker %s ended, and it had begun, or claimed, jobs %s: each has spent an attempt",
+                pool.what,
+                pool.job_ids[:20],
             )
-        if recovered:
+            self._say_final(pool)
+        if recovered or held:
             self._on_unlocked()
         return len(recovered)
+
+    def _say_final(self, pool: Recovered) -> None:
+        if pool.final_ids:
+            log.error("jobs %s have failed permanently: their worker died at the last attempt", pool.final_ids[:20])
+        self._observers.tell(
+            JobsRecovered(worker=pool.what, job_ids=tuple(pool.job_ids), final_ids=tuple(pool.final_ids))
+        )
 
     async def _unlock_stale(self) -> None:
         unlocked = await self._sweeps.unlock_stale()

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import WorkerConnection
-from gw_sqla.statements import snoozes, stale_locks, workers
+from gw_sqla.statements import holds, snoozes, stale_locks, workers
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import RustRefusal, RustWorkers
 
@@ -96,6 +96,26 @@ class Sweeps:
             _one_by_one(dead, delay),
             not_of_a_row=(RustRefusal,) if beside_rust else (),
         )
+
+    async def settle_holds(self, delay: timedelta) -> list[Recovered]:
+        """Spend an attempt of each job that a dead worker held without a lease; they run no sooner than ``delay``.
+
+        A `Recovered` for each pool of which there was one.
+        """
+        dead = await self._connection.fetch(holds.find_dead_holds(self._schema), {})
+        if not dead:
+            return []
+        rows = await unlock_around_refusals(
+            self._connection,
+            holds.settle_dead_holds(self._schema),
+            {"hold_ids": [hold["id"] for hold in dead], "job_ids": None, "delay": delay},
+            (
+                (f"job {job_id}, whose worker died,", {"hold_ids": [hold["id"]], "job_ids": [job_id], "delay": delay})
+                for hold in dead
+                for job_id in ids_of(hold["job_ids"])
+            ),
+        )
+        return [_recovered(row) for row in rows]
 
     async def unlock_stale(self) -> Unlocked:
         """Unlock what an owner that is not registered has held for over 4 hours."""
