@@ -24,6 +24,7 @@ HOLDING = RunnerSettings(
 
 _HOLDS = "select job_ids from graphile_worker._private_sqla_holds order by held_at, id"
 _AGE = "update graphile_worker._private_sqla_holds set owned_until = now() - interval '1 hour'"
+_OLD_ENOUGH = "select pg_postmaster_start_time() + interval '10 s' < now()"
 _FREE = "select id from graphile_worker._private_jobs where is_available for update skip locked"
 
 
@@ -40,7 +41,12 @@ async def holds(sessions: Sessions) -> list[list[int]]:
 
 
 async def age_holds(sessions: Sessions) -> None:
-    """Let the time be over in which their pools may judge them."""
+    """Let the time be over in which their pools may judge them, which is given after a start of the server as well."""
+    with anyio.fail_after(20):
+        async with sessions() as session:
+            while not await session.scalar(text(_OLD_ENOUGH)):
+                await session.rollback()
+                await anyio.sleep(0.1)
     async with sessions.begin() as session:
         await session.execute(text(_AGE))
 
