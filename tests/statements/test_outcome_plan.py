@@ -62,9 +62,9 @@ ONE_EACH = {
 )
 async def test_plan(db: asyncpg.Connection, build: Callable[..., TextualSelect], around_locks: bool) -> None:
     await db.execute(FILL)
-    queue_of = dict(await db.fetch("select id, job_queue_id from graphile_worker._private_jobs"))
+    jobs = await db.fetch("select id, job_queue_id from graphile_worker._private_jobs")
     values = {name: [value] * JOBS for name, value in ONE_EACH.items()}
-    values |= {"ids": [*map(str, queue_of)], "queue_ids": [*map(str, queue_of.values())]}
+    values |= {"ids": [str(job["id"]) for job in jobs], "queue_ids": [str(job["job_queue_id"]) for job in jobs]}
     statement = build(DEFAULT_SCHEMA, around_locks=around_locks).compile(dialect=DIALECT)
     arguments = [
         "'pool-1'" if name == "pool_id" else f"'{{{','.join(values[name])}}}'" for name in statement.positiontup or ()
