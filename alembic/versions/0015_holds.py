@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

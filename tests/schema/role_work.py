@@ -35,6 +35,7 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.outcomes import Kept
 from gw_sqla.jobs.run import Run
 from gw_sqla.schema.rights import RoleKind
+from gw_sqla.statements import holds
 from gw_sqla.statements.outcomes import complete_by_handler
 from gw_sqla.worker.claim_cursor import EVERYWHERE
 from gw_sqla.worker.claim_store import ClaimStore
@@ -53,6 +54,8 @@ Work = Callable[[AsyncEngine, Sessions], Awaitable[None]]
 repo = JobRepository()
 pausing = Pausing()
 LONG_AGO = timedelta(hours=5)
+SETTLED: dict[str, Any] = {"hold_ids": [1, 2], "job_ids": None, "delay": timedelta(0)}
+
 FORWARDED = """insert into graphile_worker._private_sqla_forwarded
   (job_id, task_identifier, payload, priority, run_at, max_attempts, keep_until)
 values (1, 'read', '{}', 0, now(), 25, now() - interval '1 hour')"""
@@ -319,10 +322,27 @@ async def run_jobs(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore,
     await snooze(store, snoozed)
     assert await complete(engine, by_handler)
     assert await claims.release_orphaned([], [])
+    await hold_and_settle(engine)
     async with sessions() as session:
         assert (
             await session.scalar(text(f"select locked_by from graphile_worker.jobs where id = {left.job.id}")) is None
         )
+
+
+async def hold_and_settle(engine: AsyncEngine) -> None:
+    """Name a hold, of which a job had begun, and let a sweep settle it."""
+    connection = WorkerConnection(engine)
+    sweeps = Sweeps(engine, "graphile_worker", RustWorkers("graphile_worker"))
+    try:
+        for ids in ([7], []):
+            named = {"id": 1 + len(ids), "pool_id": "pool-own", "ids": [7]}
+            await connection.fetch(holds.name_held("graphile_worker"), named)
+            await connection.fetch(holds.rename_held("graphile_worker"), {"hold_id": named["id"], "ids": ids})
+        await connection.fetch(holds.settle_dead_holds("graphile_worker"), SETTLED)
+        assert await sweeps.settle_holds(timedelta(0)) == []
+    finally:
+        await connection.close()
+        await sweeps.close()
 
 
 async def keep(engine: AsyncEngine, claims: ClaimStore, store: OutcomeStore, sessions: Sessions) -> None:

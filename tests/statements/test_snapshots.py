@@ -182,6 +182,7 @@ def test_every_builder_has_a_snapshot() -> None:
         following_claim,
         forward_lag,
         health,
+        holds,
         job_actions,
         job_conditions,
         job_details,

@@ -7,16 +7,16 @@ from alembic import op
 from gw_sqla.operations import UpgradeJobSchemaOp, branch_schema
 
 revision = "gw_sqla_0015"
-down_revision = "gw_sqla_0013"
+down_revision = "gw_sqla_0014"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Create the table."""
-    op.invoke(UpgradeJobSchemaOp("0015", start="0013", schema=branch_schema()))
+    op.invoke(UpgradeJobSchemaOp("0015", start="0014", schema=branch_schema()))
 
 
 def downgrade() -> None:
     """Drop the table."""
-    op.invoke(UpgradeJobSchemaOp("0015", start="0013", schema=branch_schema()).reverse())
+    op.invoke(UpgradeJobSchemaOp("0015", start="0014", schema=branch_schema()).reverse())

@@ -1,14 +1,17 @@
--- $1 ids
--- $2 hold_id
-with kept as (
+-- $1 hold_id
+-- $2 ids
+with ended as materialized (
+  select pg_catalog.pg_try_advisory_xact_lock($1::BIGINT) as has_ended
+),
+kept as (
   update "graphile_worker"._private_sqla_holds h
-  set job_ids = $1::BIGINT[], owned_until = pg_catalog.now()
-  where h.id = $2::BIGINT and pg_catalog.cardinality($1::BIGINT[]) > 0
-  returning h.id
+  set job_ids = $2::BIGINT[], owned_until = pg_catalog.now()
+  from ended e
+  where e.has_ended and h.id = $1::BIGINT and pg_catalog.cardinality($2::BIGINT[]) > 0
 ),
 unnamed as (
   delete from "graphile_worker"._private_sqla_holds h
-  where h.id = $2::BIGINT and pg_catalog.cardinality($1::BIGINT[]) = 0
-  returning h.id
+  using ended e
+  where e.has_ended and h.id = $1::BIGINT and pg_catalog.cardinality($2::BIGINT[]) = 0
 )
-select id from kept union all select id from unnamed
+select has_ended from ended
