@@ -19,6 +19,7 @@ from benchmarks.adding import add_jobs
 from benchmarks.claims import pauses, routing
 from benchmarks.database import Database, measured_database
 from benchmarks.forwarding import forwarding
+from benchmarks.held import held
 from benchmarks.hooks import hooks
 from benchmarks.kit import testing_kit
 from benchmarks.loops import driver, trio
@@ -41,6 +42,7 @@ MEASURES = {
     for measure in (
         one_process,
         two_processes,
+        held,
         defaults,
         trio,
         driver,
