@@ -15,13 +15,15 @@
 A short job costs the server a row lock and a deletion, where a lease writes a version of it with four index entries.
 Two holds, each with a connection, take turns: one is written and claimed anew while the jobs of the other run. Where
 neither is free and slots are idle, a claim writes leases as ever, so nobody waits for a straggler. The jobs' rows are
-locked as by any claim, so those of all peers, which skip locked rows, pass over jobs and queues alike.
+locked as by any claim, so those of all peers, which skip locked rows, pass over jobs and queues alike. (What a claim
+has locked and not taken, because others were more urgent, is free again with the end of its hold.)
 
 **What ends how.** Completed jobs are deleted in the transaction. What was not begun is free again by its end: nothing
 was written. All else (a failure, a snooze, a job whose handler goes on) is leased in it, with the time and the attempt
 of the claim, and goes the usual way afterwards, with all that may happen there; failures are not worth a second way.
 What the server refuses in the transaction is undone to a savepoint; then everything is leased, and the finisher, which
 sets aside what cannot be written, has it. Deferred constraints are made immediate: no row can make the commit fail.
+Where a lease is refused (by a trigger), what runs is cut off; the next claim writes leases, and learns which job it is.
 
 **A worker that dies** lets go of everything at once. So that it counts, the hold's row names what it had; who
 sweeps (every worker does) and gets the row's advisory lock, which that transaction had, knows that it is dead, and
@@ -44,9 +46,11 @@ What it costs: six round trips for a claim and its end in place of two, so after
 one writes leases: an idle worker keeps no transaction's connection, and loses no time with the first job that comes.
 Jobs that were completed up to ``lease_after`` before a crash run again; people who look see held jobs as ready.
 
+Measured (100,000 trivial jobs, one process, PostgreSQL 15): a third less WAL (415 bytes a job, 631 with leases) and
+CPU of the server (7.7 us, 10.8 with leases, prefetch 2,000); the same of the worker, which is what bounds one process.
+
 Rejected: to hold the jobs of transactional tasks not at all, by a claim of their own (the order of priorities would be
-each one's); one row for each job (costs what it saves); a claim that asks who is dead before it locks (a round trip
-for what never happens).
+each one's); one row for each job (costs what it saves).
 """
 
 from __future__ import annotations
@@ -134,29 +138,21 @@ class HeldClaims:
     ) -> list[Run]:
         """Claim as `ClaimStore.claim` does, and hold the jobs if a hold is free. To be called shielded."""
         await self._rename_lost()
-        runs = await self._claim(task_identifiers, count, forbidden_flags, look, paused_queues)
+        runs: list[Run] | None = None
+        if self._free and not self._is_idle:
+            parameters = self._store.parameters(task_identifiers, count, forbidden_flags, look, paused_queues)
+            runs = await self._claim_into(self._free.pop(), parameters)
+        if runs is None:
+            runs = await self._store.claim(task_identifiers, count, forbidden_flags, look, paused_queues)
         self._is_idle = not runs
         return runs
 
-    async def _claim(
-        self,
-        task_identifiers: Sequence[str],
-        count: int,
-        forbidden_flags: Sequence[str],
-        look: Look,
-        paused_queues: Sequence[str],
-    ) -> list[Run]:
-        if self._free and not self._is_idle:
-            hold = self._free.pop()
-            try:
-                parameters = self._store.parameters(task_identifiers, count, forbidden_flags, look, paused_queues)
-                runs = await self._hold(hold, parameters)
-            finally:
-                if not hold.is_open:
-                    self._free.append(hold)
-            if runs is not None:
-                return runs
-        return await self._store.claim(task_identifiers, count, forbidden_flags, look, paused_queues)
+    async def _claim_into(self, hold: Hold, parameters: dict[str, Any]) -> list[Run] | None:
+        try:
+            return await self._hold(hold, parameters)
+        finally:
+            if not hold.is_open:
+                self._free.append(hold)
 
     async def _hold(self, hold: Hold, parameters: dict[str, Any]) -> list[Run] | None:
         """Claim into a free hold, which is open then if there was anything; None where it cannot be had."""
@@ -302,4 +298,5 @@ class HeldClaims:
                 run.supersede()
                 self._finisher.add(run)
         await hold.connection.close()
+        self._is_idle |= isinstance(fault, asyncpg.PostgresError) and is_answer(fault)  # see "What ends how"
         self._demand.jobs_may_be_due()

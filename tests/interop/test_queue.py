@@ -28,6 +28,7 @@ async def let_both_look(node: PeerWorker, recorder: Recorder, add_job: AddJob) -
     await node.until(lambda: len(node.named("nothing")) >= seen)
 
 
+@pytest.mark.parametrize("lease_after", [None, timedelta(seconds=10)])
 async def test_queue_is_serial_across_both_kinds(
     engine: AsyncEngine,
     tasks: TaskRegistry,
@@ -35,6 +36,7 @@ async def test_queue_is_serial_across_both_kinds(
     add_job: AddJob,
     environment: Environment,
     fetch: Fetch,
+    lease_after: timedelta | None,
 ) -> None:
     await make_records(fetch)
 
@@ -43,7 +45,7 @@ async def test_queue_is_serial_across_both_kinds(
 
     for kind in KINDS:
         await add_job(kind, queue_name="lane")
-    settings = RunnerSettings(concurrency=3, poll_interval=timedelta(milliseconds=20))
+    settings = RunnerSettings(concurrency=3, poll_interval=timedelta(milliseconds=20), lease_after=lease_after)
     tasks_of_node = {"node's": "lane", "either's": "lane"}
     async with start_worker(environment, tasks_of_node, concurrency=2, pollInterval=20) as node:
         lane = Lane(tasks, node.look_again)

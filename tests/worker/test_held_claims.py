@@ -238,6 +238,21 @@ async def test_a_row_that_is_refused_holds_up_no_other(
     assert await holds(sessions) == []
 
 
+async def test_a_lease_that_is_refused_holds_up_no_other_for_long(
+    engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
+) -> None:
+    @tasks.task("note")
+    async def note() -> None:
+        await anyio.sleep(0.2)
+
+    for priority in (0, 7, 8):
+        await add_job(note, priority=priority)
+    no_lease = "if new.priority = 7 and new.locked_by is not null then raise exception 'no'; end if;"
+    async with trigger(sessions, no_lease), Runner(engine, tasks, SOON, observers=[recorder]):
+        await recorder.until(lambda: len(recorder.completed) == 2)
+    assert await one(sessions, "priority, locked_by") == (7, None)
+
+
 async def test_a_deferred_constraint_holds_up_no_other(
     engine: AsyncEngine, tasks: TaskRegistry, sessions: Sessions, recorder: Recorder, add_job: AddJob
 ) -> None:
