@@ -118,8 +118,6 @@ class HeldClaims:
         self._scope = anyio.CancelScope(shield=True)
         self._freed = anyio.Event()
 
-    # ---- for the claimer
-
     def wanted(self) -> int:
         """How many jobs to claim now: none while no hold is free, unless a slot would be idle."""
         return self.slots.wanted() if self._free or self.slots.are_out_of_jobs else 0
@@ -199,8 +197,6 @@ class HeldClaims:
                 del self._misnamed[key]
                 self._on_ended()  # whether it was committed is not known: then it has left leases
 
-    # ---- for the slots, and what runs in them
-
     def slot_freed(self) -> bool:
         """Claim soon if jobs are known to wait, and can be claimed; return whether somebody is woken by this."""
         return bool(self._free or self.slots.are_out_of_jobs) and self._demand.slot_freed()
@@ -221,8 +217,6 @@ class HeldClaims:
         if hold is not None:
             hold.wake.set()
             await hold.settled.wait()
-
-    # ---- what goes on beside
 
     async def run(self) -> None:
         """End the holds in time, until `close`."""

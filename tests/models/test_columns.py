@@ -18,6 +18,7 @@ NOT_MAPPED = {
     "_private_sqla_alembic_version",
     "_private_sqla_audit",
     "_private_sqla_forwarded",
+    "_private_sqla_holds",
     "_private_sqla_pauses",
     "_private_sqla_removed",
     "_private_sqla_snoozes",

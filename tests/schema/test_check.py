@@ -46,6 +46,7 @@ WORKERS_GRANTS = f"""
     grant select, insert, update, delete on graphile_worker._private_sqla_snoozes to ROLE;
     grant select on graphile_worker._private_sqla_pauses to ROLE;
     grant select, insert, update, delete on graphile_worker._private_sqla_forwarded to ROLE;
+    grant select, insert, update, delete on graphile_worker._private_sqla_holds to ROLE;
 """
 
 
