@@ -1,4 +1,4 @@
-"""What lies between: a network that cuts batches in two, a pooler, a pause, several forwarders of which some are killed."""
+"""What lies between: a network that cuts batches in two, a pooler, a pause; and forwarders of which some are killed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def add_queued(sessions: Sessions, count: int) -> None:
     """Add jobs whose payloads are numbers: of queue q0 those of 0, 5, 10 and so on."""
-    specs = [JobSpec(task_identifier="out", payload=number, queue_name=f"q{number % QUEUES}") for number in range(count)]
+    specs = [
+        JobSpec(task_identifier="out", payload=number, queue_name=f"q{number % QUEUES}") for number in range(count)
+    ]
     async with sessions.begin() as session:
         await JobRepository().add_jobs(session, specs, return_rows=False)
 
@@ -136,7 +138,7 @@ async def test_forwarders_of_which_some_are_killed_keep_queues_in_order(
     workers = [fork(killed_forwarder.work_until_empty, clean_database, redis_url, anyio_backend) for _ in range(2)]
     for round_ in range(1, 7):
         with anyio.fail_after(120):
-            while int(client.xlen("out")) < round_ * 1000:  # type: ignore[arg-type]  # noqa: ASYNC110
+            while int(client.xlen("out")) < round_ * 1000:  # noqa: ASYNC110 - of another process
                 await anyio.sleep(0.002)
         await anyio.sleep(random.uniform(0, 0.03))  # so that each kill hits another moment
         killed = workers.pop(random.randrange(2))
