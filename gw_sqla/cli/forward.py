@@ -143,9 +143,10 @@ async def _work(url: URL, configuration: Configuration, settings: RunnerSettings
 async def _work_once(
     engine: AsyncEngine, configuration: Configuration, settings: RunnerSettings, seconds: float
 ) -> None:
+    patience = Patience(seconds)
+    runner = Runner(engine, configuration.tasks, settings, observers=[patience])
     async with anyio.create_task_group() as waiting:
-        patience = Patience(seconds, waiting, lambda: runner.stop())  # noqa: PLW0108 - it is made below
-        runner = Runner(engine, configuration.tasks, settings, observers=[patience])
+        patience.begin(waiting, runner.stop)
         click.echo(await runner.run_once())
         waiting.cancel_scope.cancel()
     if patience.given_up is not None:

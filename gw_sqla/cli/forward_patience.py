@@ -22,18 +22,23 @@ _FORWARDING = "forwarding to "
 
 
 class Patience(Observer):
-    """Calls ``give_up`` when a sink has been out of reach for ``seconds``; ``given_up`` then says what and why."""
+    """Ends a runner's round when a sink has been out of reach for ``seconds``; ``given_up`` then says what and why."""
 
-    def __init__(self, seconds: float, waiting: TaskGroup, give_up: Callable[[], object]) -> None:
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._waiting = waiting
-        self._give_up = give_up
+        self._waiting: TaskGroup | None = None
+        self._give_up: Callable[[], object] = lambda: None
         self._outages: dict[str, anyio.CancelScope] = {}
         self.given_up: str | None = None
 
+    def begin(self, waiting: TaskGroup, give_up: Callable[[], object]) -> None:
+        """Wait in this task group, which must last as long as the round."""
+        self._waiting = waiting
+        self._give_up = give_up
+
     async def database_fault(self, event: DatabaseFault) -> None:
         """A sink's outage begins, or something else's, which is not waited for here."""
-        if event.doing.startswith(_FORWARDING):
+        if self._waiting is not None and event.doing.startswith(_FORWARDING):
             scope = self._outages[event.doing] = anyio.CancelScope()
             self._waiting.start_soon(self._wait, scope, event)
 
