@@ -110,10 +110,9 @@ _AMONG = """chosen as (
     cross join lateral (
       select {size} as size
       from __schema__._private_jobs j
-      where j.id = m.id and {due}
+      where j.id = m.id and j.job_queue_id is not distinct from q.id and {due}
       for no key update skip locked
     ) j
-    where m.job_queue_id is null or q.id is not null
     limit 1
   )"""
 """Instead of all that, where few jobs are looked up by their ids, for one of them.

@@ -32,14 +32,13 @@ with recursive
         else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size
       from "we""ird: 50% Schema"._private_jobs j
-      where j.id = m.id and j.is_available = true and j.run_at <= pg_catalog.now()
+      where j.id = m.id and j.job_queue_id is not distinct from q.id and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
         array(select t.id from "we""ird: 50% Schema"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
       and j.id <> all ($3::BIGINT[])
       for no key update skip locked
     ) j
-    where m.job_queue_id is null or q.id is not null
     limit 1
   ),
   locked_queues as (
