@@ -56,6 +56,7 @@ async def test_nothing_that_was_committed_is_lost_or_done_twice(pair: Pair, engi
                 enough.set()
 
     committed: list[int] = []
+    begun = anyio.Event()
     failed_over = False
 
     async def add_jobs() -> None:
@@ -70,12 +71,13 @@ async def test_nothing_that_was_committed_is_lost_or_done_twice(pair: Pair, engi
                 await anyio.sleep(0.05)
             else:
                 committed.append(payload)
+                if len(committed) == 100:
+                    begun.set()
 
     with anyio.fail_after(240):
         async with Runner(engine, tasks, SETTINGS), Runner(engine, tasks, SETTINGS), anyio.create_task_group() as group:
             group.start_soon(add_jobs)
-            while len(committed) < 100:
-                await anyio.sleep(0.02)
+            await begun.wait()
             await anyio.to_thread.run_sync(pair.crash_primary)
             await anyio.to_thread.run_sync(pair.promote_standby)
             failed_over = True

@@ -5,13 +5,13 @@
     text                             what the python block before it printed
     console                          its "$ " lines are run by the shell, what follows them is their output;
                                      "$ export NAME=value" stays for the lines after it
-    console title="..."              a terminal of its own: its command goes on while the page does, until the page ends or
-                                     the terminal is named again (Ctrl-C, also shown as "^C"); what follows it is what it
-                                     prints by then, and without a command, what it has printed by now
+    console title="..."              a terminal of its own: its command goes on while the page does, until the page ends
+                                     or the terminal is named again (Ctrl-C, also shown as "^C"); what follows it is
+                                     what it prints by then, and without a command, what it has printed by now
     sql                              is run
     crontab                          is written to the file crontab
     ini, first line "# name"         is written to that file
-    sh, ini, js, rust, mermaid, yaml is not run: what a reader does once, or another language
+    sh, ini, js, rust, mermaid, ... is not run: what a reader does once, or another language
 
 Output is compared exactly, but "..." stands for anything. Log lines (standard error) are not compared. Port 8000 stands
 for one that is free.
@@ -45,7 +45,7 @@ _BLOCK = re.compile(r'^```(\w*)(?: title="([^"\n]*)")?\n(.*?)^```$', re.MULTILIN
 _FILE = re.compile(r"# ([\w/.]+\.(?:py|ini|service|toml))\n")
 _PORT = re.compile(r"((?:localhost|127\.0\.0\.1):|--port )8000\b")
 _EXPORT = re.compile(r"export (\w+)=(.*)")
-_NOT_RUN = {"sh", "ini", "js", "rust", "mermaid", "yaml"}
+_NOT_RUN = {"sh", "ini", "js", "rust", "mermaid", "yaml", "nginx"}
 
 
 @dataclass(frozen=True)

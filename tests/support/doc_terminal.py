@@ -21,8 +21,8 @@ class Terminal:
     """A command that goes on, in a process group of its own, and what it has printed."""
 
     def __init__(self, command: str, directory: Path, environment: Mapping[str, str]) -> None:
-        self._out = tempfile.TemporaryFile()
-        self._err = tempfile.TemporaryFile()
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - end closes both
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
             cwd=directory,

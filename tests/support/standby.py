@@ -71,7 +71,7 @@ class Pair:
 
 @contextmanager
 def start_pair() -> Iterator[Pair]:
-    """Yield a primary with a synchronous standby; skips the test where no PostgreSQL with pg_basebackup is installed."""
+    """Yield a primary with a synchronous standby; skips the test where no PostgreSQL is installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_basebackup"), key=lambda path: int(path.parts[-3]))
     on_path = shutil.which("pg_basebackup")
     if not found and on_path is None:
