@@ -21,7 +21,7 @@ from tests.support.server import Server
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-TUTORIAL = sorted((DOCS / "tutorial").glob("*.md"), key=lambda path: (path.stem != "index", path.stem))
+TUTORIAL = sorted((DOCS / "tutorial").glob("*.md"))
 """Each page goes on where the one before ended."""
 PAGES = [ROOT / "README.md", *sorted(set(DOCS.rglob("*.md")) - set(TUTORIAL))]
 
