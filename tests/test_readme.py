@@ -70,7 +70,7 @@ def test_page_does_what_it_says(path: Path, as_reader: str, desk: Path) -> None:
             page.run(block)
 
 
-@pytest.mark.timeout(900)  # some thirty programs are started, one after another
+@pytest.mark.timeout(1800)  # some thirty programs are started, one after another
 def test_tutorial_does_what_it_says(as_reader: str, desk: Path) -> None:
     """From an empty folder, on the server that its first step starts."""
     with asyncio.Runner() as runner, closing(Page(TUTORIAL[0], desk, as_reader, runner)) as page:

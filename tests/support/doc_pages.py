@@ -132,7 +132,7 @@ class Page:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=120,
+                timeout=300,
             )
             if exported:
                 self._environment[exported.group(1)] = done.stdout
