@@ -115,8 +115,12 @@ async def test_csv(browser: httpx.AsyncClient, look: Look) -> None:
     page = await browser.get("/jobs.csv?sort=oldest&limit=1")
     assert page.headers["content-disposition"] == 'attachment; filename="jobs.csv"'
     [row] = csv.DictReader(io.StringIO(page.text))
-    assert (int(row["id"]), row["payload"]) == (min(await look.jobs()), '{"n": 1}')
+    assert (int(row["id"]), row["payload"]) == (min(await look.jobs()), '{"n" : 1}')
     assert row["last_error"].startswith("'=")  # no formula
+    await look.execute("update {s}._private_jobs set last_error = '\uff1d1+1'")
+    [row] = csv.DictReader(io.StringIO((await browser.get("/jobs.csv?limit=1")).text))
+    assert row["last_error"] == "'\uff1d1+1"  # nor in Japanese
+    assert (await browser.get("/jobs.csv?filter=state:failed")).text.startswith("id,state,")  # with nothing in it, too
     rest = await browser.get("/jobs.csv", params={"sort": "oldest", "cursor": page.headers["x-next-cursor"]})
     assert len(list(csv.DictReader(io.StringIO(rest.text)))) == 1
     assert "x-next-cursor" not in rest.headers

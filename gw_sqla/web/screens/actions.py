@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gw_sqla.admin import Action, Complete, EditPayload, Fail, JobFilter, Remove, Reschedule, Retry, RunCopy
-from gw_sqla.errors import InvalidJobError, InvalidPayloadError
+from gw_sqla.errors import InvalidJobError
 from gw_sqla.filters.times import parse_time
 from gw_sqla.types import DEFAULT_SCHEMA
 from gw_sqla.web.forms import Form
+from gw_sqla.web.json_texts import read_written
 from gw_sqla.web.rights import Right
 from gw_sqla.web.visit import Visit
 
@@ -46,12 +46,7 @@ def _when(form: Form) -> datetime | None:
 
 
 def _payload(form: Form) -> EditPayload:
-    try:
-        return EditPayload(json.loads(form.required("payload")))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InvalidJobError):
-            raise
-        raise InvalidPayloadError(f"is no JSON: {error}") from error
+    return EditPayload(read_written(form.required("payload")))
 
 
 ACTIONS = {

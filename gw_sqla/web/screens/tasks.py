@@ -16,6 +16,7 @@ from gw_sqla.types import JobKeyMode, JobState
 from gw_sqla.web import pauses
 from gw_sqla.web.forms import Form
 from gw_sqla.web.job_options import job_key_mode_of, job_options_of
+from gw_sqla.web.json_texts import read_written
 from gw_sqla.web.payload_fields import PayloadField, fields_of, payload_of_form
 from gw_sqla.web.rights import Right
 from gw_sqla.web.screen import Deed, Page, Route
@@ -137,9 +138,9 @@ def _payload(task: Task[Any] | None, fields: list[PayloadField] | None, form: Fo
     if text is None:
         return None if task is None else {}, {}
     try:
-        return json.loads(text), {}
-    except (ValueError, RecursionError) as error:
-        return None, {"payload": f"is not JSON: {error}"}
+        return read_written(text), {}
+    except InvalidPayloadError as error:
+        return None, {"payload": error.problem}
 
 
 def _named(visit: Visit) -> str:
