@@ -148,6 +148,12 @@ async def test_masked(open_dashboard: Open, look: Look) -> None:
     refused = await browser.get("/jobs", params={"filter": "payload.card:4111-1111"})
     assert (refused.status_code, "masked" in refused.text) == (400, True)
     assert (await browser.get("/jobs.json", params={"filter": "payload.card:4111-1111"})).status_code == 400
+    await look.execute(
+        "insert into {s}._private_sqla_audit (actor, action, subject, jobs, left_out) "
+        "values ('eve', 'retry', 'payload.card:4111-1111', 1, 0)"
+    )
+    audit = await browser.get("/system/audit")
+    assert ("eve" in audit.text, "4111" in audit.text) == (True, False)
     post = {"action": "remove", "filter": "payload.card:4111-1111"}
     assert (await browser.post("/jobs/act", data=post)).status_code == 400
     await browser.post(f"/jobs/{job}/act", data={"action": "edit", "payload": "{}"})

@@ -17,7 +17,7 @@ from gw_sqla.web.json_texts import read_for_display, reindented
 from gw_sqla.web.payloads import payload_text
 from gw_sqla.web.rights import Right
 from gw_sqla.web.screen import Deed, Page, Route
-from gw_sqla.web.screens.actions import ACTIONS, Deeds, action_of, command_of
+from gw_sqla.web.screens.actions import ACTIONS, Deeds, action_by_form, action_of, command_of
 from gw_sqla.web.screens.tree import Node, tree_of
 from gw_sqla.web.visit import Visit
 
@@ -94,7 +94,7 @@ async def act(visit: Visit) -> Response:
     name = form.required("action")
     action = action_of(name)
     visit.require(action.right)
-    made = action.make(form)
+    made = await action_by_form(visit, action, form)
     async with visit.transaction() as session:
         if name == "edit":
             changed = await _changed_meanwhile(visit, session, job_id, form.integer("revision"))
