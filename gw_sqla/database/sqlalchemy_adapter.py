@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 from sqlalchemy.ext import asyncio as sa
 
-from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded, call_session
+from gw_sqla.database.event_loops import call_asyncio, call_session
 from gw_sqla.database.transaction_end import end_in_time
 
 __all__ = ["adapt"]
@@ -62,7 +62,7 @@ def _shielded(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         with anyio.CancelScope(shield=True):
-            return await call_asyncio_shielded(end_in_time, method, *args, is_clean_up=True, **kwargs)
+            return await call_session(end_in_time, method, *args, is_clean_up=True, **kwargs)
         raise AssertionError("nothing cancels this scope")
 
     return call
