@@ -9,20 +9,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gw_sqla.admin.bounded import BoundedReading
+from gw_sqla.admin.pages import NamePage
 from gw_sqla.statements import register
 
 __all__ = ["LockOwner", "Parts", "Worker", "find_parts", "known_workers"]
 
 MOST_WORKERS = 1000
 """How many workers are looked at where all that live are meant."""
+_ALL = NamePage(None, None, MOST_WORKERS)
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker pool of gw_sqla's, as it registered; what an older or a newer version does not say is None.
 
-    ``forbidden_flags``, ``accepted_flags``, ``flag_allowlist``: as in `gw_sqla.RunnerSettings`; the last is None too
-    where it has none.
+    ``tasks``: those that it runs; ``forwarded``: those of them that it forwards. ``forbidden_flags``,
+    ``accepted_flags``, ``flag_allowlist``: as in `gw_sqla.RunnerSettings`; the last is None too where it has none.
     """
 
     pool_id: str
@@ -38,6 +40,7 @@ class Worker:
     forbidden_flags: frozenset[str] | None
     accepted_flags: frozenset[str] | None
     flag_allowlist: frozenset[str] | None
+    forwarded: frozenset[str] | None = None
 
     def knows(self, task: str | None) -> bool:
         """Whether it runs this task."""
@@ -87,16 +90,16 @@ def known_workers(
     reading: BoundedReading,
     schema: str,
     parts: Parts,
+    page: NamePage = _ALL,
     *,
-    after: str = "",
-    limit: int = MOST_WORKERS,
     ids: Collection[str] | None = None,
 ) -> list[Worker]:
     """Read the register, those of ``ids`` only if given."""
     if not parts.register:
         return []
-    parameters = {"after": after, "ids": None if ids is None else sorted(ids), "limit": limit}
-    return [_worker(row) for row in reading.ask(register.known_workers(schema), parameters)]
+    parameters = page.parameters | {"ids": None if ids is None else sorted(ids)}
+    rows = reading.ask(register.known_workers(schema, backwards=page.backwards), parameters)
+    return [_worker(row) for row in page.in_order(list(rows))]
 
 
 def _worker(row: Any) -> Worker:
@@ -125,4 +128,5 @@ def _worker(row: Any) -> Worker:
         names("forbidden_flags"),
         names("accepted_flags"),
         names("flag_allowlist"),
+        names("forwarded"),
     )
