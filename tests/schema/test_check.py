@@ -145,7 +145,8 @@ async def test_role_with_just_the_rights(
     migrated_engine: AsyncEngine, migrated_database: str, role: Role, way: str
 ) -> None:
     """No CREATE, nothing beyond what a worker does; the three ways around row level security."""
-    ours = [f"_private_sqla_{table}" for table in ("workers", "snoozes", "pauses", "forwarded", "alembic_version")]
+    names = ("workers", "snoozes", "pauses", "forwarded", "holds", "alembic_version")
+    ours = [f"_private_sqla_{name}" for name in names]
     tables = ["_private_jobs", "_private_job_queues", "_private_tasks", *ours]
     ways = {
         "bypassrls": "alter role ROLE bypassrls;",
