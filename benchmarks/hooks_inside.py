@@ -83,7 +83,7 @@ async def run(engine: AsyncEngine, name: str, count: int) -> None:
         blocking_threshold=None,
     )
     counts = await Runner(engine, tasks, settings, **hooks(name)).run_once()
-    assert counts.completed == count
+    assert counts.completed == count, (counts, count)
 
 
 async def main() -> None:
