@@ -111,7 +111,7 @@ async def test_a_paused_worker_is_alive(
             last = health._claimed_at
             for _ in range(10):  # claims, or what is done in their place, go on
                 while health._claimed_at == last:
-                    await anyio.sleep(0.01)
+                    await anyio.lowlevel.checkpoint()
                 last = health._claimed_at
         assert list(health.not_alive()) == []
     async with sessions.begin() as session:
