@@ -35,11 +35,10 @@ kept as (
     job_id, task_identifier, queue_name, payload, priority, run_at, max_attempts, key, flags, keep_until
   )
   select
-    w.id, r.task, r.queue_name, w.payload, w.priority, w.run_at, w.max_attempts, w.key, w.flags,
-    pg_catalog.now() + r.seconds * interval '1 second'
+    w.id, w.task, w.queue_name, w.payload, w.priority, w.run_at, w.max_attempts, w.key, w.flags,
+    pg_catalog.now() + w.seconds * interval '1 second'
   from written w
-  join runs r on r.id = w.id
-  order by r.place
+  order by w.place
 )"""
 
 
@@ -54,7 +53,8 @@ def complete_and_keep(schema: str, *, around_locks: bool = False) -> TextualSele
         f"delete from __schema__._private_jobs j using runs r where {FENCED}",
         around_locks=around_locks,
         lock="update",
-        returning="j.id, j.payload, j.priority, j.run_at, j.max_attempts, j.key, j.flags",
+        returning="j.id, j.payload, j.priority, j.run_at, j.max_attempts, j.key, j.flags, "
+        "r.task, r.queue_name, r.seconds, r.place",
         then=_KEPT,
         tasks=("task", TEXTS),
         queue_names=("queue_name", TEXTS),

@@ -144,9 +144,8 @@ def give_back(schema: str, *, heeding_retirements: bool, around_locks: bool = Fa
 _SNOOZES = """,
 counted as (
   insert into __schema__._private_sqla_snoozes as s (job_id, snoozes, reason)
-  select w.id, w.snoozes, r.reason
+  select w.id, w.snoozes, w.reason
   from written w
-  join runs r on r.id = w.id
   where w.snoozes is not null
   on conflict (job_id) do update
   set snoozes = excluded.snoozes, reason = excluded.reason, last_at = pg_catalog.now()
@@ -188,7 +187,7 @@ def snooze(
   ) r
   where {FENCED}""",
         around_locks=around_locks,
-        returning="j.id, case when j.attempts < r.attempts then r.snoozes end as snoozes",
+        returning="j.id, case when j.attempts < r.attempts then r.snoozes end as snoozes, r.reason",
         then=_SNOOZES,
         counts="snoozes",
         now=by_clock,

@@ -313,5 +313,6 @@ OURS = Catalog(
         f"{_FORWARDED}_id_seq": (BIGINT, f"{_FORWARDED}.id"),
     },
     row_security={_VERSION, _WORKERS, _SNOOZES, _PAUSES, _UPKEEP, _REMOVED, _AUDIT, _FORWARDED},
+    others=["option fillfactor=50"],
 )
 """What gw_sqla adds to the contract."""

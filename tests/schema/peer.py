@@ -45,6 +45,7 @@ async def make_peers(connection: asyncpg.Connection, *, ledger: int = 19, age: s
         drop table graphile_worker.{VERSION_TABLE};
         drop index graphile_worker.sqla_jobs_queue_index, graphile_worker.sqla_jobs_ready_index,
           graphile_worker.sqla_jobs_failed_index, graphile_worker.sqla_jobs_turn_index;
+        alter table graphile_worker._private_job_queues reset (fillfactor);
         drop table graphile_worker._private_sqla_workers, graphile_worker._private_sqla_snoozes,
           graphile_worker._private_sqla_audit, graphile_worker._private_sqla_pauses,
           graphile_worker._private_sqla_upkeep, graphile_worker._private_sqla_removed,

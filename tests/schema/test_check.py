@@ -70,7 +70,7 @@ async def test_passes(migrated_engine: AsyncEngine, caplog: pytest.LogCaptureFix
         ("truncate graphile_worker.migrations", SchemaMissingError, "there is no Graphile Worker schema"),
         (f"drop table graphile_worker.{VERSION_TABLE}", SchemaBehindError, "run: python -m gw_sqla migrate$"),
         (f"truncate graphile_worker.{VERSION_TABLE}", SchemaBehindError, "run: python -m gw_sqla migrate$"),
-        (f"update graphile_worker.{VERSION_TABLE} set version_num = '0001'", SchemaBehindError, "needs 19 and 0013"),
+        (f"update graphile_worker.{VERSION_TABLE} set version_num = '0001'", SchemaBehindError, "needs 19 and 0014"),
         (
             "delete from graphile_worker.migrations where id = 19",
             SchemaBehindError,

@@ -1,34 +1,43 @@
--- $1 task_identifiers
--- $2 refused_ids
--- $3 among_ids
+-- $1 among_ids
+-- $2 task_identifiers
+-- $3 refused_ids
 -- $4 count
 -- $5 large
 -- $6 most_large
 -- $7 pool_id
 with recursive
   unqueued as (
-    select j.id, j.priority, j.run_at, j.job_queue_id, case
+    select j.*
+    from pg_catalog.unnest($1::BIGINT[]) as among(id)
+    cross join lateral (
+      select j.id, j.priority, j.run_at, j.job_queue_id, case
         when pg_catalog.pg_column_size(j.payload) <= 1024 then 1024
         else pg_catalog.octet_length(cast(j.payload as pg_catalog.text))
       end as size, null as queue_name
-    from "graphile_worker"._private_jobs j
-    where j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
+      from "graphile_worker"._private_jobs j
+      where j.id = among.id and j.job_queue_id is null and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
-      and j.id <> all ($2::BIGINT[])
-      and j.id = any ($3::BIGINT[])
-    for no key update skip locked
+      and j.id <> all ($3::BIGINT[])
+      and j.id = any ($1::BIGINT[])
+      for no key update skip locked
+    ) j
   ),
   walked as (
-    select j.job_queue_id, j.priority, j.run_at, j.id
-    from "graphile_worker"._private_jobs j
-    where j.job_queue_id is not null and j.is_available = true and j.run_at <= pg_catalog.now()
+    select j.*
+    from pg_catalog.unnest($1::BIGINT[]) as among(id)
+    cross join lateral (
+      select j.job_queue_id, j.priority, j.run_at, j.id
+      from "graphile_worker"._private_jobs j
+      where j.id = among.id and j.job_queue_id is not null and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
-      and j.id <> all ($2::BIGINT[])
-      and j.id = any ($3::BIGINT[])
+      and j.id <> all ($3::BIGINT[])
+      and j.id = any ($1::BIGINT[])
+      offset 0
+    ) j
   ),
   free_queues as (
     select q.*
@@ -60,10 +69,10 @@ with recursive
       from "graphile_worker"._private_jobs j
       where j.job_queue_id = q.id and j.is_available = true and j.run_at <= pg_catalog.now()
       and j.task_id = any (
-        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($1::pg_catalog.text[]))
+        array(select t.id from "graphile_worker"._private_tasks t where t.identifier = any ($2::pg_catalog.text[]))
       )
-      and j.id <> all ($2::BIGINT[])
-      and j.id = any ($3::BIGINT[])
+      and j.id <> all ($3::BIGINT[])
+      and j.id = any ($1::BIGINT[])
       order by j.priority, j.run_at, j.id
       limit 1
       for no key update skip locked

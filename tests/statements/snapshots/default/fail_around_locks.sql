@@ -42,13 +42,13 @@ written as (
   where j.id = r.id and j.locked_by = $10::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
-  returning j.id
+  returning j.id, r.queue_id, r.locked_at
 ),
 unlocked as (
   update "graphile_worker"._private_job_queues q
   set locked_at = null, locked_by = null
-  from runs r
-  where q.id = r.queue_id and q.locked_by = $10::pg_catalog.text and q.locked_at <= r.locked_at and r.id in (select id from written)
+  from written r
+  where q.id = r.queue_id and q.locked_by = $10::pg_catalog.text and q.locked_at <= r.locked_at
 )
 select id, false as busy from written
 union all

@@ -31,19 +31,18 @@ written as (
   where j.id = r.id and j.locked_by = $14::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
-  returning j.id, case when j.attempts < r.attempts then r.snoozes end as snoozes
+  returning j.id, case when j.attempts < r.attempts then r.snoozes end as snoozes, r.reason, r.queue_id, r.locked_at
 ),
 unlocked as (
   update "graphile_worker"._private_job_queues q
   set locked_at = null, locked_by = null
-  from runs r
-  where q.id = r.queue_id and q.locked_by = $14::pg_catalog.text and q.locked_at <= r.locked_at and r.id in (select id from written)
+  from written r
+  where q.id = r.queue_id and q.locked_by = $14::pg_catalog.text and q.locked_at <= r.locked_at
 ),
 counted as (
   insert into "graphile_worker"._private_sqla_snoozes as s (job_id, snoozes, reason)
-  select w.id, w.snoozes, r.reason
+  select w.id, w.snoozes, w.reason
   from written w
-  join runs r on r.id = w.id
   where w.snoozes is not null
   on conflict (job_id) do update
   set snoozes = excluded.snoozes, reason = excluded.reason, last_at = pg_catalog.now()

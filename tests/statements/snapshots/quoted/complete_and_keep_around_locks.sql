@@ -34,24 +34,23 @@ written as (
   delete from "we""ird: 50% Schema"._private_jobs j using runs r where j.id = r.id and j.locked_by = $10::pg_catalog.text and j.locked_at <= r.locked_at and (
     j.attempts = r.attempts or r.keyed and j.key is null and j.attempts = j.max_attempts
   )
-  returning j.id, j.payload, j.priority, j.run_at, j.max_attempts, j.key, j.flags
+  returning j.id, j.payload, j.priority, j.run_at, j.max_attempts, j.key, j.flags, r.task, r.queue_name, r.seconds, r.place, r.queue_id, r.locked_at
 ),
 unlocked as (
   update "we""ird: 50% Schema"._private_job_queues q
   set locked_at = null, locked_by = null
-  from runs r
-  where q.id = r.queue_id and q.locked_by = $10::pg_catalog.text and q.locked_at <= r.locked_at and r.id in (select id from written)
+  from written r
+  where q.id = r.queue_id and q.locked_by = $10::pg_catalog.text and q.locked_at <= r.locked_at
 ),
 kept as (
   insert into "we""ird: 50% Schema"._private_sqla_forwarded (
     job_id, task_identifier, queue_name, payload, priority, run_at, max_attempts, key, flags, keep_until
   )
   select
-    w.id, r.task, r.queue_name, w.payload, w.priority, w.run_at, w.max_attempts, w.key, w.flags,
-    pg_catalog.now() + r.seconds * interval '1 second'
+    w.id, w.task, w.queue_name, w.payload, w.priority, w.run_at, w.max_attempts, w.key, w.flags,
+    pg_catalog.now() + w.seconds * interval '1 second'
   from written w
-  join runs r on r.id = w.id
-  order by r.place
+  order by w.place
 )
 select id, false as busy from written
 union all
