@@ -153,6 +153,7 @@ nox.options.sessions = [  # the longest first; interop is one process, which mos
     *(f"tests_newer-{version}" for version in NEWER_PYTHONS if version != OLDER_PYTHON),
     "types",
     "build",
+    "docs",
     "imports",
     "lint",
 ]
@@ -418,6 +419,18 @@ def build(session: nox.Session) -> None:
     session.install(*pinned(session), *BUILD)
     session.run("python", "-m", "build", "--installer", "uv", "--outdir", str(dist))
     session.run("pytest", "tests/packaging", "--noconftest", *session.posargs, env={"GW_SQLA_DIST": str(dist)})
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the docs site from docs/ and the code, warnings are errors, and look at it; says where it is."""
+    install(session, "docs")
+    session.install(*pinned(session), "pytest", "pytest-timeout")
+    site = Path(session.create_tmp()).resolve() / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "docs", str(site))
+    session.run("pytest", "tests/docsite", "--noconftest", *session.posargs, env={"GW_SQLA_SITE": str(site)})
+    session.log(f"the site: {site}/index.html")
 
 
 @nox.session(python=PYTHON, default=False)
