@@ -45,6 +45,7 @@ from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.pages import NamePage
 from gw_sqla.admin.pausing import Pausing
 from gw_sqla.admin.reasons import Explanation
 from gw_sqla.admin.replaying import ForwardedJobs, Replayed
@@ -141,22 +142,29 @@ class Admin(Pausing):
         *,
         only_locked: bool = False,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[QueueInfo]:
-        """Return queues by name, ``limit`` (1 to 1000) of those behind the name ``after``; or locked ones only."""
-        return await self._run(session, listings.list_queues, only_locked, after, limit, limits or self.limits)
+        """Return queues by name, or locked ones only: ``limit`` (1 to 1000) of those behind the name ``after``.
+
+        Instead of it ``before``: the nearest before that name, by name all the same; so too for the other lists here.
+        """
+        page = NamePage(after, before, limit)
+        return await self._run(session, listings.list_queues, only_locked, page, limits or self.limits)
 
     async def list_tasks(
         self,
         session: AnyAsyncSession,
         *,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[TaskInfo]:
         """Return tasks by name, ``limit`` (1 to 1000) of those behind the name ``after``."""
-        return await self._run(session, listings.list_tasks, after, limit, limits or self.limits)
+        page = NamePage(after, before, limit)
+        return await self._run(session, listings.list_tasks, page, limits or self.limits)
 
     async def list_workers(
         self,
@@ -164,6 +172,7 @@ class Admin(Pausing):
         *,
         pool_ids: Collection[str] | None = None,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[Worker]:
@@ -171,7 +180,8 @@ class Admin(Pausing):
 
         ``pool_ids``: those alone; who is not there is none of ours, or has gone.
         """
-        return await self._run(session, listings.list_workers, pool_ids, after, limit, limits or self.limits)
+        page = NamePage(after, before, limit)
+        return await self._run(session, listings.list_workers, pool_ids, page, limits or self.limits)
 
     async def list_lock_owners(self, session: AnyAsyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         """Return who has locks, of the newest jobs and queues that may be looked at; other kinds of workers too."""
@@ -296,11 +306,15 @@ class Admin(Pausing):
         session: AnyAsyncSession,
         *,
         before: int | None = None,
+        after: int | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[AuditLine]:
-        """Return what was done by actors that were named, newest first: ``limit`` (1 to 1000) lines before an id."""
-        return await self._run(session, audit.list_audit, before, limit, limits or self.limits)
+        """Return what was done by actors that were named, newest first: ``limit`` (1 to 1000) before an id.
+
+        Instead of ``before``, ``after``: those that were written next after that one, newest first all the same.
+        """
+        return await self._run(session, audit.list_audit, before, after, limit, limits or self.limits)
 
     async def list_cron_items(
         self,
@@ -308,6 +322,7 @@ class Admin(Pausing):
         items: Sequence[CronItem] = (),
         *,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[CronItemInfo]:
@@ -315,7 +330,8 @@ class Admin(Pausing):
 
         ``items``: those of the crontab and of the application, which say when each is due.
         """
-        return await self._run(session, crontabs.list_cron_items, items, after, limit, limits or self.limits)
+        page = NamePage(after, before, limit)
+        return await self._run(session, crontabs.list_cron_items, items, page, limits or self.limits)
 
     async def run_cron_item(self, session: AnyAsyncSession, item: CronItem, *, actor: str | None = None) -> JobRow:
         """Add the job of a cron item now; ``_cron`` in its payload has this time, with its seconds, for the minute.

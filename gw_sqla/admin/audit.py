@@ -18,6 +18,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from gw_sqla.admin.acted import Acted
 from gw_sqla.admin.actions import Action, detail_of
 from gw_sqla.admin.bounded import bounded
+from gw_sqla.admin.pages import check_one_way
 from gw_sqla.admin.values import MOST_LISTED, ScanLimits
 from gw_sqla.calls.asking import ask
 from gw_sqla.errors import SchemaBehindError
@@ -106,14 +107,19 @@ def line(actor: str, action: str, detail: str | None, subject: str, jobs: int, l
     }
 
 
-def list_audit(session: Session, schema: str, before: int | None, limit: int, limits: ScanLimits) -> list[AuditLine]:
+def list_audit(
+    session: Session, schema: str, before: int | None, after: int | None, limit: int, limits: ScanLimits
+) -> list[AuditLine]:
     """Read lines, newest first."""
     check_count("limit", limit, MOST_LISTED)
-    if before is not None:
-        [before] = check_ids([before], "before")
+    check_one_way(after, before)
+    backwards = after is not None
+    place = after if backwards else before
+    if place is not None:
+        [place] = check_ids([place], "after" if backwards else "before")
     with bounded(session, schema, limits) as reading:
         [there] = reading.ask(find_audit(schema))
         if not there.found:
             return []
-        rows: Sequence[Any] = reading.ask(audit.read(schema), {"before": before, "limit": limit})
-    return [AuditLine(*row) for row in rows]
+        rows: Sequence[Any] = reading.ask(audit.read(schema, backwards=backwards), {"place": place, "limit": limit})
+    return [AuditLine(*row) for row in (reversed(rows) if backwards else rows)]

@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 
 from gw_sqla.admin.adding import add_and_tell
 from gw_sqla.admin.bounded import bounded
-from gw_sqla.admin.values import MOST_LISTED, ScanLimits
+from gw_sqla.admin.pages import NamePage
+from gw_sqla.admin.values import ScanLimits
 from gw_sqla.calls.asking import ask
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.known_crontabs import KnownCrontab
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.argument_checks import check_count, check_storable
 from gw_sqla.jobs.stored_job import JobRow
 from gw_sqla.statements import crontab, job_reports
 
@@ -52,25 +52,28 @@ def list_cron_items(
     session: Session,
     schema: str,
     items: Sequence[CronItem],
-    after: str | None,
-    limit: int,
+    page: NamePage,
     limits: ScanLimits,
 ) -> list[CronItemInfo]:
     """Read what is known, and put it beside what was given, by identifier."""
     given = {item.identifier: item for item in _checked(items)}
-    if after is not None:
-        check_storable("after", after)
-    check_count("limit", limit, MOST_LISTED)
     with bounded(session, schema, limits) as reading:
         [clock] = reading.ask(job_reports.now(schema))
-        rows = reading.ask(crontab.known_page(schema), {"after": after or "", "limit": limit})
+        asked = crontab.known_page(schema, backwards=page.backwards)
+        rows = page.in_order(list(reading.ask(asked, page.parameters)))
         known = {row.identifier: KnownCrontab(row.identifier, row.known_since, row.last_execution) for row in rows}
-        more = sorted(name for name in given if name > (after or "") and name not in known)[:limit]
-        if more and len(rows) == limit:  # what lies behind the page may be known all the same
-            more = [name for name in more if name < rows[-1].identifier]
+    more = [name for name in given if _is_on(page, name) and name not in known]
+    if len(rows) == page.limit:  # what lies behind the page may be known all the same
+        more = [name for name in more if rows[0].identifier < name or not page.backwards]
+        more = [name for name in more if name < rows[-1].identifier or page.backwards]
     now: datetime = clock.now
-    names = sorted([*known, *more])[:limit]
+    names = sorted([*known, *more])
+    names = names[-page.limit :] if page.backwards else names[: page.limit]
     return [_info(name, given.get(name), known.get(name), now.astimezone(UTC)) for name in names]
+
+
+def _is_on(page: NamePage, name: str) -> bool:
+    return name < page.before if page.before is not None else name > (page.after or "")
 
 
 def run_cron_item(session: Session, schema: str, item: CronItem, actor: str | None) -> JobRow:

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from gw_sqla.admin.bounded import BoundedReading, OutOfTimeError, bounded
-from gw_sqla.admin.values import MOST_LISTED, Count, ScanLimits
+from gw_sqla.admin.pages import NamePage
+from gw_sqla.admin.values import Count, ScanLimits
 from gw_sqla.admin.workers import LockOwner, Worker, find_parts, known_workers
 from gw_sqla.errors import InvalidJobError
-from gw_sqla.jobs.argument_checks import check_bool, check_count, check_storable, check_text
+from gw_sqla.jobs.argument_checks import check_bool, check_text
 from gw_sqla.statements import job_reports, register
 
 __all__ = ["QueueInfo", "TaskInfo", "list_lock_owners", "list_queues", "list_tasks", "list_workers"]
@@ -57,13 +58,14 @@ class TaskInfo:
 
 
 def list_queues(
-    session: Session, schema: str, only_locked: bool, after: str | None, limit: int, limits: ScanLimits
+    session: Session, schema: str, only_locked: bool, page: NamePage, limits: ScanLimits
 ) -> list[QueueInfo]:
     """Read queues by name."""
     check_bool("only_locked", only_locked)
-    parameters = _page(after, limit) | {"most": _MOST_IN_QUEUE + 1}
+    parameters = page.parameters | {"most": _MOST_IN_QUEUE + 1}
     with bounded(session, schema, limits) as reading:
-        rows = reading.ask(job_reports.list_queues(schema, only_locked=only_locked), parameters)
+        asked = job_reports.list_queues(schema, only_locked=only_locked, backwards=page.backwards)
+        rows = reading.ask(asked, parameters)
         owners = {row.locked_by for row in rows if row.locked_by is not None}
         parts = find_parts(reading, schema)
         known = known_workers(reading, schema, parts, ids=owners) if owners else []
@@ -81,10 +83,11 @@ def list_queues(
     ]
 
 
-def list_tasks(session: Session, schema: str, after: str | None, limit: int, limits: ScanLimits) -> list[TaskInfo]:
+def list_tasks(session: Session, schema: str, page: NamePage, limits: ScanLimits) -> list[TaskInfo]:
     """Read tasks by name."""
     with bounded(session, schema, limits) as reading:
-        tasks = reading.ask(job_reports.list_tasks(schema), _page(after, limit))
+        asked = job_reports.list_tasks(schema, backwards=page.backwards)
+        tasks = page.in_order(list(reading.ask(asked, page.parameters)))
         parts = find_parts(reading, schema)
         living = [worker for worker in known_workers(reading, schema, parts) if worker.is_alive]
         few = replace(limits, rows=max(1, limits.rows // _WITHOUT_INDEX))
@@ -110,18 +113,12 @@ def list_tasks(session: Session, schema: str, after: str | None, limit: int, lim
 
 
 def list_workers(
-    session: Session,
-    schema: str,
-    pool_ids: Collection[str] | None,
-    after: str | None,
-    limit: int,
-    limits: ScanLimits,
+    session: Session, schema: str, pool_ids: Collection[str] | None, page: NamePage, limits: ScanLimits
 ) -> list[Worker]:
     """Read our register by the pools' ids."""
-    page = _page(after, limit)
     ids = None if pool_ids is None else _pool_ids(pool_ids)
     with bounded(session, schema, limits) as reading:
-        return known_workers(reading, schema, find_parts(reading, schema), after=page["after"], limit=limit, ids=ids)
+        return known_workers(reading, schema, find_parts(reading, schema), page, ids=ids)
 
 
 def list_lock_owners(session: Session, schema: str, limits: ScanLimits) -> list[LockOwner]:
@@ -163,10 +160,3 @@ def _pool_ids(given: Collection[str]) -> Collection[str]:
     for one in given:
         check_text("pool_ids", one, 1000)
     return given
-
-
-def _page(after: str | None, limit: int) -> dict[str, Any]:
-    if after is not None:
-        check_storable("after", after)
-    check_count("limit", limit, MOST_LISTED)
-    return {"after": after or "", "limit": limit}

@@ -36,6 +36,7 @@ from gw_sqla.admin.failures import Failures
 from gw_sqla.admin.fleet import Fleet, read_fleet
 from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
+from gw_sqla.admin.pages import NamePage
 from gw_sqla.admin.pausing import SyncPausing
 from gw_sqla.admin.reasons import Explanation
 from gw_sqla.admin.replaying import ForwardedJobs, Replayed
@@ -111,20 +112,24 @@ class SyncAdmin(SyncPausing):
         *,
         only_locked: bool = False,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[QueueInfo]:
-        return self._run(session, listings.list_queues, only_locked, after, limit, limits or self.limits)
+        page = NamePage(after, before, limit)
+        return self._run(session, listings.list_queues, only_locked, page, limits or self.limits)
 
     def list_tasks(
         self,
         session: AnySyncSession,
         *,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[TaskInfo]:
-        return self._run(session, listings.list_tasks, after, limit, limits or self.limits)
+        page = NamePage(after, before, limit)
+        return self._run(session, listings.list_tasks, page, limits or self.limits)
 
     def list_workers(
         self,
@@ -132,10 +137,12 @@ class SyncAdmin(SyncPausing):
         *,
         pool_ids: Collection[str] | None = None,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[Worker]:
-        return self._run(session, listings.list_workers, pool_ids, after, limit, limits or self.limits)
+        page = NamePage(after, before, limit)
+        return self._run(session, listings.list_workers, pool_ids, page, limits or self.limits)
 
     def list_lock_owners(self, session: AnySyncSession, *, limits: ScanLimits | None = None) -> list[LockOwner]:
         return self._run(session, listings.list_lock_owners, limits or self.limits)
@@ -208,10 +215,11 @@ class SyncAdmin(SyncPausing):
         session: AnySyncSession,
         *,
         before: int | None = None,
+        after: int | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[AuditLine]:
-        return self._run(session, audit.list_audit, before, limit, limits or self.limits)
+        return self._run(session, audit.list_audit, before, after, limit, limits or self.limits)
 
     def list_cron_items(
         self,
@@ -219,10 +227,12 @@ class SyncAdmin(SyncPausing):
         items: Sequence[CronItem] = (),
         *,
         after: str | None = None,
+        before: str | None = None,
         limit: int = 100,
         limits: ScanLimits | None = None,
     ) -> list[CronItemInfo]:
-        return self._run(session, crontabs.list_cron_items, items, after, limit, limits or self.limits)
+        page = NamePage(after, before, limit)
+        return self._run(session, crontabs.list_cron_items, items, page, limits or self.limits)
 
     def run_cron_item(self, session: AnySyncSession, item: CronItem, *, actor: str | None = None) -> JobRow:
         return self._run(session, crontabs.run_cron_item, item, actor)

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gw_sqla.admin.bounded import BoundedReading
+from gw_sqla.admin.pages import NamePage
 from gw_sqla.statements import register
 
 __all__ = ["LockOwner", "Parts", "Worker", "find_parts", "known_workers"]
 
 MOST_WORKERS = 1000
 """How many workers are looked at where all that live are meant."""
+_ALL = NamePage(None, None, MOST_WORKERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,16 @@ def known_workers(
     reading: BoundedReading,
     schema: str,
     parts: Parts,
+    page: NamePage = _ALL,
     *,
-    after: str = "",
-    limit: int = MOST_WORKERS,
     ids: Collection[str] | None = None,
 ) -> list[Worker]:
     """Read the register, those of ``ids`` only if given."""
     if not parts.register:
         return []
-    parameters = {"after": after, "ids": None if ids is None else sorted(ids), "limit": limit}
-    return [_worker(row) for row in reading.ask(register.known_workers(schema), parameters)]
+    parameters = page.parameters | {"ids": None if ids is None else sorted(ids)}
+    rows = reading.ask(register.known_workers(schema, backwards=page.backwards), parameters)
+    return [_worker(row) for row in page.in_order(list(rows))]
 
 
 def _worker(row: Any) -> Worker:

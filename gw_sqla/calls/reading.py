@@ -13,7 +13,7 @@ from gw_sqla.jobs.task import Task, identifier_of
 from gw_sqla.statements import job_queries
 from gw_sqla.types import JobState
 
-__all__ = ["count_jobs_by_state", "get_job", "jobs_of_transaction", "list_jobs"]
+__all__ = ["count_jobs_by_state", "get_job", "list_jobs"]
 
 _MOST_LISTED = 1000
 
@@ -52,11 +52,6 @@ def list_jobs(
         limit=limit,
     )
     return [_details(row) for row in ask(session, schema, query)]
-
-
-def jobs_of_transaction(session: Session, schema: str) -> list[JobDetails]:
-    """Read the jobs that the session's transaction has added or changed, in the order of their ids."""
-    return [_details(row) for row in ask(session, schema, job_queries.jobs_of_transaction(schema))]
 
 
 def count_jobs_by_state(session: Session, schema: str) -> dict[JobState, int]:

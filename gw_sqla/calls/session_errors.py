@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -25,21 +25,22 @@ _MISSING = frozenset({"3F000", "42883", "42P01"})
 
 
 @contextmanager
-def errors_explained(session: Session, schema: str) -> Iterator[None]:
+def errors_explained(asked: Session | Connection, schema: str) -> Iterator[None]:
     """Raise SessionError, AccessError or SchemaMissingError for what SQLAlchemy raises in the block, where one fits."""
     try:
         yield
     except (DBAPIError, InvalidRequestError) as error:
-        explained = _explained(session, schema, error)
+        explained = _explained(asked, schema, error)
         if explained is None:
             raise
         raise explained from error
 
 
-def _explained(session: Session, schema: str, error: SQLAlchemyError) -> GwSqlaError | None:
+def _explained(asked: Session | Connection, schema: str, error: SQLAlchemyError) -> GwSqlaError | None:
     if not isinstance(error, DBAPIError):
         return SessionError(f"jobs cannot be added or read in this session: {error_text(error)}")
-    if (engine := session.get_bind(mapper=inspect(Job)).dialect.name) != "postgresql":
+    bind = asked if isinstance(asked, Connection) else asked.get_bind(mapper=inspect(Job))
+    if (engine := bind.dialect.name) != "postgresql":
         return SessionError(
             f"this session's engine is of {engine}; jobs live in PostgreSQL: use a session of that engine"
         )

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -77,20 +78,9 @@ def command(
     printed. Ends at SIGINT or SIGTERM. Needs the extra:
     pip install 'gw-sqla[web]'
     """
-    missing = [name for name in ("starlette", "jinja2", "hypercorn") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise click.UsageError("web needs the extra: pip install 'gw-sqla[web]'")
-    if backend == "trio" and importlib.util.find_spec("trio") is None:
-        raise click.UsageError("--backend trio needs the extra: pip install 'gw-sqla[trio]'")
-    if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("give both of --tls-cert and --tls-key, or neither")
-    from gw_sqla.web.serving import is_loopback, open_socket, serve
+    _check(host, backend, tls_cert, tls_key, no_auth=no_auth)
+    from gw_sqla.web.serving import open_socket, serve
 
-    if no_auth and not is_loopback(host):
-        raise click.UsageError(
-            f"--no-auth is for loopback addresses, and {host} can be reached by others: leave it out, or listen on "
-            "127.0.0.1"
-        )
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     options: dict[str, Any] = {
         "schema": schema,
@@ -99,32 +89,13 @@ def command(
         "read_only": read_only,
         "interval": timedelta(seconds=every),
     }
-    password = None if no_auth else os.environ.get(_PASSWORD)
-    if password is not None and not password:
-        raise ConfigurationError(f"{_PASSWORD} is empty: set it, or unset it to have one made")
-    is_generated = password is None and not no_auth
-    if is_generated:
-        password = secrets.token_urlsafe(_GENERATED_BYTES)
+    login = _Login.make(user, no_auth=no_auth)
     listener = open_socket(host, port)
-    shown = f"[{host}]" if ":" in host.strip("[]") and not host.startswith("[") else host
-    url = f"{'https' if tls_cert else 'http'}://{shown}:{listener.getsockname()[1]}/"
-
-    def tell() -> None:
-        click.echo(f"The dashboard is at {url}" + (" (read-only)" if read_only else ""))
-        if no_auth:
-            click.echo("Everybody on this machine can use it: --no-auth")
-        else:
-            click.echo(f"User: {user}" + (f"  Password: {password}" if is_generated else f"  Password: {_PASSWORD}"))
-        if not is_loopback(host) and tls_cert is None:
-            click.echo(
-                "Others on the network can read the password: serve by TLS, or behind a proxy that does.", err=True
-            )
-        sys.stdout.flush()
 
     async def run() -> None:
         async with looking(database_url, schema) as sessions:
-            app = _application(sessions, options, user, password)
-            tell()
+            app = login.guard(sessions, options)
+            login.tell(host, listener.getsockname()[1], is_read_only=read_only, by_tls=tls_cert is not None)
             await serve(app, listener, backend, cert=tls_cert, key=tls_key)
 
     try:
@@ -133,11 +104,72 @@ def command(
         listener.close()
 
 
-def _application(sessions: Any, options: dict[str, Any], user: str, password: str | None) -> Any:
-    from gw_sqla.web import ALL_RIGHTS, Dashboard, Viewer, basic_auth
-    from gw_sqla.web.guards import OnlyHosts
+def _check(host: str, backend: str, tls_cert: str | None, tls_key: str | None, *, no_auth: bool) -> None:
+    """Raise UsageError for what is not installed, and for options that do not go together."""
+    missing = [name for name in ("starlette", "jinja2", "hypercorn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise click.UsageError("web needs the extra: pip install 'gw-sqla[web]'")
+    if backend == "trio" and importlib.util.find_spec("trio") is None:
+        raise click.UsageError("--backend trio needs the extra: pip install 'gw-sqla[trio]'")
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("give both of --tls-cert and --tls-key, or neither")
+    from gw_sqla.web.serving import is_loopback
 
-    if password is not None:
-        return Dashboard(sessions, access=basic_auth(user, password), **options)
-    everybody = Viewer(ALL_RIGHTS, user)
-    return OnlyHosts(Dashboard(sessions, access=lambda _: everybody, **options), _LOOPBACK_NAMES)
+    if no_auth and not is_loopback(host):
+        raise click.UsageError(
+            f"--no-auth is for loopback addresses, and {host} can be reached by others: leave it out, or listen on "
+            "127.0.0.1"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """Who may come in: the name, and the password, None without one; whether that was made here.
+
+    ``access``: the dashboard's.
+    """
+
+    user: str
+    password: str | None
+    is_generated: bool
+    access: Any
+
+    @classmethod
+    def make(cls, user: str, *, no_auth: bool) -> _Login:
+        """Take the password of the environment, or make one; raises ConfigurationError."""
+        password = None if no_auth else os.environ.get(_PASSWORD)
+        if password is not None and not password:
+            raise ConfigurationError(f"{_PASSWORD} is empty: set it, or unset it to have one made")
+        from gw_sqla.web import ALL_RIGHTS, Viewer, basic_auth
+
+        is_generated = password is None and not no_auth
+        if is_generated:
+            password = secrets.token_urlsafe(_GENERATED_BYTES)
+        everybody = Viewer(ALL_RIGHTS, user)
+        access = basic_auth(user, password) if password is not None else lambda _: everybody
+        return cls(user, password, is_generated, access)
+
+    def guard(self, sessions: Any, options: dict[str, Any]) -> Any:
+        """Return the application that lets in nobody else."""
+        from gw_sqla.web import Dashboard
+        from gw_sqla.web.guards import OnlyHosts
+
+        app = Dashboard(sessions, access=self.access, **options)
+        return app if self.password is not None else OnlyHosts(app, _LOOPBACK_NAMES)
+
+    def tell(self, host: str, port: int, *, is_read_only: bool, by_tls: bool) -> None:
+        """Print where it is, and how one comes in."""
+        from gw_sqla.web.serving import is_loopback
+
+        shown = f"[{host}]" if ":" in host.strip("[]") and not host.startswith("[") else host
+        url = f"{'https' if by_tls else 'http'}://{shown}:{port}/"
+        click.echo(f"The dashboard is at {url}" + (" (read-only)" if is_read_only else ""))
+        if self.password is None:
+            click.echo("Everybody on this machine can use it: --no-auth")
+        else:
+            click.echo(f"User: {self.user}  Password: {self.password if self.is_generated else _PASSWORD}")
+        if not is_loopback(host) and not by_tls:
+            click.echo(
+                "Others on the network can read the password: serve by TLS, or behind a proxy that does.", err=True
+            )
+        sys.stdout.flush()

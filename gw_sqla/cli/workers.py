@@ -142,14 +142,15 @@ async def _unlock(
     "--delay", type=SecondsRange(0, 86400), default=10.0, metavar="SECONDS", help="How long the jobs of the dead wait."
 )
 @click.option("--dry-run", is_flag=True, help="Free nothing: say what it would be.")
+@actor_option
 @json_option
 @debug_option
-def sweep(database_url: URL, schema: str, *, delay: float, dry_run: bool, as_json: bool) -> None:
+def sweep(database_url: URL, schema: str, *, delay: float, dry_run: bool, actor: str | None, as_json: bool) -> None:
     """Free the locks of dead workers, and those of unknown owners that are over four hours old.
 
     As each worker does by itself, three times a minute: it is needed where none of gw_sqla's runs.
     """
-    recovered, unlocked = anyio.run(_sweep, database_url, schema, None if dry_run else delay)
+    recovered, unlocked = anyio.run(_sweep, database_url, schema, None if dry_run else delay, actor)
     if as_json:
         dead = [{"what": pool.what, "job_ids": pool.job_ids, "final_ids": pool.final_ids} for pool in recovered]
         print_json(
@@ -168,7 +169,7 @@ def sweep(database_url: URL, schema: str, *, delay: float, dry_run: bool, as_jso
         click.echo("nothing to free")
 
 
-async def _sweep(url: URL, schema: str, delay: float | None) -> tuple[list[Recovered], Unlocked]:
+async def _sweep(url: URL, schema: str, delay: float | None, actor: str | None) -> tuple[list[Recovered], Unlocked]:
     """Sweep; without a delay, look what a sweep would free."""
     async with connected(url) as engine:
         await check_schema(engine, schema=schema, as_="worker" if delay is not None else "reader")
@@ -176,6 +177,6 @@ async def _sweep(url: URL, schema: str, delay: float | None) -> tuple[list[Recov
         try:
             if delay is None:
                 return await sweeps.look()
-            return await sweeps.recover(timedelta(seconds=delay)), await sweeps.unlock_stale()
+            return await sweeps.sweep_for(actor, timedelta(seconds=delay))
         finally:
             await sweeps.close()

@@ -36,16 +36,20 @@ returning a.id""",
 
 
 @lru_cache
-def read(schema: str) -> TextualSelect:
-    """Select ``limit`` lines, newest first: those before the id ``before``, if it is not null."""
+def read(schema: str, *, backwards: bool = False) -> TextualSelect:
+    """Select ``limit`` lines, newest first: those before the id ``place``, if it is not null.
+
+    ``backwards``: the nearest behind it, oldest first.
+    """
+    is_before, order = (">", "asc") if backwards else ("<", "desc")
     return statement(
-        """select a.id, a.at, a.actor, a.action, a.detail, a.subject, a.jobs, a.left_out
+        f"""select a.id, a.at, a.actor, a.action, a.detail, a.subject, a.jobs, a.left_out
 from __schema__._private_sqla_audit a
-where a.id < coalesce(:before, cast(9223372036854775807 as bigint))
-order by a.id desc
+where a.id {is_before} coalesce(:place, cast(9223372036854775807 as bigint))
+order by a.id {order}
 limit :limit""",
         schema,
-        before=BigInteger,
+        place=BigInteger,
         limit=Integer,
     ).columns(
         id=BigInteger,

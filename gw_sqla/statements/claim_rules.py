@@ -74,7 +74,7 @@ class Reach(Enum):
 
     ``ONWARD``: jobs without a queue after ``after_priority``, ``after_run_at`` and ``after_id``, jobs in queues after
     the same with ``after_queued_``, and the first of each of ``released_queues``; ``ONWARD_UNQUEUED``: the former only.
-    ``AMONG``: jobs ``among_ids``, and no others.
+    ``AMONG``: jobs ``among_ids``, and no others; one of them is claimed, whatever the count.
     """
 
     ALL = "all"
@@ -151,7 +151,6 @@ def claim_statement(
         (variant.allowlisting, _ALLOWED, "flag_allowlist", TEXTS),
         (variant.leaving, f"{size} <= :max_size", "max_size", Integer()),
         (variant.refusing, "j.id <> all (:refused_ids)", "refused_ids", BIGINTS),
-        (variant.reach is Reach.AMONG, "j.id = any (:among_ids)", "among_ids", BIGINTS),
     ]
     for is_heeded, condition, name, kind in conditions:
         if is_heeded:
@@ -179,6 +178,7 @@ def claim_statement(
         "after_queued_run_at": TIMESTAMP,
         "after_queued_id": BigInteger,
         "released_queues": INTEGERS,
+        "among_ids": BIGINTS,
     }
     text = text.format(open=is_open, due=due, earliest=EARLIEST, size=size, large=large, payload=payload)
     named = {name: kind for name, kind in (kinds | more).items() if re.search(rf":{name}\b", text)}

@@ -33,11 +33,18 @@ def known_crontabs(schema: str) -> TextualSelect:
 
 
 @lru_cache
-def known_page(schema: str) -> TextualSelect:
-    """Read ``limit`` of those that are known behind the identifier ``after``, in the order of their characters."""
-    order = 'identifier collate pg_catalog."C"'
+def known_page(schema: str, *, backwards: bool = False) -> TextualSelect:
+    """Read ``limit`` of those that are known behind the identifier ``place``, in the order of their characters.
+
+    ``backwards``: the nearest before it, in that order.
+    """
+    name = 'identifier collate pg_catalog."C"'
+    is_behind, order = ("<", "desc") if backwards else (">", "asc")
     return statement(
-        f"{_KNOWN}\nwhere {order} > :after\norder by {order}\nlimit :limit", schema, after=TEXT, limit=Integer
+        f"{_KNOWN}\nwhere {name} {is_behind} :place\norder by {name} {order}\nlimit :limit",
+        schema,
+        place=TEXT,
+        limit=Integer,
     ).columns(identifier=TEXT, known_since=TIMESTAMP, last_execution=TIMESTAMP)
 
 

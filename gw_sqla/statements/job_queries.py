@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Integer, Select, func, literal_column, select
+from sqlalchemy import Boolean, Integer, Select, func, literal_column, select
 from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.selectable import TextualSelect
 
@@ -51,11 +51,13 @@ def list_jobs(
 def jobs_of_transaction(schema: str) -> TextualSelect:
     """Select the jobs that this transaction has added or changed: theirs is the time at which it began.
 
+    Flags come as text. ``are_some_paused``: whether anything at all is paused, which is rare, and then looked at.
     As text, as it is for tests, each of which may have an engine of its own, that would compile a Select anew.
     """
+    selected = JOB_SELECTED.replace("j.flags", "cast(j.flags as pg_catalog.text) as flags")
     return statement(
         f"""select
-  {JOB_SELECTED},
+  {selected},
   (select q.queue_name from __schema__._private_job_queues q where q.id = j.job_queue_id) as queue_name,
   case
     when j.locked_at is not null then '{JobState.LOCKED}'
@@ -63,12 +65,13 @@ def jobs_of_transaction(schema: str) -> TextualSelect:
     when j.run_at <= pg_catalog.now() then '{JobState.READY}'
     when j.attempts > 0 then '{JobState.RETRYING}'
     else '{JobState.SCHEDULED}'
-  end as state
+  end as state,
+  exists (select from __schema__._private_sqla_pauses) as are_some_paused
 from __schema__._private_jobs j
 where pg_catalog.now() in (j.created_at, j.updated_at)
 order by j.id""",
         schema,
-    ).columns(**JOB_COLUMNS, queue_name=TEXT, state=TEXT)
+    ).columns(**JOB_COLUMNS | {"flags": TEXT}, queue_name=TEXT, state=TEXT, are_some_paused=Boolean)
 
 
 @lru_cache

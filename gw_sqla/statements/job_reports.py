@@ -68,16 +68,20 @@ where q.id = :id""",
 
 
 @lru_cache
-def list_queues(schema: str, *, only_locked: bool) -> TextualSelect:
-    """Select ``limit`` queues behind the name ``after``: lock, waiting jobs up to ``most``, run_at of the first."""
+def list_queues(schema: str, *, only_locked: bool, backwards: bool = False) -> TextualSelect:
+    """Select ``limit`` queues behind the name ``place``: lock, waiting jobs up to ``most``, run_at of the first.
+
+    ``backwards``: the nearest before it.
+    """
     locked = "and q.locked_at is not null" if only_locked else ""
+    is_behind, order = ("<", "desc") if backwards else (">", "asc")
     return statement(
         f"""select q.queue_name, q.locked_by, {in_python("q.locked_at")} as locked_at, w.jobs, head.run_at
 from (
   select q.id, q.queue_name, q.locked_by, q.locked_at
   from __schema__._private_job_queues q
-  where q.queue_name > :after {locked}
-  order by q.queue_name
+  where q.queue_name {is_behind} :place {locked}
+  order by q.queue_name {order}
   limit :limit
 ) q
 cross join lateral (
@@ -95,20 +99,21 @@ left join lateral (
 ) head on true
 order by q.queue_name""",
         schema,
-        after=TEXT,
+        place=TEXT,
         limit=Integer,
         most=Integer,
     ).columns(queue_name=Text, locked_by=Text, locked_at=TIMESTAMP, jobs=Integer, run_at=TIMESTAMP)
 
 
 @lru_cache
-def list_tasks(schema: str) -> TextualSelect:
-    """Select ``limit`` tasks behind the name ``after``."""
+def list_tasks(schema: str, *, backwards: bool = False) -> TextualSelect:
+    """Select ``limit`` tasks behind the name ``place``; ``backwards``: the nearest before it, in that order."""
+    is_behind, order = ("<", "desc") if backwards else (">", "asc")
     return statement(
-        """select t.id, t.identifier from __schema__._private_tasks t
-where t.identifier > :after order by t.identifier limit :limit""",
+        f"""select t.id, t.identifier from __schema__._private_tasks t
+where t.identifier {is_behind} :place order by t.identifier {order} limit :limit""",
         schema,
-        after=TEXT,
+        place=TEXT,
         limit=Integer,
     ).columns(id=Integer, identifier=Text)
 

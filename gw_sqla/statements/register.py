@@ -34,19 +34,23 @@ def find_parts(schema: str) -> TextualSelect:
 
 
 @lru_cache
-def known_workers(schema: str) -> TextualSelect:
-    """Select ``limit`` pools of our register behind ``after``, those of ``ids`` only if that is not null."""
+def known_workers(schema: str, *, backwards: bool = False) -> TextualSelect:
+    """Select ``limit`` pools of our register behind ``place``, those of ``ids`` only if that is not null.
+
+    ``backwards``: the nearest before it, in that order.
+    """
+    is_behind, order = ("<", "desc") if backwards else (">", "asc")
     return statement(
-        """select
+        f"""select
   w.pool_id, w.started_at, w.last_heartbeat_at, w.heartbeat_threshold,
   w.last_heartbeat_at + w.heartbeat_threshold >= pg_catalog.now() as is_alive,
   cast(w.metadata as pg_catalog.text) as metadata
 from __schema__._private_sqla_workers w
-where w.pool_id > :after and (:ids is null or w.pool_id = any (:ids))
-order by w.pool_id
+where w.pool_id {is_behind} :place and (:ids is null or w.pool_id = any (:ids))
+order by w.pool_id {order}
 limit :limit""",
         schema,
-        after=TEXT,
+        place=TEXT,
         ids=TEXTS,
         limit=Integer,
     ).columns(

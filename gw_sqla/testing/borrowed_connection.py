@@ -21,12 +21,13 @@ from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
 import anyio
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
+from gw_sqla.calls.session_errors import errors_explained
 from gw_sqla.database.driver_statements import for_driver
 from gw_sqla.database.session import AsyncSession, async_sessionmaker
 from gw_sqla.error_texts.error_text import error_text
@@ -38,20 +39,21 @@ __all__ = ["BorrowedConnection", "CallDriver"]
 
 R = TypeVar("R")
 
-_SAVEPOINT = text("savepoint gw_sqla_job")
-_RELEASE = text("release savepoint gw_sqla_job")
+_SAVEPOINT = "savepoint gw_sqla_job"
+_RELEASE = "release savepoint gw_sqla_job"
+_ROLLBACK = "rollback to savepoint gw_sqla_job"
 _ABORTED = "25P02"
 _MISSING = ("42P01", "42883", "42703")
 """SQLSTATEs of a table, a function or a column that is not there."""
-
-_ROLLBACK = text("rollback to savepoint gw_sqla_job")
+_JOBS = "._private_jobs"
+"""Where this is not there, there is no schema."""
 
 
 class CallDriver(Protocol):
     """Calls what uses the test's connection, where its driver can be used."""
 
-    async def __call__(self, work: Callable[[], R], /) -> R:
-        """Call it and return its result."""
+    async def __call__(self, work: Callable[[], R], /, *, is_shielded: bool) -> R:
+        """Call it and return its result; ``is_shielded``: in a scope that is shielded and has no deadline."""
         ...
 
 
@@ -86,31 +88,43 @@ class BorrowedConnection:
             expire_on_commit=False,
         )
 
-    def use_now(self, work: Callable[[Session], R]) -> R:
-        """Call a function with a session of the kit's own, in sync code; what it writes stays.
-
-        Without a savepoint: that would be two statements more for one that reads.
-        """
-        with self._told_if_ended():
-            session = Session(self._connection, join_transaction_mode="rollback_only")
-            result = work(session)
-            session.commit()  # ends its own transaction, and not the one that it has joined
-            return result
-
     async def use(self, work: Callable[[Session], R]) -> R:
-        """The same in async code."""
-        return await self._call(lambda: self.use_now(work))
+        """Call a function with a session of the kit's own; what it writes stays.
+
+        Without a savepoint: that would be two statements more.
+        """
+
+        def used() -> R:
+            with self._told_if_ended():
+                session = Session(self._connection, join_transaction_mode="rollback_only")
+                result = work(session)
+                session.commit()  # ends its own transaction, and not the one that it has joined
+                return result
+
+        return await self._call(used, is_shielded=False)
+
+    async def ask(self, statement: ClauseElement) -> Sequence[Any]:
+        """Run a query; what makes it fail is explained as in a session of the caller's."""
+        return await self._call(lambda: self.ask_now(statement), is_shielded=False)
+
+    def ask_now(self, statement: ClauseElement) -> Sequence[Any]:
+        """The same in sync code."""
+        with self._told_if_ended(), errors_explained(self._connection, self._schema), self._told_if_behind():
+            return self._fetch(statement, {})
 
     async def fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        """Run one statement and return its rows."""
+        """Run one statement, which waits for nobody's locks, and return its rows; shielded from a cancellation."""
         with self._told_if_ended(), self._told_if_behind():
-            return await self._call(lambda: self._fetch(statement, parameters))
+            return await self._shielded(lambda: self._fetch(statement, parameters))
 
     async def fetch_shielded(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
-        """The same, shielded from a cancellation: in the middle of a statement it would cost the connection."""
-        with anyio.CancelScope(shield=True):
-            return await self.fetch(statement, parameters)
-        raise AssertionError("nothing cancels this scope")
+        """The same."""
+        return await self.fetch(statement, parameters)
+
+    async def fetch_waiting(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
+        """The same for one that may wait for others' locks: a cancellation cancels it, and costs the connection."""
+        with self._told_if_ended(), self._told_if_behind():
+            return await self._call(lambda: self._fetch(statement, parameters), is_shielded=False)
 
     async def lost_have_ended(self) -> bool:
         """None is ever lost: it is the test's to end."""
@@ -158,6 +172,12 @@ class BorrowedConnection:
             ) from error
         await self._run(_RELEASE)
 
+    async def _shielded(self, work: Callable[[], R]) -> R:
+        """Call it; a cancellation in the middle of a statement would cost the connection."""
+        with anyio.CancelScope(shield=True):
+            return await self._call(work, is_shielded=True)
+        raise AssertionError("nothing cancels this scope")
+
     def _fetch(self, statement: ClauseElement, parameters: dict[str, Any]) -> Sequence[Any]:
         if self._connection.dialect.driver == "asyncpg":  # as a worker: a new connection looks no array types up
             sql, arguments = for_driver(statement, parameters)
@@ -168,9 +188,9 @@ class BorrowedConnection:
         names = list(result.keys())
         return [_Record(row, names) for row in result]
 
-    async def _run(self, command: Executable) -> None:
-        with anyio.CancelScope(shield=True), self._told_if_ended():
-            await self._call(lambda: self._connection.execute(command))
+    async def _run(self, command: str) -> None:
+        with self._told_if_ended():
+            await self._shielded(lambda: self._connection.exec_driver_sql(command))
 
     def _bound_session(self, **options: Any) -> Session:
         return Session(**options | {"bind": self._connection, "join_transaction_mode": "create_savepoint"})
@@ -198,7 +218,7 @@ class BorrowedConnection:
         try:
             yield
         except DBAPIError as error:
-            if _sqlstate(error) not in _MISSING:
+            if _sqlstate(error) not in _MISSING or _JOBS in error_text(error):
                 raise
             raise SchemaBehindError(
                 self._schema,

@@ -18,8 +18,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy.orm import Session
-
 from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.job_spec import JobSpec
 from gw_sqla.jobs.outcomes import Completed, CompletedByHandler, Failed, Outcome, Snoozed
@@ -31,6 +29,7 @@ from gw_sqla.statements import job_queries
 from gw_sqla.testing.borrowed_connection import BorrowedConnection
 from gw_sqla.testing.job_chains import JobChains
 from gw_sqla.testing.job_report import JobReport, error_of
+from gw_sqla.testing.jobs_of_test import JobsOfTest
 from gw_sqla.testing.kit_clock import KitClock
 from gw_sqla.testing.lent_row import add_row
 from gw_sqla.testing.lent_worker import Application, LentWorker, lent_worker
@@ -50,7 +49,7 @@ _ABORTED = (
 
 
 class JobRuns:
-    """Of one tester; ``jobs`` reads those of the test.
+    """Of one tester; ``jobs`` are those of the test.
 
     Errors of the database, of resources and of sinks leave as they are; with them, and with a cancellation, the job is
     undone and given back.
@@ -59,7 +58,7 @@ class JobRuns:
     def __init__(
         self,
         lent: BorrowedConnection,
-        jobs: Callable[[Session], list[JobDetails]],
+        jobs: JobsOfTest,
         application: Application,
         clock: KitClock,
     ) -> None:
@@ -103,10 +102,11 @@ class JobRuns:
         done: list[Completed | Failed | Snoozed] = []
         begun: set[int] = set()
         only: set[int] | None = None
+        is_begun = False
         chains = JobChains()
         async with self._worker(until) as worker:
             while True:
-                jobs = await self._lent.use(self._jobs)
+                jobs = await self._jobs.read()
                 chains.note(jobs)
                 if only is None and not recursive:
                     only = {job.id for job in jobs}
@@ -116,9 +116,11 @@ class JobRuns:
                     for job in jobs
                     if _is_due(job, until()) and job.id not in left_out and (only is None or job.id in only)
                 ]
-                if due and worker.pauses.is_look_due:  # once
-                    await worker.pauses.look()
-                    tasks = worker.pauses.open_tasks(list(tasks))
+                if due and not is_begun:
+                    is_begun = True
+                    if self._jobs.are_some_paused:
+                        await worker.pauses.look()
+                        tasks = worker.pauses.open_tasks(list(tasks))
                 wanted = [job for job in due if job.task_identifier in tasks]
                 run = await self._claimed(worker, wanted) if wanted else None
                 if run is None:
@@ -140,7 +142,7 @@ class JobRuns:
         paused = worker.pauses.queues
         runs = await worker.claims.claim(identifiers, 1, flags, EVERYWHERE, paused, among=ids)
         if not runs and (names := sorted({job.queue_name for job in wanted if job.queue_name is not None})):
-            await self._lent.fetch(job_queries.lock_queues(self._settings.schema), {"names": names})
+            await self._lent.fetch_waiting(job_queries.lock_queues(self._settings.schema), {"names": names})
             runs = await worker.claims.claim(identifiers, 1, flags, EVERYWHERE, paused, among=ids)
         return runs[0] if runs else None
 

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+from sqlalchemy.util import greenlet_spawn
 
-from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio, call_asyncio_shielded
 from gw_sqla.execution.sink import Sink
 from gw_sqla.hooks.interceptor import Interceptor
 from gw_sqla.hooks.observer import Observer
@@ -202,5 +203,5 @@ class JobTester(AwaitedCalls):
         if error is None:
             self.check_awaited()
 
-    async def _call(self, work: Callable[[], R], /) -> R:
-        return await call_asyncio(AsyncSession.run_sync, self._session, lambda _: work())
+    async def _call(self, work: Callable[[], R], /, *, is_shielded: bool = False) -> R:
+        return await (call_asyncio_shielded if is_shielded else call_asyncio)(greenlet_spawn, work)

@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection
-from sqlalchemy.orm import Session
 
-from gw_sqla.calls import reading
 from gw_sqla.crontab import CronItem
 from gw_sqla.crontab.due_minutes import agenda
-from gw_sqla.errors import JobTesterError, SchemaMissingError
+from gw_sqla.errors import JobTesterError
 from gw_sqla.execution.forwarded_tasks import is_forwarded
 from gw_sqla.execution.sink import Sink
 from gw_sqla.hooks.interceptor import Interceptor, check_interceptors
@@ -31,6 +29,7 @@ from gw_sqla.testing.assertions import Expectation
 from gw_sqla.testing.borrowed_connection import BorrowedConnection, CallDriver
 from gw_sqla.testing.job_report import JobReport
 from gw_sqla.testing.job_runs import ANY_TIME, Due, Errors, JobRuns
+from gw_sqla.testing.jobs_of_test import JobsOfTest
 from gw_sqla.testing.kit_clock import KitClock, check_time
 from gw_sqla.testing.known_tasks import KnownTasks
 from gw_sqla.testing.lent_worker import Application
@@ -68,7 +67,8 @@ class Kit:
         self._settings = settings or RunnerSettings()
         self.schema = self._settings.schema
         self.clock = KitClock(now)
-        self._lent = BorrowedConnection(connection, call, self.schema)
+        lent = BorrowedConnection(connection, call, self.schema)
+        self._jobs = JobsOfTest(lent, self.schema, self.clock)
         self._sinks = self._known.sinks(sinks or {})
         application = Application(
             tasks=tasks,
@@ -78,13 +78,13 @@ class Kit:
             observers=check_observers(observers),
             interceptors=check_interceptors(interceptors),
         )
-        self._runs = JobRuns(self._lent, self._jobs, application, self.clock)
+        self._runs = JobRuns(lent, self._jobs, application, self.clock)
 
     def added(self, task: Task[Any] | str | None) -> list[JobDetails]:
         """Return the jobs of the test, of one task if given."""
         if task is not None:
             self._known.check(task)
-        jobs = [self._seen(job) for job in self._lent.use_now(self._jobs)]
+        jobs = [self._seen(job) for job in self._jobs.read_now()]
         return [job for job in jobs if task is None or job.task_identifier == identifier_of(task)]
 
     def expectation(
@@ -121,7 +121,7 @@ class Kit:
         if not isinstance(limit, int) or limit < 1:
             raise JobTesterError(f"limit: must be a number of jobs, at least 1, is {limit!r}")
         if self._refuses_processes:
-            jobs = await self._lent.use(self._jobs)
+            jobs = await self._jobs.read()
             self._check_processes(filter(None, [self._tasks.get(str(job.task_identifier)) for job in jobs]))
         if task is not None:
             self._check_sink(tasks[0])
@@ -147,23 +147,6 @@ class Kit:
             if len(found) > _MOST_CRON_JOBS:
                 raise JobTesterError(f"these are more than {_MOST_CRON_JOBS} jobs: ask for a shorter time")
         return found
-
-    def _jobs(self, session: Session) -> list[JobDetails]:
-        """Return the jobs of the test; raises SchemaMissingError, which says how tests make one.
-
-        One of their times is that at which the transaction began: the database's now.
-        """
-        try:
-            jobs = reading.jobs_of_transaction(session, self.schema)
-        except SchemaMissingError as error:
-            raise SchemaMissingError(
-                self.schema,
-                f"{error}; in tests: make it once, before them, by 'await gw_sqla.migrate(engine)' in a fixture of the "
-                "session, or let the fixture gw_sqla_database make a database that has it",
-            ) from error
-        for job in jobs[:1]:
-            self.clock.database_now = max(job.created_at, job.updated_at)
-        return jobs
 
     def _seen(self, job: JobDetails) -> JobDetails:
         """Return the job with its state at the kit's time."""

@@ -169,7 +169,7 @@ class SyncJobTester:
 
         return anyio.run(main, backend=self._backend)
 
-    async def _call(self, work: Callable[[], R], /) -> R:
+    async def _call(self, work: Callable[[], R], /, *, is_shielded: bool) -> R:  # noqa: ARG002 - nothing cancels it
         return await greenlet_spawn(work) if self._is_inside_a_loop else work()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from urllib.parse import parse_qsl
 
+import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -14,6 +15,8 @@ from gw_sqla.errors import InvalidJobError
 __all__ = ["Form", "read_form"]
 
 _MOST_FIELDS = 2_000
+_SECONDS = 15.0
+"""For which somebody may send a form: less than a request may take, so that nobody takes it for the database's."""
 
 
 class Form:
@@ -54,17 +57,21 @@ def as_integer(name: str, value: str) -> int:
 async def read_form(request: Request, most_bytes: int) -> Form:
     """Read a urlencoded form.
 
-    Raises HTTPException: 413 for more than ``most_bytes``, 415 for another kind, 400 for what is no form.
+    Raises HTTPException: 413 for more than ``most_bytes``, 415 for another kind, 400 for what is no form, 408 where it
+    does not come in time.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException(415, "Send a form: application/x-www-form-urlencoded.")
     body = bytearray()
-    async with aclosing(request.stream()) as parts:
-        async for part in parts:
-            body += part
-            if len(body) > most_bytes:
-                raise HTTPException(413, f"That is too much: a form here has {most_bytes:,} bytes at most.")
+    with anyio.move_on_after(_SECONDS) as scope:
+        async with aclosing(request.stream()) as parts:
+            async for part in parts:
+                body += part
+                if len(body) > most_bytes:
+                    raise HTTPException(413, f"That is too much: a form here has {most_bytes:,} bytes at most.")
+    if scope.cancelled_caught:
+        raise HTTPException(408, f"The form did not come within {_SECONDS:.0f} seconds. Nothing was done.")
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from gw_sqla.errors import InvalidPayloadError
 from gw_sqla.web.forms import Form
+from gw_sqla.web.json_texts import read_written
 
 __all__ = ["PayloadField", "fields_of", "payload_of_form"]
 
@@ -187,7 +188,7 @@ def _value(one: PayloadField, form: Form) -> tuple[bool, Any]:
         case "boolean":
             return True, text == "true"
         case "json":
-            return True, _json(text)
+            return True, read_written(text)
         case "choice":
             return True, one.choices.get(text, text)
     return True, text
@@ -212,13 +213,6 @@ def _number(text: str) -> int | float:
     if not math.isfinite(number):
         raise InvalidPayloadError(f"must be a number that JSON has, is {text[:40]!r}")
     return number
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidPayloadError(f"is not JSON: {error}") from error
 
 
 def _put(payload: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

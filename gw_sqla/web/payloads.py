@@ -6,33 +6,25 @@ import json
 from typing import Any
 
 from gw_sqla.jobs.stored_job import JobDetails
+from gw_sqla.web.json_texts import json_text
 
-__all__ = ["flag_names", "masked", "payload_of", "payload_text", "short_payload"]
+__all__ = ["flag_names", "payload_text", "short_payload"]
 
 _SHORT = 160
 
 
-def payload_of(job: JobDetails, mask: Any) -> Any:
-    """Return what may be seen of a payload; raises ValueError or RecursionError for one that Python cannot read."""
-    return job.payload if mask is None else masked(job.task_identifier, job.payload, mask)
-
-
-def masked(task: str | None, payload: Any, mask: Any) -> Any:
-    """Return what the mask lets through; where it fails, only that it has."""
-    try:
-        return json.loads(json.dumps(mask(task, payload), default=str))
-    except Exception as error:  # a user's function: whatever it raises, nothing of the payload may show
-        return f"(the mask failed: {type(error).__name__})"
-
-
 def payload_text(job: JobDetails, mask: Any) -> str:
-    """Return a payload as text: as it is stored, or what the mask lets through."""
+    """Return a payload as JSON: as it is stored, or what the mask lets through; where that fails, that it has."""
     if mask is None:
         return job.payload_text
     try:
-        return json.dumps(payload_of(job, mask), ensure_ascii=False)
+        payload = job.payload
     except (ValueError, RecursionError) as error:
-        return f"(cannot be masked, so it is not shown: {type(error).__name__})"
+        return json_text(f"(cannot be masked, so it is not shown: {type(error).__name__})")
+    try:
+        return json_text(mask(job.task_identifier, payload), default=str)
+    except Exception as error:  # a user's function: whatever it raises, nothing of the payload may show
+        return json_text(f"(the mask failed: {type(error).__name__})")
 
 
 def short_payload(job: JobDetails, mask: Any) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gw_sqla.web.payloads import flag_names, short_payload
 from gw_sqla.web.static_files import version_of
 
-__all__ = ["environment"]
+__all__ = ["environment", "timed"]
+
+_MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(?:\+00:00| UTC|Z)(?!\w)", re.ASCII)
 
 
 def when(moment: datetime | None) -> Markup | str:
@@ -20,6 +23,20 @@ def when(moment: datetime | None) -> Markup | str:
         return "—"
     text = f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment.utcoffset() == timedelta(0) else moment.isoformat(" ", "seconds")
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), text)
+
+
+def timed(text: str) -> Markup:
+    """Return a sentence with the times in UTC that it names as `when` shows times."""
+    parts: list[Markup | str] = []
+    end = 0
+    for found in _MOMENT.finditer(text):
+        try:
+            moment = datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00")
+        except ValueError:
+            continue
+        parts += [escape(text[end : found.start()]), when(moment)]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
 
 
 def span(duration: timedelta | None) -> str:
@@ -52,7 +69,9 @@ environment = Environment(
 )
 environment.filters |= {
     "when": when,
+    "timed": timed,
     "span": span,
+    "seconds": lambda seconds: span(timedelta(seconds=seconds)),
     "bytes": size,
     "short_payload": short_payload,
     "flag_names": flag_names,

@@ -17,9 +17,12 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gw_sqla.admin import audit
 from gw_sqla.database.array_literals import ids_of
 from gw_sqla.database.worker_connection import WorkerConnection
+from gw_sqla.jobs.argument_checks import check_text
 from gw_sqla.statements import snoozes, stale_locks, workers
+from gw_sqla.statements.audit import write as write_line
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import RustRefusal, RustWorkers
 
@@ -76,6 +79,26 @@ class Sweeps:
             self._rust.say_refusal(refusal)
             rows = await self._recover(dead, delay, beside_rust=False)
         return [_recovered(row) for row in rows]
+
+    async def sweep_for(self, actor: str | None, delay: timedelta) -> tuple[list[Recovered], Unlocked]:
+        """Recover and unlock because somebody asked; where they are named, a line for `Admin.list_audit` is left.
+
+        Raises InvalidJobError and SchemaBehindError, before anything is done, where no line can be left. After a fault
+        in the middle the line says what was freed.
+        """
+        if actor is not None:
+            check_text("actor", actor, 200)
+            [row] = await self._connection.fetch(audit.find_audit(self._schema), {})
+            if not row["found"]:
+                raise audit.no_audit(self._schema)
+        recovered, stale = await self.recover(delay), Unlocked([], 0, 0)
+        try:
+            stale = await self.unlock_stale()
+        finally:
+            if actor is not None:
+                line = _line(actor, delay, recovered, stale)
+                await self._connection.fetch(write_line(self._schema), line)
+        return recovered, stale
 
     async def look(self) -> tuple[list[Recovered], Unlocked]:
         """Return what `recover` and `unlock_stale` would free now, and change nothing.
@@ -142,6 +165,13 @@ class Sweeps:
 
 def _recovered(row: Any) -> Recovered:
     return Recovered(row["what"], ids_of(row["job_ids"]), ids_of(row["final_ids"]))
+
+
+def _line(actor: str, delay: timedelta, recovered: list[Recovered], stale: Unlocked) -> dict[str, Any]:
+    whose = ", ".join([*(pool.what for pool in recovered), *stale.owners]) or "nobody: there was nothing to free"
+    detail = f"delay={delay.total_seconds():g} dead={len(recovered)} unknown={len(stale.owners)} queues={stale.queues}"
+    jobs = sum(len(pool.job_ids) for pool in recovered) + stale.jobs
+    return audit.line(actor, "sweep", detail, whose, jobs, 0)
 
 
 def _one_by_one(dead: Sequence[Any], delay: timedelta) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -51,6 +51,9 @@ async def test_pages(door: Door, look: Look) -> None:
     assert (newest.actor, middle.actor) == ("actor 2", "actor 1")
     [oldest] = await door.ask("list_audit", before=middle.id)
     assert oldest.actor == "actor 0"
+    assert await door.ask("list_audit", after=oldest.id) == [newest, middle]
+    assert await door.ask("list_audit", after=oldest.id, limit=1) == [middle]
+    assert await door.ask("list_audit", after=newest.id) == []
     with pytest.raises(InvalidJobError, match="before"):
         await door.ask("list_audit", before="x")
 

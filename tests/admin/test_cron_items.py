@@ -85,6 +85,11 @@ async def test_pages(door: Door, look: Look, limit: int) -> None:
         assert len(page) <= limit
         found += [one.identifier for one in page]
     assert found == sorted({"a", "b", "c", "d", "e", "z", "zz", "Z", "é"})
+    back: list[str] = []
+    while page := await door.ask("list_cron_items", given, before=back[0] if back else "\U0010ffff", limit=limit):
+        assert len(page) <= limit
+        back = [*(one.identifier for one in page), *back]
+    assert back == found
 
 
 async def test_the_job_of_an_item_now(door: Door, look: Look) -> None:

@@ -42,6 +42,8 @@ async def test_queues(door: Door, look: Look) -> None:
     assert f"{found[0].next_run_at:%Y-%m-%d}" == "2026-01-01"
     assert [queue.name for queue in await door.ask("list_queues", only_locked=True)] == ["b", "c"]
     assert [queue.name for queue in await door.ask("list_queues", after="a", limit=2)] == ["b", "c"]
+    assert [queue.name for queue in await door.ask("list_queues", before="empty", limit=2)] == ["b", "c"]
+    assert [queue.name for queue in await door.ask("list_queues", before="c", only_locked=True)] == ["b"]
 
 
 async def test_a_long_queue_is_counted_no_further_than_told(door: Door, look: Look) -> None:
@@ -74,6 +76,8 @@ async def test_tasks(door: Door, look: Look) -> None:
     assert [one.pool_id for one in task.workers] == ["pool-1"]
     assert (unused.identifier, unused.waiting, unused.oldest_ready, unused.workers) == ("unused", Count(0), None, ())
     assert [task.identifier for task in await door.ask("list_tasks", after="a")] == ["unused"]
+    assert [task.identifier for task in await door.ask("list_tasks", before="unused")] == ["a"]
+    assert [task.identifier for task in await door.ask("list_tasks", before="z")] == ["a", "unused"]
 
 
 async def test_running_jobs_among_many(door: Door, look: Look) -> None:
@@ -96,6 +100,8 @@ async def test_workers(door: Door, look: Look) -> None:
     assert (first.tasks, first.forbidden_flags, first.flag_allowlist) == ({"a"}, {"x"}, frozenset())
     assert (second.pool_id, second.is_alive, second.flag_allowlist) == ("pool-2", False, None)
     assert [one.pool_id for one in await door.ask("list_workers", after="pool-1")] == ["pool-2"]
+    assert [one.pool_id for one in await door.ask("list_workers", before="pool-3")] == ["pool-1", "pool-2"]
+    assert [one.pool_id for one in await door.ask("list_workers", before="pool-3", limit=1)] == ["pool-2"]
     assert len(await door.ask("list_workers", limit=1)) == 1
     assert [one.pool_id for one in await door.ask("list_workers", pool_ids=["pool-2", "pool-9"])] == ["pool-2"]
     assert await door.ask("list_workers", pool_ids=[]) == []
@@ -124,6 +130,8 @@ async def test_owners_of_locks(door: Door, look: Look) -> None:
     ("method", "options", "why"),
     [
         ("list_queues", {"after": 7}, "after: must be a str"),
+        ("list_tasks", {"before": 7}, "before: must be a str"),
+        ("list_tasks", {"after": "a", "before": "b"}, "before: give it or after, not both"),
         ("list_queues", {"only_locked": 1}, "only_locked: must be True or False"),
         ("list_tasks", {"limit": 1001}, "limit: must be an int from 1 to 1000"),
         ("list_workers", {"after": "\0"}, "after: has a NUL"),

@@ -116,13 +116,23 @@ def test_a_sweep(clean_database: str, trouble: dict[str, int]) -> None:
     ]
     assert printed(clean_database, "workers", "sweep", "--dry-run")["stale"]["jobs"] == 1
     assert len(fetch(clean_database, "select from graphile_worker._private_jobs where locked_by is not null")) == 2
-    done = run("workers", "sweep", "--delay", "0", "--database-url", clean_database)
+    done = run("workers", "sweep", "--delay", "0", "--actor", "ada", "--database-url", clean_database)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "recovered: pool-dead (process 7 on box) sent no heartbeat for 60 s; unlocked 1 job of its",
         "unlocked after four hours: 1 job and 0 queues of worker-of-node",
     ]
     assert fetch(clean_database, "select from graphile_worker._private_jobs where locked_by is not null") == []
+    [line] = fetch(
+        clean_database, "select actor, action, detail, subject, jobs from graphile_worker._private_sqla_audit"
+    )
+    assert tuple(line.values()) == (
+        "ada",
+        "sweep",
+        "delay=0 dead=1 unknown=1 queues=0",
+        "pool-dead (process 7 on box) sent no heartbeat for 60 s, worker-of-node",
+        2,
+    )
     assert run_here("workers", "sweep", "--database-url", clean_database).stdout == "nothing to free\n"
     swept = printed(clean_database, "workers", "sweep")
     assert swept == {"recovered": [], "stale": {"owners": [], "jobs": 0, "queues": 0}}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -18,7 +18,8 @@ from gw_sqla import call_asyncio
 from gw_sqla.admin import ScanLimits
 from gw_sqla.database.session import async_sessionmaker
 from gw_sqla.schema.grants import apply_grants
-from gw_sqla.web import dashboard
+from gw_sqla.web import dashboard, forms
+from gw_sqla.web.screens import actions, attention
 from tests.repository.look import Look
 from tests.schema.roles import Role, temporary_role
 from tests.support.proxy import start_proxy
@@ -227,6 +228,40 @@ async def test_a_clock_that_is_wrong(open_dashboard: Open, look: Look) -> None:
         job = await look.value("select max(id) from {s}._private_jobs")
         for path in ("/", "/jobs?column=created_at&column=run_at", f"/jobs/{job}", "/jobs.csv"):
             says(await open_dashboard().get(path), 200)
+
+
+async def test_a_clock_of_this_machine_that_is_wrong(
+    open_dashboard: Open, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for how long, and when "in ten minutes" is, goes by the database's clock."""
+
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(days=1)
+
+    for module in (actions, attention):
+        monkeypatch.setattr(module, "datetime", Tomorrow)
+    job = await look.value("select id from {s}.add_job('a')")
+    browser = open_dashboard()
+    assert "The oldest ready job" not in (await browser.get("/")).text
+    for path, form in ((f"/jobs/{job}/act", {}), ("/jobs/act", {"ids": str(job)})):
+        done = await browser.post(path, data={"action": "reschedule", "run_at": "10m", **form})
+        assert done.status_code == 303
+        wait = await look.value("select run_at - now() from {s}._private_jobs")
+        assert timedelta(0) < wait <= timedelta(minutes=10)
+
+
+async def test_a_form_that_does_not_come(open_dashboard: Open, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "_SECONDS", 0.1)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"reason="
+        await anyio.sleep_forever()
+
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    dashboard = open_dashboard()
+    says(await dashboard.post("/workers/pause", content=body(), headers=kind), 408, "did not come within")
 
 
 async def test_somebody_who_leaves(open_dashboard: Open, look: Look) -> None:

@@ -63,6 +63,49 @@ async def test_a_payload_that_python_would_change_is_shown_as_it_is(
         assert payload.replace('"', "&#34;") in page.text
 
 
+@pytest.mark.parametrize("mask", [None, lambda _, payload: payload], ids=["", "masked"])
+@pytest.mark.parametrize("payload", [r'"\ud800"', r'{"a \udfff": "\ud800 x"}', '{"n": 1e999}'])
+async def test_what_json_has_and_python_has_not(open_dashboard: Open, look: Look, payload: str, mask: Any) -> None:
+    """Halves of surrogate pairs (Node.js writes them), numbers beyond a float: they spoil no page, and no export."""
+    browser = open_dashboard(mask=mask)
+    job = await add(look, payload)
+    await add(look)
+    for path in (f"/jobs/{job}", f"/jobs/{job}/edit", "/jobs?column=payload", "/jobs.csv", "/jobs.json"):
+        page = await browser.get(path)
+        assert page.status_code == 200, (path, page.text)
+    assert "the mask failed" in page.text if mask and "999" in payload else payload in page.text
+    assert [job["id"] for job in page.json()["jobs"]] == [job + 1, job]
+    json.loads((await browser.get(f"/jobs/{job}/payload.json")).text)
+
+
+@pytest.mark.parametrize("result", [{"n": float("nan")}, "\ud800", 10**5000, [[]]], ids=["nan", "half", "big", "deep"])
+async def test_what_a_mask_returns_spoils_no_page(open_dashboard: Open, look: Look, result: Any) -> None:
+    browser = open_dashboard(mask=lambda *_: result)
+    job = await add(look)
+    for path in (f"/jobs/{job}", f"/jobs/{job}/payload.json", "/jobs?column=payload", "/jobs.csv", "/jobs.json"):
+        page = await browser.get(path)
+        assert page.status_code == 200, (path, page.text)
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        ('{"n": 12345678901234567890.125}', "has more digits than a float can keep"),
+        ('{"n": 1e999}', "has more digits than a float can keep"),
+        ('{"n": NaN}', "NaN is no number that JSON has"),
+        ('{"a": 1, "a": 2}', "the name &#39;a&#39; is there twice"),
+    ],
+)
+async def test_an_edit_that_would_be_stored_changed_is_refused(
+    browser: httpx.AsyncClient, look: Look, payload: str, why: str
+) -> None:
+    """Who edits one value must not lose digits of another, or a value."""
+    job = await add(look)
+    refused = await browser.post(f"/jobs/{job}/act", data={"action": "edit", "payload": payload})
+    assert (refused.status_code, why in refused.text) == (400, True), refused.text
+    assert (await look.jobs())[job]["payload"] == '{"to": "ada"}'
+
+
 async def test_a_large_payload(browser: httpx.AsyncClient, look: Look) -> None:
     job = await add(look, json.dumps({"n": list(range(500_000))}))
     page = await browser.get(f"/jobs/{job}")

@@ -115,8 +115,12 @@ async def test_csv(browser: httpx.AsyncClient, look: Look) -> None:
     page = await browser.get("/jobs.csv?sort=oldest&limit=1")
     assert page.headers["content-disposition"] == 'attachment; filename="jobs.csv"'
     [row] = csv.DictReader(io.StringIO(page.text))
-    assert (int(row["id"]), row["payload"]) == (min(await look.jobs()), '{"n": 1}')
+    assert (int(row["id"]), row["payload"]) == (min(await look.jobs()), '{"n" : 1}')
     assert row["last_error"].startswith("'=")  # no formula
+    await look.execute("update {s}._private_jobs set last_error = '\uff1d1+1'")
+    [row] = csv.DictReader(io.StringIO((await browser.get("/jobs.csv?limit=1")).text))
+    assert row["last_error"] == "'\uff1d1+1"  # nor in Japanese
+    assert (await browser.get("/jobs.csv?filter=state:failed")).text.startswith("id,state,")  # with nothing in it, too
     rest = await browser.get("/jobs.csv", params={"sort": "oldest", "cursor": page.headers["x-next-cursor"]})
     assert len(list(csv.DictReader(io.StringIO(rest.text)))) == 1
     assert "x-next-cursor" not in rest.headers
@@ -144,6 +148,12 @@ async def test_masked(open_dashboard: Open, look: Look) -> None:
     refused = await browser.get("/jobs", params={"filter": "payload.card:4111-1111"})
     assert (refused.status_code, "masked" in refused.text) == (400, True)
     assert (await browser.get("/jobs.json", params={"filter": "payload.card:4111-1111"})).status_code == 400
+    await look.execute(
+        "insert into {s}._private_sqla_audit (actor, action, subject, jobs, left_out) "
+        "values ('eve', 'retry', 'payload.card:4111-1111', 1, 0)"
+    )
+    audit = await browser.get("/system/audit")
+    assert ("eve" in audit.text, "4111" in audit.text) == (True, False)
     post = {"action": "remove", "filter": "payload.card:4111-1111"}
     assert (await browser.post("/jobs/act", data=post)).status_code == 400
     await browser.post(f"/jobs/{job}/act", data={"action": "edit", "payload": "{}"})

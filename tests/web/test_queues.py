@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -40,10 +42,17 @@ async def test_pages(browser: httpx.AsyncClient, look: Look) -> None:
     assert 'href="queues?after=q050"' in first
     second = (await browser.get("/queues?after=q050")).text
     assert "q051" in second
-    assert "First page" in second
     last = (await browser.get("/queues?after=q100")).text
     assert "q120" in last
-    assert "Next page" not in last
+    assert 'rel="next"' not in last
+    assert 'href="queues?before=q101"' in last
+    back = (await browser.get("/queues?before=q101")).text
+    assert re.findall(r"queues\?(?:before|after)=q\d+", back) == ["queues?before=q051", "queues?after=q100"]
+    assert ("q051" in back, "q050" in back, "q101" in back) == (True, False, False)
+    begin = (await browser.get("/queues?before=q051")).text
+    assert re.findall(r"queues\?(?:before|after)=q\d+", begin) == ["queues?after=q050"]
+    assert 'href="queues">' in (await browser.get("/queues?after=z")).text, "a page that is empty by now leads back"
+    assert (await browser.get("/queues?after=a&before=b")).status_code == 400
 
 
 async def test_pausing(browser: httpx.AsyncClient, look: Look) -> None:

@@ -80,7 +80,10 @@ async def test_pages(browser: httpx.AsyncClient, look: Look) -> None:
     assert "declared, and" not in first
     second = (await browser.get("/tasks?after=t100")).text
     assert "t120" in second
-    assert "Next page" not in second
+    assert "Next" not in second
+    assert 'href="tasks?before=t101"' in second
+    back = (await browser.get("/tasks?before=t101")).text
+    assert ("t001" in back, "t100" in back, "t101" in back, "Previous" in back) == (True, True, False, False)
 
 
 async def test_one(browser: httpx.AsyncClient, look: Look) -> None:

@@ -35,6 +35,20 @@ async def test_failures_in_groups(browser: httpx.AsyncClient, look: Look) -> Non
     assert "3" in preview.text
 
 
+async def test_many_failures_are_looked_at_when_asked(browser: httpx.AsyncClient, look: Look) -> None:
+    """The page is quick: it looks at the newest only, and says so."""
+    job = await look.value("select id from {s}.add_job('charge')")
+    await look.execute("update {s}._private_jobs set attempts = 25, last_error = 'Boom' where id = $1", job)
+    await look.execute(
+        "insert into {s}._private_jobs (task_id, attempts, last_error) select task_id, 25, 'Bang' "
+        "from {s}._private_jobs, generate_series(1, 12000)"
+    )
+    page = (await browser.get("/failures")).text
+    assert "Boom" not in page
+    assert "the others were not looked at" in page
+    assert "Boom" in (await browser.get("/failures?deep=1")).text
+
+
 async def test_no_failures(browser: httpx.AsyncClient, look: Look) -> None:
     assert "Nothing has failed for good." in (await browser.get("/failures")).text
 
@@ -106,7 +120,12 @@ async def test_the_audit(browser: httpx.AsyncClient, look: Look) -> None:
     assert "&lt;b&gt;60" in page
     assert "&lt;b&gt;10<" not in page
     [older] = re.findall(r'href="\.\./(system/audit\?before=\d+)"', page)
-    assert "&lt;b&gt;10<" in (await browser.get(f"/{older}")).text
+    rest = (await browser.get(f"/{older}")).text
+    assert "&lt;b&gt;10<" in rest
+    [newer] = re.findall(r'href="\.\./(system/audit\?after=\d+)"', rest)
+    back = (await browser.get(f"/{newer}")).text
+    assert ("&lt;b&gt;60" in back, "&lt;b&gt;11" in back, "&lt;b&gt;10<" in back) == (True, True, False)
+    assert ("Newer" in back, "Older" in back) == (False, True)
     assert (await browser.get("/system/audit?before=x")).status_code == 400
 
 

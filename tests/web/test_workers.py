@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -62,6 +64,18 @@ async def test_unlocking(browser: httpx.AsyncClient, look: Look) -> None:
     assert tuple(lines[0].values()) == ("tester", "unlock", "locked-by:pool-1")
 
 
+async def test_pages(browser: httpx.AsyncClient, look: Look) -> None:
+    """Who is not registered is shown with the first page, however one came there."""
+    await held(look, "node-pool")
+    for number in range(120):
+        await worker(look, f"pool-{number:03}")
+    second = (await browser.get("/workers?after=pool-099")).text
+    assert ("pool-119" in second, "node-pool" in second) == (True, False)
+    assert 'href="workers?before=pool-100"' in second
+    back = (await browser.get("/workers?before=pool-100")).text
+    assert ("pool-000" in back, "pool-100" in back, "node-pool" in back) == (True, False, True)
+
+
 async def test_sweeping(browser: httpx.AsyncClient, look: Look) -> None:
     assert "There is nothing to free." in (await browser.get("/workers/sweep")).text
     await worker(look)
@@ -78,6 +92,10 @@ async def test_sweeping(browser: httpx.AsyncClient, look: Look) -> None:
     jobs = await look.jobs()
     assert [jobs[one]["locked_by"] for one in freed] == [None, None]
     assert all(jobs[one]["locked_by"] for one in kept)
+    audit = (await browser.get("/system/audit")).text
+    assert "sweep" in audit
+    assert "delay=10 dead=1 unknown=1 queues=0" in audit
+    assert re.search(r"pool-dead \(.*, old<", audit)
 
 
 async def test_pausing_everything(browser: httpx.AsyncClient, look: Look) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from gw_sqla.admin import Choice, Count, FailureGroup, JobFilter, LockOwner, Pause, TaskInfo, Worker
 from gw_sqla.filters.words import quoted
@@ -37,9 +37,9 @@ def find(
     owners: list[LockOwner],
     pauses: list[Pause],
     workers: list[Worker],
+    now: datetime,
 ) -> list[Attention]:
-    """Return what needs attention, the worst first."""
-    now = datetime.now(UTC)
+    """Return what needs attention, the worst first; ``now`` is the database's time."""
     found = [
         *_late(tasks, now),
         *_unknown(tasks),

@@ -17,7 +17,7 @@ from gw_sqla.errors import InvalidJobError
 from gw_sqla.web.faults import fault_of
 from gw_sqla.web.forms import as_integer
 from gw_sqla.web.screen import Deed, Page, Route
-from gw_sqla.web.screens.actions import Deeds, action_of, command_of
+from gw_sqla.web.screens.actions import Deeds, action_by_form, action_of, command_of
 from gw_sqla.web.screens.chosen_filter import filter_of
 from gw_sqla.web.visit import Visit
 
@@ -66,7 +66,7 @@ async def act(visit: Visit) -> Response:
     ids, text = form.text("ids"), form.text("filter")
     jobs = _chosen(visit, ids.split(",") if ids else None, text)
     tally = Tally(action.done, form.text("cursor"))
-    made = action.make(form)
+    made = await action_by_form(visit, action, form)
     try:
         await act_on_all(visit.options.sessions, visit.admin, made, jobs, tally, actor=visit.actor, within=_WITHIN)
     except InvalidJobError:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from gw_sqla.admin import ListedJob
-from gw_sqla.web.payloads import flag_names, payload_of
+from gw_sqla.admin import JobPage, ListedJob
+from gw_sqla.web.json_texts import json_text
+from gw_sqla.web.payloads import flag_names, payload_text
 
-__all__ = ["ALL_COLUMNS", "DEFAULT_COLUMNS", "as_csv", "as_record", "chosen_columns"]
+__all__ = ["ALL_COLUMNS", "DEFAULT_COLUMNS", "as_csv", "as_json", "chosen_columns"]
 
 ALL_COLUMNS = {
     "state": "State",
@@ -31,7 +32,7 @@ ALL_COLUMNS = {
 """Beside the id, which is always there."""
 
 DEFAULT_COLUMNS = ("state", "task", "queue", "run_at", "attempts", "error")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 def chosen_columns(names: Iterable[str]) -> Sequence[str]:
@@ -40,48 +41,39 @@ def chosen_columns(names: Iterable[str]) -> Sequence[str]:
     return tuple(name for name in ALL_COLUMNS if name in wanted) or DEFAULT_COLUMNS
 
 
-def as_record(job: ListedJob, mask: Any) -> dict[str, Any]:
-    """Return a job as JSON; its payload is None where a list does not read it, for it is large."""
-    payload: Any = None
-    if job.has_payload:
-        try:
-            payload = payload_of(job, mask)
-        except (ValueError, RecursionError):
-            payload = None
-    return {
-        "id": job.id,
-        "state": str(job.state),
-        "task_identifier": job.task_identifier,
-        "queue_name": job.queue_name,
-        "priority": job.priority,
-        "run_at": job.run_at.isoformat(),
-        "attempts": job.attempts,
-        "max_attempts": job.max_attempts,
-        "last_error": job.last_error,
-        "key": job.key,
-        "flags": flag_names(job),
-        "locked_at": None if job.locked_at is None else job.locked_at.isoformat(),
-        "locked_by": job.locked_by,
-        "created_at": job.created_at.isoformat(),
-        "updated_at": job.updated_at.isoformat(),
-        "revision": job.revision,
-        "payload": payload,
-    }
+def as_json(page: JobPage, mask: Any) -> str:
+    """Return a page of jobs as JSON, payloads as they are stored; null where a list does not read one, for it is large.
+
+    Put together as text: Python would change numbers, and has no way to write some.
+    """
+    jobs = [
+        f'{json_text(_record(job))[:-1]}, "payload": {payload_text(job, mask) if job.has_payload else "null"}}}'
+        for job in page.jobs
+    ]
+    return f'{{"jobs": [{", ".join(jobs)}], "next": {json_text(page.next)}, "previous": {json_text(page.previous)}}}'
 
 
 def as_csv(jobs: Iterable[ListedJob], mask: Any) -> str:
     """Return jobs as CSV, with names of columns; what a spreadsheet would take for a formula gets an apostrophe."""
     text = io.StringIO()
-    writer: Any = None
+    writer = csv.writer(text)
+    writer.writerow([*_RECORD, "payload"])
     for job in jobs:
-        record = as_record(job, mask)
-        record["flags"] = ",".join(record["flags"])
-        record["payload"] = json.dumps(record["payload"], ensure_ascii=False) if job.has_payload else ""
-        if writer is None:
-            writer = csv.DictWriter(text, list(record))
-            writer.writeheader()
-        writer.writerow({name: _cell(value) for name, value in record.items()})
+        record = _record(job) | {"flags": ",".join(flag_names(job))}
+        writer.writerow([*map(_cell, record.values()), _cell(payload_text(job, mask) if job.has_payload else "")])
     return text.getvalue()
+
+
+_RECORD = (
+    "id", "state", "task_identifier", "queue_name", "priority", "run_at", "attempts", "max_attempts", "last_error",
+    "key", "flags", "locked_at", "locked_by", "created_at", "updated_at", "revision",
+)  # fmt: skip
+
+
+def _record(job: ListedJob) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(job, name) for name in _RECORD}
+    times = {name: value.isoformat() for name, value in values.items() if isinstance(value, datetime)}
+    return values | times | {"state": str(job.state), "flags": flag_names(job)}
 
 
 def _cell(value: object) -> object:

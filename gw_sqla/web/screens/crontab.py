@@ -7,29 +7,31 @@ from starlette.responses import Response
 
 from gw_sqla.admin import CronItemInfo
 from gw_sqla.web.cron_items import items_of
+from gw_sqla.web.paging import Paging
 from gw_sqla.web.rights import Right
 from gw_sqla.web.screen import Deed, Page, Route
 from gw_sqla.web.visit import Visit
 
 __all__ = ["routes"]
 
-_MOST = 100
+_PAGE = Paging(100)
 
 
 async def show(visit: Visit) -> Response:
     """Show a page of them, by identifier."""
-    items, after = items_of(visit.options), visit.text("after")
+    items, page = items_of(visit.options), _PAGE.of(visit)
 
     async def ask() -> list[CronItemInfo]:
         async with visit.session() as session:
-            return await visit.admin.list_cron_items(session, items or (), after=after, limit=_MOST)
+            return await visit.admin.list_cron_items(
+                session, items or (), after=page.after, before=page.before, limit=page.limit
+            )
 
-    found = await visit.options.shared.get(f"crontab {after}", ask)
+    found = await visit.options.shared.get(f"crontab {page.name}", ask)
     return visit.render(
         "crontab.html",
-        infos=found,
+        paged=page.cut(visit, found, lambda info: info.identifier),
         is_given=items is not None,
-        more=visit.here(after=found[-1].identifier) if len(found) == _MOST else None,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from gw_sqla.admin import JobOrder, JobPage
 from gw_sqla.web.screen import Page, Route
 from gw_sqla.web.screens.chosen_filter import filter_of
-from gw_sqla.web.screens.columns import as_csv, as_record
+from gw_sqla.web.screens.columns import as_csv, as_json
 from gw_sqla.web.visit import Visit
 
 __all__ = ["routes"]
@@ -27,8 +27,7 @@ async def csv(visit: Visit) -> Response:
 async def json(visit: Visit) -> Response:
     """Return JSON: ``jobs``, and ``next`` and ``previous``, cursors."""
     page = await _read(visit)
-    jobs = [as_record(job, visit.options.mask) for job in page.jobs]
-    return JSONResponse({"jobs": jobs, "next": page.next, "previous": page.previous})
+    return Response(as_json(page, visit.options.mask), media_type="application/json")
 
 
 async def _read(visit: Visit) -> JobPage:

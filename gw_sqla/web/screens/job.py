@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +13,11 @@ from gw_sqla.filters.words import quoted
 from gw_sqla.jobs.payload_size import MAX_PAYLOAD_SIZE
 from gw_sqla.jobs.stored_job import JobDetails
 from gw_sqla.types import JobState
-from gw_sqla.web.payloads import payload_of, payload_text
+from gw_sqla.web.json_texts import read_for_display, reindented
+from gw_sqla.web.payloads import payload_text
 from gw_sqla.web.rights import Right
 from gw_sqla.web.screen import Deed, Page, Route
-from gw_sqla.web.screens.actions import ACTIONS, Deeds, action_of, command_of
+from gw_sqla.web.screens.actions import ACTIONS, Deeds, action_by_form, action_of, command_of
 from gw_sqla.web.screens.tree import Node, tree_of
 from gw_sqla.web.visit import Visit
 
@@ -73,7 +73,7 @@ async def edit(visit: Visit) -> Response:
     found = await _read(visit, job_id)
     if found.job is None:
         return visit.render("job_gone.html", 404, job_id=job_id, reason=JobGone(job_id))
-    text = _pretty(found.job, visit.options.mask) if _can_edit(visit, found.job) else None
+    text = reindented(found.job.payload_text) if _can_edit(visit, found.job) else None
     return visit.render("edit.html", job=found.job, text=text, revision=found.job.revision)
 
 
@@ -94,7 +94,7 @@ async def act(visit: Visit) -> Response:
     name = form.required("action")
     action = action_of(name)
     visit.require(action.right)
-    made = action.make(form)
+    made = await action_by_form(visit, action, form)
     async with visit.transaction() as session:
         if name == "edit":
             changed = await _changed_meanwhile(visit, session, job_id, form.integer("revision"))
@@ -176,37 +176,14 @@ def _timeline(found: Explanation) -> list[tuple[str, datetime | None, str]]:
 
 
 def _shown(job: JobDetails, mask: Any) -> _Payload:
-    size = len(job.payload_text.encode())
-    if size > _LONGEST_SHOWN:
-        text = payload_text(job, mask)
+    size, text = len(job.payload_text.encode()), payload_text(job, mask)
+    if max(size, len(text)) > _LONGEST_SHOWN:
         return _Payload(text[:_LONGEST_SHOWN], size, len(text) > _LONGEST_SHOWN, None)
     try:
-        tree = tree_of(payload_of(job, mask))
+        tree = tree_of(read_for_display(text))
     except (ValueError, RecursionError):
         tree = None
-    return _Payload(_pretty(job, mask), size, False, tree)
-
-
-def _pretty(job: JobDetails, mask: Any) -> str:
-    """Return the payload, indented, where that says exactly what is stored; else as it is stored."""
-    text = payload_text(job, mask)
-    try:
-        value = json.loads(text, parse_float=_exact, parse_constant=_exact, object_pairs_hook=_distinct)
-        return json.dumps(value, ensure_ascii=False, indent=2)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _exact(text: str) -> float:
-    if repr(float(text)) != text or text in {"NaN", "Infinity", "-Infinity"}:
-        raise ValueError("Python would write this number in another way")
-    return float(text)
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(found := dict(pairs)) != len(pairs):
-        raise ValueError("a name is there twice")
-    return found
+    return _Payload(reindented(text), size, False, tree)
 
 
 routes: tuple[Route, ...] = (

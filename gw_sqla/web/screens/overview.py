@@ -73,7 +73,8 @@ async def _look(visit: Visit) -> _Seen:
         owners = await admin.list_lock_owners(session, limits=_FEW)
         workers = await admin.list_workers(session, limit=_MOST_LISTED)
         pauses = await admin.list_pauses(session)
-    return _Seen(states, workers, find(tasks, failures.groups, owners, pauses, workers))
+        now = await admin.now(session)
+    return _Seen(states, workers, find(tasks, failures.groups, owners, pauses, workers, now))
 
 
 routes: tuple[Route, ...] = (Page("/", show, "Overview"),)

@@ -6,29 +6,31 @@ from starlette.responses import Response
 
 from gw_sqla.admin import Choice, JobFilter, QueueInfo
 from gw_sqla.web import pauses
+from gw_sqla.web.paging import Paging
 from gw_sqla.web.rights import Right
 from gw_sqla.web.screen import Deed, Page, Route
 from gw_sqla.web.visit import Visit
 
 __all__ = ["routes"]
 
-_MOST = 50
+_PAGE = Paging(50)
 
 
 async def show(visit: Visit) -> Response:
     """Show a page of them, by name, or of those that are locked."""
-    only_locked, after = visit.text("locked") is not None, visit.text("after")
+    only_locked, page = visit.text("locked") is not None, _PAGE.of(visit)
 
     async def ask() -> list[QueueInfo]:
         async with visit.session() as session:
-            return await visit.admin.list_queues(session, only_locked=only_locked, after=after, limit=_MOST)
+            return await visit.admin.list_queues(
+                session, only_locked=only_locked, after=page.after, before=page.before, limit=page.limit
+            )
 
-    queues = await visit.options.shared.get(f"queues {only_locked} {after}", ask)
+    queues = await visit.options.shared.get(f"queues {only_locked} {page.name}", ask)
     return visit.render(
         "queues.html",
-        queues=queues,
+        paged=page.cut(visit, queues, lambda queue: queue.name),
         only_locked=only_locked,
-        more=visit.here(after=queues[-1].name) if len(queues) == _MOST else None,
         paused=await pauses.paused(visit),
         jobs_of=_jobs_of,
     )

@@ -27,9 +27,18 @@ async def show(visit: Visit) -> Response:
 async def show_audit(visit: Visit) -> Response:
     """Show who did what, newest first."""
     async with visit.session() as session:
-        lines = await visit.admin.list_audit(session, before=visit.integer("before"), limit=_MOST_LINES)
-    more = visit.here(before=lines[-1].id) if len(lines) == _MOST_LINES else None
-    return visit.render("audit.html", lines=lines, more=more)
+        lines = await visit.admin.list_audit(
+            session, before=visit.integer("before"), after=visit.integer("after"), limit=_MOST_LINES + 1
+        )
+    is_back, is_more = visit.text("after") is not None, len(lines) > _MOST_LINES
+    shown = lines[-_MOST_LINES:] if is_back else lines[:_MOST_LINES]
+    is_newer = is_more if is_back else visit.text("before") is not None
+    return visit.render(
+        "audit.html",
+        lines=shown,
+        newer=visit.here(after=shown[0].id, before=None) if shown and is_newer else None,
+        older=visit.here(before=shown[-1].id, after=None) if shown and (is_back or is_more) else None,
+    )
 
 
 async def show_examination(visit: Visit) -> Response:

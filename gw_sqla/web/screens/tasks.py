@@ -16,6 +16,8 @@ from gw_sqla.types import JobKeyMode, JobState
 from gw_sqla.web import pauses
 from gw_sqla.web.forms import Form
 from gw_sqla.web.job_options import job_key_mode_of, job_options_of
+from gw_sqla.web.json_texts import read_written
+from gw_sqla.web.paging import Paging
 from gw_sqla.web.payload_fields import PayloadField, fields_of, payload_of_form
 from gw_sqla.web.rights import Right
 from gw_sqla.web.screen import Deed, Page, Route
@@ -23,7 +25,7 @@ from gw_sqla.web.visit import Visit
 
 __all__ = ["routes"]
 
-_MOST = 100
+_PAGE = Paging(100)
 _MOST_WORKERS = 1000
 _LONGEST_FORM = 17 * 2**20
 """Bytes: a payload has 16 MiB at most."""
@@ -31,22 +33,22 @@ _LONGEST_FORM = 17 * 2**20
 
 async def show(visit: Visit) -> Response:
     """Show a page of them, by name; of those that the application declares, the ones without jobs too."""
-    after = visit.text("after")
+    page = _PAGE.of(visit)
 
     async def ask() -> list[TaskInfo]:
         async with visit.session() as session:
-            return await visit.admin.list_tasks(session, after=after, limit=_MOST)
+            return await visit.admin.list_tasks(session, after=page.after, before=page.before, limit=page.limit)
 
-    tasks = await visit.options.shared.get(f"tasks {after}", ask)
-    is_all = after is None and len(tasks) < _MOST
+    tasks = await visit.options.shared.get(f"tasks {page.name}", ask)
+    paged = page.cut(visit, tasks, lambda task: task.identifier)
+    is_all = paged.previous is None and paged.next is None
     seen = {task.identifier for task in tasks}
     declared: Collection[str] = visit.options.tasks or ()
     return visit.render(
         "tasks.html",
-        tasks=tasks,
+        paged=paged,
         unused=sorted(name for name in declared if name not in seen) if is_all else [],
         declared=declared,
-        more=visit.here(after=tasks[-1].identifier) if len(tasks) == _MOST else None,
         paused=await pauses.paused(visit),
         jobs_of=_jobs_of,
     )
@@ -137,9 +139,9 @@ def _payload(task: Task[Any] | None, fields: list[PayloadField] | None, form: Fo
     if text is None:
         return None if task is None else {}, {}
     try:
-        return json.loads(text), {}
-    except (ValueError, RecursionError) as error:
-        return None, {"payload": f"is not JSON: {error}"}
+        return read_written(text), {}
+    except InvalidPayloadError as error:
+        return None, {"payload": error.problem}
 
 
 def _named(visit: Visit) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+
+from gw_sqla.web.json_texts import encodable, json_text
 
 __all__ = ["Node", "tree_of"]
 
@@ -35,7 +37,7 @@ def tree_of(value: Any) -> Node:
 def _node(key: str | None, value: Any, budget: _Budget, depth: int) -> Node:
     budget.left -= 1
     if not isinstance(value, dict | list):
-        text = json.dumps(value, ensure_ascii=False)
+        text = str(value) if isinstance(value, Decimal) else json_text(value)
         return Node(key, text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)")
     items = value.items() if isinstance(value, dict) else ((str(index), item) for index, item in enumerate(value))
     what = f"{{{len(value):,}}}" if isinstance(value, dict) else f"[{len(value):,}]"
@@ -46,5 +48,5 @@ def _node(key: str | None, value: Any, budget: _Budget, depth: int) -> Node:
         if budget.left <= 0:
             nodes.append(Node(None, "… more than is shown"))
             break
-        nodes.append(_node(name, item, budget, depth + 1))
+        nodes.append(_node(encodable(name), item, budget, depth + 1))
     return Node(key, what, tuple(nodes))

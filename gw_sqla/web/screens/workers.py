@@ -11,6 +11,7 @@ from starlette.responses import Response
 from gw_sqla.admin import Choice, JobFilter, JobPage, LockOwner, Worker
 from gw_sqla.types import JobState
 from gw_sqla.web import pauses
+from gw_sqla.web.paging import Paging
 from gw_sqla.web.rights import Right
 from gw_sqla.web.screen import Deed, Page, Route
 from gw_sqla.web.visit import Visit
@@ -19,7 +20,7 @@ from gw_sqla.worker.sweeps import Sweeps
 
 __all__ = ["routes"]
 
-_MOST = 100
+_PAGE = Paging(100)
 _MOST_JOBS = 100
 _MOST_SWEPT = 1000
 _DELAY = timedelta(seconds=10)
@@ -44,21 +45,22 @@ class Row:
 
 async def show(visit: Visit) -> Response:
     """Show a page of ours, and before the first whoever else holds locks."""
-    after = visit.text("after")
+    page = _PAGE.of(visit)
 
     async def ask() -> tuple[list[Worker], list[LockOwner]]:
         async with visit.session() as session:
-            workers = await visit.admin.list_workers(session, after=after, limit=_MOST)
+            workers = await visit.admin.list_workers(session, after=page.after, before=page.before, limit=page.limit)
             return workers, await visit.admin.list_lock_owners(session)
 
-    workers, owners = await visit.options.shared.get(f"workers {after}", ask)
+    workers, owners = await visit.options.shared.get(f"workers {page.name}", ask)
     held = {owner.locked_by: owner for owner in owners}
-    rows = [Row(worker.pool_id, worker, held.get(worker.pool_id)) for worker in workers]
-    others = [Row(owner.locked_by, None, owner) for owner in owners if owner.worker is None] if after is None else []
+    paged = page.cut(visit, workers, lambda worker: worker.pool_id)
+    rows = [Row(worker.pool_id, worker, held.get(worker.pool_id)) for worker in paged.rows]
+    others = [] if paged.previous else [Row(owner.locked_by, None, owner) for owner in owners if owner.worker is None]
     return visit.render(
         "workers.html",
         rows=[*others, *rows],
-        more=visit.here(after=workers[-1].pool_id) if len(workers) == _MOST else None,
+        paged=paged,
         everything=(await pauses.paused(visit)).get(("everything", "")),
     )
 
@@ -107,7 +109,7 @@ async def sweep(visit: Visit) -> Response:
         raise HTTPException(501, "The sessions of this dashboard name no engine: run python -m gw_sqla workers sweep.")
     sweeps = Sweeps(engine, visit.admin.schema, RustWorkers(visit.admin.schema), pooled=True)
     try:
-        recovered, stale = await sweeps.recover(_DELAY), await sweeps.unlock_stale()
+        recovered, stale = await sweeps.sweep_for(visit.actor, _DELAY)
     finally:
         await sweeps.close()
     jobs = sum(len(pool.job_ids) for pool in recovered)

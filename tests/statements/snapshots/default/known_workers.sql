@@ -1,4 +1,4 @@
--- $1 after
+-- $1 place
 -- $2 ids
 -- $3 limit
 select
@@ -7,5 +7,5 @@ select
   cast(w.metadata as pg_catalog.text) as metadata
 from "graphile_worker"._private_sqla_workers w
 where w.pool_id > $1::pg_catalog.text and ($2::pg_catalog.text[] is null or w.pool_id = any ($2::pg_catalog.text[]))
-order by w.pool_id
+order by w.pool_id asc
 limit $3::INTEGER

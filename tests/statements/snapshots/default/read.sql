@@ -1,4 +1,4 @@
--- $1 before
+-- $1 place
 -- $2 limit
 select a.id, a.at, a.actor, a.action, a.detail, a.subject, a.jobs, a.left_out
 from "graphile_worker"._private_sqla_audit a

@@ -1,4 +1,4 @@
--- $1 after
+-- $1 place
 -- $2 limit
 select identifier,
   least(greatest(known_since, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') as known_since,
@@ -7,5 +7,5 @@ select identifier,
   end as last_execution
 from "we""ird: 50% Schema"._private_known_crontabs
 where identifier collate pg_catalog."C" > $1::pg_catalog.text
-order by identifier collate pg_catalog."C"
+order by identifier collate pg_catalog."C" asc
 limit $2::INTEGER

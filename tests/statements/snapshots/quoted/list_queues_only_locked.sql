@@ -1,4 +1,4 @@
--- $1 after
+-- $1 place
 -- $2 limit
 -- $3 most
 select q.queue_name, q.locked_by, case when q.locked_at is not null then least(greatest(q.locked_at, pg_catalog.timestamptz '0001-01-02 00:00:00+00'), pg_catalog.timestamptz '9999-12-30 23:59:59.999999+00') end as locked_at, w.jobs, head.run_at
@@ -6,7 +6,7 @@ from (
   select q.id, q.queue_name, q.locked_by, q.locked_at
   from "we""ird: 50% Schema"._private_job_queues q
   where q.queue_name > $1::pg_catalog.text and q.locked_at is not null
-  order by q.queue_name
+  order by q.queue_name asc
   limit $2::INTEGER
 ) q
 cross join lateral (
