@@ -22,7 +22,7 @@ APP = "examples.observed_service:application"
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_observed_service(clean_database: str, backend: str) -> None:
     program = [sys.executable, str(ROOT / "examples/observed_service.py"), "20"]
-    added = subprocess.run(program, env=environment(clean_database), capture_output=True, check=True, timeout=60)
+    added = subprocess.run(program, env=environment(clean_database), capture_output=True, check=True, timeout=170)
     assert added.stdout == b"added 20 orders\n"
     found = fetch(clean_database, ORDERS)
     assert all(len(json.loads(row["payload"])["_trace"]["trace_id"]) == 32 for row in found)
