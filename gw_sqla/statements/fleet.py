@@ -17,17 +17,9 @@ __all__ = ["hold_reading", "waiting_by_task"]
 
 _MOST_PRIORITIES = 200
 
+_AGE = "pg_catalog.now() - greatest(n.run_at, n.created_at)"
 
-@lru_cache
-def waiting_by_task(schema: str) -> TextualSelect:
-    """Count waiting jobs by task and in all (``is_total``), no more than ``rows``; the oldest ready one's age.
-
-    Tasks that have ready jobs, ``tasks`` of them, those with the oldest first. ``cut_ready`` and ``cut``, of the total:
-    whether there may be more ready jobs, and more of any.
-    """
-    age = "pg_catalog.now() - greatest(n.run_at, n.created_at)"
-    return statement(
-        f"""with recursive priorities as (
+_COUNTED = f"""with recursive priorities as (
   (select j.priority from __schema__._private_jobs j where j.is_available order by j.priority limit 1)
   union all
   select (
@@ -54,7 +46,7 @@ def waiting_by_task(schema: str) -> TextualSelect:
       n.task_id,
       n.run_at <= pg_catalog.now() as is_ready,
       n.attempts > 0 as is_retry,
-      case when n.run_at <= pg_catalog.now() then cast(extract(epoch from {age}) as double precision) end as age,
+      case when n.run_at <= pg_catalog.now() then cast(extract(epoch from {_AGE}) as double precision) end as age,
       pg_catalog.row_number() over () as place
     from (
       select j.task_id, j.run_at, j.created_at, j.attempts
@@ -64,7 +56,19 @@ def waiting_by_task(schema: str) -> TextualSelect:
       limit l.most
     ) n
   ) w
-)
+)"""
+"""Waiting jobs, of each priority the first by run_at."""
+
+
+@lru_cache
+def waiting_by_task(schema: str) -> TextualSelect:
+    """Count waiting jobs by task and in all (``is_total``), no more than ``rows``; the oldest ready one's age.
+
+    Tasks that have ready jobs, ``tasks`` of them, those with the oldest first. ``cut_ready`` and ``cut``, of the total:
+    whether there may be more ready jobs, and more of any.
+    """
+    return statement(
+        f"""{_COUNTED}
 select
   t.identifier,
   c.is_total,

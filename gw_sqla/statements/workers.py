@@ -146,23 +146,7 @@ order by w.pool_id""",
     ).columns(pool_id=TEXT, what=TEXT, job_ids=TEXT, final_ids=TEXT)
 
 
-@lru_cache
-def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
-    """Free the locks of the dead among ``pool_ids``; a row for each of which something was freed, or that is gone.
-
-    It says who it was, the ids of its jobs, of those without an attempt left. Of the jobs only ``job_ids`` are freed,
-    unless that is null. They keep the attempt as spent, say in ``last_error`` what happened, and wait for ``delay``.
-    A pool of which something is locked still keeps its row; one that is gone, goes from Rust's table too.
-    """
-    rust = (
-        """, rust as (
-  delete from __schema__._private_workers w using gone g where w.id = g.pool_id
-)"""
-        if beside_rust
-        else ""
-    )
-    return statement(
-        f"""with dead as (
+_FREED = f"""with dead as (
   select w.pool_id, {_WHAT}
   from __schema__._private_sqla_workers w
   where w.pool_id = any (:pool_ids) and {_DEAD}
@@ -195,7 +179,27 @@ def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
   set {UNLOCK}
   from free_queues f
   where q.id = f.id
-), gone as (
+)"""
+"""Frees what the ``dead`` have locked: ``jobs`` of theirs, but those kept, and the queues that these leave."""
+
+
+@lru_cache
+def recover(schema: str, *, beside_rust: bool = False) -> TextualSelect:
+    """Free the locks of the dead among ``pool_ids``; a row for each of which something was freed, or that is gone.
+
+    It says who it was, the ids of its jobs, of those without an attempt left. Of the jobs only ``job_ids`` are freed,
+    unless that is null. They keep the attempt as spent, say in ``last_error`` what happened, and wait for ``delay``.
+    A pool of which something is locked still keeps its row; one that is gone, goes from Rust's table too.
+    """
+    rust = (
+        """, rust as (
+  delete from __schema__._private_workers w using gone g where w.id = g.pool_id
+)"""
+        if beside_rust
+        else ""
+    )
+    return statement(
+        f"""{_FREED}, gone as (
   delete from __schema__._private_sqla_workers w
   using dead d
   where w.pool_id = d.pool_id and d.pool_id not in (select pool_id from kept_jobs) and not exists (

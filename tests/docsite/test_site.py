@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from docsite.api import public_modules
+from docsite.database import FUNCTIONS, TABLES
 from docsite.links import ROOT, included
 
 LOADING = {"src", "srcset", "poster", "data"}
@@ -96,6 +98,13 @@ def test_each_page_of_docs_is_in_the_navigation(site: Path, pages: dict[Path, Fo
         assert page == index or page.resolve() in reached, f"docs/index.md has no line for {source.relative_to(docs)}"
 
 
+def test_each_public_name_has_an_anchor(pages: dict[Path, Found]) -> None:
+    anchors = {anchor for found in pages.values() for anchor in found.anchors}
+    for module in public_modules():
+        names = {f"{module.__name__}.{name}" for name in module.__all__}
+        assert names <= anchors
+
+
 def test_each_picture_is_shown(site: Path, pages: dict[Path, Found]) -> None:
     shown = {load.rpartition("/")[2] for found in pages.values() for load in found.loads}
     assert {path.name for path in (ROOT / "docs/pictures").glob("*.png")} <= shown
@@ -119,3 +128,12 @@ def test_files_of_the_root_are_pages(site: Path) -> None:
         if (file := included(page.read_text("utf-8"))) is not None:
             heading = file[0].partition("\n")[0].removeprefix("# ")
             assert f"<h1>{heading}" in (site / "project" / f"{page.stem}.html").read_text("utf-8")
+
+
+def test_each_table_and_function_is_there(site: Path) -> None:
+    """Of the built page, which a PostgreSQL has told; what the schema's tests know must be on it."""
+    html = (site / "reference/database.html").read_text("utf-8")
+    text = re.sub(r"<[^>]+>", "", html)
+    assert [name for name in (*FUNCTIONS, *TABLES) if name not in text] == []
+    assert "add_job(identifier text" in text
+    assert "identity" in text
