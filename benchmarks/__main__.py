@@ -19,10 +19,12 @@ from benchmarks.adding import add_jobs
 from benchmarks.claims import pauses, routing
 from benchmarks.database import Database, measured_database
 from benchmarks.forwarding import forwarding
+from benchmarks.garbage import garbage
 from benchmarks.hooks import hooks
 from benchmarks.kit import testing_kit
 from benchmarks.loops import driver, trio
 from benchmarks.peers.python import python_peers
+from benchmarks.real_handlers import real_handlers
 from benchmarks.running import latency, memory
 from benchmarks.sizes import big_payload, idle_queues, many_queues, many_tasks
 from benchmarks.throughput import (
@@ -52,6 +54,8 @@ MEASURES = {
         many_queues,
         many_tasks,
         big_payload,
+        real_handlers,
+        garbage,
         scheduled,
         old_transaction,
         memory,
@@ -66,7 +70,7 @@ MEASURES = {
 }
 
 
-_WITHOUT_PEERS = {"forwarding", "hooks"}
+_WITHOUT_PEERS = {"forwarding", "garbage", "hooks"}
 
 
 def machine(database: Database) -> dict[str, Any]:

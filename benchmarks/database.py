@@ -72,7 +72,7 @@ class Database:
 
     def empty(self) -> None:
         """Leave no job, no queue and no bloat; the tasks stay."""
-        self.run(f"truncate {SCHEMA}._private_jobs, {SCHEMA}._private_job_queues")
+        self.run(f"truncate {SCHEMA}._private_jobs, {SCHEMA}._private_job_queues, {SCHEMA}._private_sqla_forwarded")
 
     def fill(self, *selects: str) -> None:
         """Add the rows of each select (task, payload, queue name, run_at), then vacuum and analyze, for good plans."""

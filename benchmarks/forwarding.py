@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 from typing import Any
 
@@ -34,15 +34,20 @@ OUTBOX_MESSAGES = 3_000
 LATENCIES = 300
 
 
-async def ours() -> None:
+async def ours(keep: timedelta | None = None) -> None:
     """The worker, from its start on."""
     engine = create_async_engine(parse_url(os.environ["DATABASE_URL"]))
     tasks = TaskRegistry()
-    tasks.forward("trivial", RedisStreamSink(os.environ["REDIS_URL"]), batch=1000)
+    tasks.forward("trivial", RedisStreamSink(os.environ["REDIS_URL"]), batch=1000, keep=keep)
     began = time.perf_counter()
     await Runner(engine, tasks).run_once()
     print(time.perf_counter() - began)
     await engine.dispose()
+
+
+async def kept() -> None:
+    """The worker, which keeps what was sent."""
+    await ours(timedelta(days=7))
 
 
 async def sink_alone() -> None:
@@ -100,7 +105,13 @@ def forwarding(database: Database, runs: int) -> dict[str, Any]:
     """50,000 jobs to one stream, beside loops that send the same bytes without a queue, and faststream-outbox."""
     from benchmarks.peers import faststream_outbox_relay as relay
 
-    counts = {"ours": MESSAGES, "sink_alone": MESSAGES, "pipeline": MESSAGES, "faststream-outbox": OUTBOX_MESSAGES}
+    counts = {
+        "ours": MESSAGES,
+        "kept": MESSAGES,
+        "sink_alone": MESSAGES,
+        "pipeline": MESSAGES,
+        "faststream-outbox": OUTBOX_MESSAGES,
+    }
     rates: dict[str, list[float]] = {name: [] for name in counts}
     latencies: list[list[float]] = []
     with running(redis_command) as broker:
@@ -118,7 +129,7 @@ def forwarding(database: Database, runs: int) -> dict[str, Any]:
                 if name == "faststream-outbox":
                     rates[name].append(count / run(relay.__name__, str(count)))
                     continue
-                if name == "ours":
+                if name in ("ours", "kept"):
                     database.fill(READY.format(count=count))
                 rates[name].append(count / run("benchmarks.forwarding", name))
             database.empty()
@@ -133,6 +144,7 @@ def forwarding(database: Database, runs: int) -> dict[str, Any]:
         details,
         Aim("messages per second", found["ours"], at_least=20_000),
         Aim("to redis-py's pipelines", found["ours"] / found["pipeline"], at_least=0.5),
+        Aim("kept, to not kept", found["kept"] / found["ours"], at_least=0.6),
         Aim("to faststream-outbox", found["ours"] / found["faststream-outbox"], at_least=5),
         Aim("milliseconds from commit to stream, p50", details["latency_ms"]["p50"], at_most=10),
     )
@@ -140,6 +152,7 @@ def forwarding(database: Database, runs: int) -> dict[str, Any]:
 
 PROGRAMS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
     "ours": ours,
+    "kept": kept,
     "sink_alone": sink_alone,
     "pipeline": pipeline,
     "latency": latency,

@@ -6,10 +6,29 @@ const taskList = {
   trivial: async () => {},
   big: async () => {},
   latency: async (payload) => console.log(payload),
+  touch: (payload, helpers) => helpers.withPgClient((client) => inTransaction(client, () => touch(client, payload.id))),
+  "touch apart": (payload, helpers) => helpers.withPgClient((client) => touch(client, payload.id)),
 };
 for (let number = 0; number < Number(process.env.GW_SQLA_BENCH_TASKS ?? 0); number += 1) {
   taskList[`task ${number}`] = async () => {};
 }
+
+async function touch(client, id) {
+  const { rows } = await client.query("select touched from bench_accounts where id = $1", [id]);
+  await client.query("update bench_accounts set touched = $2 where id = $1", [id, rows[0].touched + 1]);
+}
+
+async function inTransaction(client, work) {
+  await client.query("begin");
+  try {
+    await work();
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback");
+    throw error;
+  }
+}
+
 const logger = new Logger(() => () => {});
 const preset = { worker: { connectionString: process.env.DATABASE_URL, ...settings } };
 

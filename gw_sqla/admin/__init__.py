@@ -13,7 +13,7 @@ from gw_sqla.admin.chosen import Jobs
 from gw_sqla.admin.cleaning import Cleaned
 from gw_sqla.admin.crontabs import CronItemInfo
 from gw_sqla.admin.failures import FailureGroup, Failures
-from gw_sqla.admin.fleet import Fleet, ReadyTask
+from gw_sqla.admin.fleet import Fleet, ForwardedTask, ReadyTask
 from gw_sqla.admin.lag import ForwardLag
 from gw_sqla.admin.listings import QueueInfo, TaskInfo
 from gw_sqla.admin.pausing import Pausing, SyncPausing
@@ -66,6 +66,7 @@ __all__ = [
     "Fleet",
     "ForwardLag",
     "ForwardedJobs",
+    "ForwardedTask",
     "JobFilter",
     "JobGone",
     "JobOrder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from gw_sqla.jobs.argument_checks import check_count
 from gw_sqla.statements import fleet, job_reports, register
 from gw_sqla.types import JobState
 
-__all__ = ["Fleet", "ReadyTask", "read_fleet"]
+__all__ = ["Fleet", "ForwardedTask", "ReadyTask", "read_fleet"]
 
 _ROWS = 20_000
 """Of jobs in each state; more cost more than a monitor's answer is worth."""
@@ -36,13 +36,26 @@ class ReadyTask:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardedTask:
+    """A task that registered workers forward, and for how many seconds its oldest ready job has been ready.
+
+    0 where none is; jobs that are being sent are not ready. `gw_sqla.admin.Admin.list_forward_lag` counts these, too.
+    A worker that was stopped is registered no more; one that has died is until another has recovered it.
+    """
+
+    identifier: str
+    oldest_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """The figures.
 
     ``states``: jobs in each state; those that are not exact are lower bounds. ``oldest_ready_seconds``: of all ready
     jobs, None where there is none. ``tasks``: those with ready jobs, of the oldest first. ``workers``, ``slots``: of
     gw_sqla's, that live; ``dead_workers``: registered ones that do not. ``foreign_owners``: who has locks and is not
-    registered, such as workers of Graphile Worker's (of the newest jobs and queues that were looked at).
+    registered, such as workers of Graphile Worker's (of the newest jobs and queues that were looked at). ``forwarded``:
+    the tasks that are forwarded, as many at most as ``tasks``, those that are furthest behind.
     """
 
     states: Mapping[JobState, Count]
@@ -52,6 +65,7 @@ class Fleet:
     slots: int
     dead_workers: int
     foreign_owners: int
+    forwarded: tuple[ForwardedTask, ...] = ()
 
 
 def read_fleet(session: Session, schema: str, most_tasks: int, limits: ScanLimits) -> Fleet:
@@ -61,7 +75,9 @@ def read_fleet(session: Session, schema: str, most_tasks: int, limits: ScanLimit
     with bounded(session, schema, few) as reading:
         parts = find_parts(reading, schema)
         workers = known_workers(reading, schema, parts)
-        total, *rows = reading.ask(fleet.waiting_by_task(schema), {"rows": few.rows, "tasks": most_tasks})
+        forwarded = frozenset[str]().union(*(worker.forwarded or () for worker in workers))
+        asked = {"rows": few.rows, "tasks": _MOST_TASKS if forwarded else most_tasks}
+        total, *rows = reading.ask(fleet.waiting_by_task(schema), asked)
         failed = reading.ask(job_reports.tasks_failed(schema, seeking=parts.failed_index), {"rows": few.rows})
         locked = reading.ask(job_reports.tasks_locked(schema), {"rows": few.rows})
         owners = {row.locked_by for row in reading.ask(register.lock_owners(schema), {"rows": few.rows})}
@@ -82,13 +98,19 @@ def read_fleet(session: Session, schema: str, most_tasks: int, limits: ScanLimit
                 row.age,
                 sum(worker.knows(row.identifier) for worker in alive),
             )
-            for row in rows
+            for row in rows[:most_tasks]
         ),
         workers=len(alive),
         slots=sum(worker.concurrency or 0 for worker in alive),
         dead_workers=len(workers) - len(alive),
         foreign_owners=len(owners - {worker.pool_id for worker in workers}),
+        forwarded=_behind(forwarded, {row.identifier: row.age for row in rows})[:most_tasks],
     )
+
+
+def _behind(forwarded: Collection[str], ages: Mapping[str, float]) -> tuple[ForwardedTask, ...]:
+    found = [ForwardedTask(identifier, ages.get(identifier, 0.0)) for identifier in sorted(forwarded)]
+    return tuple(sorted(found, key=lambda task: task.oldest_seconds, reverse=True))
 
 
 def _sum(rows: Sequence[Any], most: int) -> Count:

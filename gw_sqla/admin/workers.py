@@ -23,8 +23,8 @@ _ALL = NamePage(None, None, MOST_WORKERS)
 class Worker:
     """A worker pool of gw_sqla's, as it registered; what an older or a newer version does not say is None.
 
-    ``forbidden_flags``, ``accepted_flags``, ``flag_allowlist``: as in `gw_sqla.RunnerSettings`; the last is None too
-    where it has none.
+    ``tasks``: those that it runs; ``forwarded``: those of them that it forwards. ``forbidden_flags``,
+    ``accepted_flags``, ``flag_allowlist``: as in `gw_sqla.RunnerSettings`; the last is None too where it has none.
     """
 
     pool_id: str
@@ -40,6 +40,7 @@ class Worker:
     forbidden_flags: frozenset[str] | None
     accepted_flags: frozenset[str] | None
     flag_allowlist: frozenset[str] | None
+    forwarded: frozenset[str] | None = None
 
     def knows(self, task: str | None) -> bool:
         """Whether it runs this task."""
@@ -127,4 +128,5 @@ def _worker(row: Any) -> Worker:
         names("forbidden_flags"),
         names("accepted_flags"),
         names("flag_allowlist"),
+        names("forwarded"),
     )

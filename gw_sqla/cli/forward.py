@@ -9,10 +9,12 @@ from typing import Any
 import anyio
 import click
 from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.cli.engine import connected
 from gw_sqla.cli.error_report import UnreachableError
 from gw_sqla.cli.forward_lag import lag
+from gw_sqla.cli.forward_patience import Patience
 from gw_sqla.cli.forward_replay import replay
 from gw_sqla.cli.log_setup import set_up_log
 from gw_sqla.cli.options import (
@@ -47,6 +49,13 @@ _config_option = option(
 @database_url_option(required=False)
 @schema_option
 @option("--once", is_flag=True, help="Forward what is ready, print how many jobs completed and failed, and end.")
+@option(
+    "--give-up-after",
+    type=SecondsRange(0, 86400),
+    default=60.0,
+    metavar="SECONDS",
+    help="With --once: for how long a sink may be out of reach, before it ends with exit code 1.",
+)
 @option("--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop.")
 @option(
     "--poll-interval",
@@ -74,6 +83,7 @@ def command(
     database_url: URL | None,
     *,
     once: bool,
+    give_up_after: float,
     backend: str,
     poll_interval: float,
     grace_period: float,
@@ -95,7 +105,8 @@ def command(
     runner_settings = RunnerSettings(
         poll_interval=timedelta(seconds=poll_interval), grace_period=timedelta(seconds=grace_period), **settings
     )
-    anyio.run(_work, database_url, read_configuration(config), runner_settings, once, backend=backend)
+    patience = give_up_after if once else None
+    anyio.run(_work, database_url, read_configuration(config), runner_settings, patience, backend=backend)
 
 
 command.add_command(lag)
@@ -120,13 +131,26 @@ def check(config: str) -> None:
     click.echo(f"{config}: sinks: {len(configuration.sinks)}, tasks: {len(configuration.tasks)}; no errors")
 
 
-async def _work(url: URL, configuration: Configuration, settings: RunnerSettings, once: bool) -> None:
+async def _work(url: URL, configuration: Configuration, settings: RunnerSettings, patience: float | None) -> None:
+    """Work; with ``patience``, in seconds, for one round."""
     async with connected(url, pool_size=1, keeps_statements=not settings.transaction_pooler) as engine:
-        runner = Runner(engine, configuration.tasks, settings)
-        if once:
-            click.echo(await runner.run_once())
+        if patience is None:
+            await Runner(engine, configuration.tasks, settings).run()
         else:
-            await runner.run()
+            await _work_once(engine, configuration, settings, patience)
+
+
+async def _work_once(
+    engine: AsyncEngine, configuration: Configuration, settings: RunnerSettings, seconds: float
+) -> None:
+    patience = Patience(seconds)
+    runner = Runner(engine, configuration.tasks, settings, observers=[patience])
+    async with anyio.create_task_group() as waiting:
+        patience.begin(waiting, runner.stop)
+        click.echo(await runner.run_once())
+        waiting.cancel_scope.cancel()
+    if patience.given_up is not None:
+        raise UnreachableError(f"{patience.given_up}; what was not confirmed waits in the queue")
 
 
 async def _check(configuration: Configuration) -> None:

@@ -9,8 +9,10 @@ through.
 Why a task on asyncio too: anyio cancels by level, at every await again, and asyncpg needs a few
 awaits to tell the server that a query is cancelled. Awaited directly, the connection was dropped
 instead, and the query went on in the server with its locks. The task is cancelled once, and waited
-for; it costs some ten microseconds a call, and a turn of the event loop. The claim, which is shielded
-from anyio's cancellation, goes without: `call_asyncio_shielded`.
+for; it costs some ten microseconds a call, and a turn of the event loop. What is shielded from anyio's cancellation
+goes without: `call_asyncio_shielded`. So do a session's statements, of which a handler has a few for each job: their
+coroutine is stepped through by the caller's task, which shields it once it has been given a cancellation
+(`call_session`).
 
 Rejected: an abstract driver with one implementation for each event loop (twice the code, half the tests).
 """
@@ -18,12 +20,15 @@ Rejected: an abstract driver with one implementation for each event loop (twice 
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
-from collections.abc import Awaitable, Callable
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from gw_sqla.errors import LoopError
 
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "call_asyncio",
     "call_asyncio_shielded",
+    "call_session",
     "database_loop",
     "dispose_with_loop",
     "driver_callback",
@@ -75,6 +81,47 @@ async def call_asyncio_shielded(function: Callable[P, Awaitable[R]], *args: P.ar
     if on_trio():
         return await _loop_thread().call_at_once(function, *args, **kwargs)
     return await function(*args, **kwargs)
+
+
+async def call_session(function: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """`call_asyncio` for coroutine functions that enter no scope of anyio's, as the driver's and SQLAlchemy's do not.
+
+    On asyncio it takes no task. A cancellation is given to the function once, as there.
+    """
+    if on_trio():
+        return await _loop_thread().call(function, *args, **kwargs)
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    return await _stepped(function(*args, **kwargs))
+
+
+@types.coroutine
+def _stepped(coroutine: Coroutine[Any, Any, R]) -> Generator[Any, None, R]:
+    """Await a coroutine; from the first cancellation by a scope of anyio's on it is shielded, and ends in that."""
+    error: BaseException | None = None
+    cancellation: asyncio.CancelledError | None = None
+    shield = anyio.CancelScope(shield=True)
+    try:
+        while True:
+            try:
+                waits_for = coroutine.send(None) if error is None else coroutine.throw(error)
+            except StopIteration as end:
+                if cancellation is None:
+                    return end.value  # type: ignore[no-any-return]
+                raise cancellation from None
+            error = None
+            try:
+                yield waits_for
+            except asyncio.CancelledError as cancelled:
+                error = cancelled
+                if cancellation is None and anyio.current_effective_deadline() == -math.inf:
+                    cancellation = cancelled
+                    shield.__enter__()
+            except BaseException as other:
+                error = other
+    finally:
+        if cancellation is not None:
+            shield.__exit__(*sys.exc_info())
+        del error, cancellation
 
 
 async def _cancelled_once(task: asyncio.Future[R]) -> R:

@@ -19,7 +19,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar, overload
 import anyio
 from sqlalchemy.ext import asyncio as sa
 
-from gw_sqla.database.event_loops import call_asyncio, require_loop
+from gw_sqla.database.event_loops import call_asyncio, call_session, require_loop
 from gw_sqla.database.sqlalchemy_adapter import adapt
 from gw_sqla.database.transaction_end import commit_patiently, end_in_time
 
@@ -134,7 +134,7 @@ async def _end(raised: type[BaseException] | None, end: Callable[..., Awaitable[
         await commit_patiently(partial(end_in_time, end, *args, is_clean_up=False))
         return
     with anyio.CancelScope(shield=True):
-        await call_asyncio(end_in_time, end, *args, is_clean_up=True)
+        await call_session(end_in_time, end, *args, is_clean_up=True)
 
 
 class AsyncAttrs(sa.AsyncAttrs):

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
 from sqlalchemy.ext import asyncio as sa
 
-from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio, call_session
 from gw_sqla.database.transaction_end import end_in_time
 
 __all__ = ["adapt"]
@@ -26,6 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _STREAMS = frozenset({"stream", "stream_scalars"})
+_CALLERS = frozenset({"run_sync"})
+"""They call a function of the user's, which may do anything."""
 _CLEANUP = frozenset({"__aexit__", "aclose", "close", "invalidate", "reset", "rollback"})
 
 
@@ -34,10 +36,18 @@ def adapt(cls: type, base: type) -> None:
     for name in set(dir(base)) - vars(cls).keys():
         method = inspect.getattr_static(base, name)
         if inspect.iscoroutinefunction(method):
-            wrap = _streaming if name in _STREAMS else _shielded if name in _CLEANUP else _through_seam
+            wrap: Callable[..., Any] = _WRAPPERS.get(name, _of_session)
             setattr(cls, name, wrap(method))
         elif isinstance(method, classmethod) and inspect.iscoroutinefunction(method.__func__):
             setattr(cls, name, classmethod(_through_seam(method.__func__)))
+
+
+def _of_session(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Awaitable[R]]:
+    @functools.wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await call_session(method, *args, **kwargs)
+
+    return call
 
 
 def _through_seam(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
@@ -52,7 +62,7 @@ def _shielded(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         with anyio.CancelScope(shield=True):
-            return await call_asyncio(end_in_time, method, *args, is_clean_up=True, **kwargs)
+            return await call_session(end_in_time, method, *args, is_clean_up=True, **kwargs)
         raise AssertionError("nothing cancels this scope")
 
     return call
@@ -64,6 +74,11 @@ def _streaming(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         return _adapt_result(await call_asyncio(method, *args, **kwargs))
 
     return call
+
+
+_WRAPPERS: dict[str, Callable[..., Any]] = (
+    dict.fromkeys(_STREAMS, _streaming) | dict.fromkeys(_CLEANUP, _shielded) | dict.fromkeys(_CALLERS, _through_seam)
+)
 
 
 def _adapt_result(result: R) -> R:

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from gw_sqla.database.event_loops import call_asyncio
+from gw_sqla.database.event_loops import call_asyncio, call_session
 
 __all__ = ["CANCELLED_COMMIT_SECONDS", "CLEAN_UP_SECONDS", "commit_patiently", "end_in_time"]
 
@@ -68,7 +68,7 @@ async def commit_patiently(commit: Callable[[], Coroutine[Any, Any, Any]]) -> No
 
 async def _begun_shielded(commit: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:
     with anyio.CancelScope(shield=True):
-        return await call_asyncio(_begun, commit)
+        return await call_session(_begun, commit)
     raise AssertionError("nothing cancels this scope")
 
 

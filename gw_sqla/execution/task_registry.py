@@ -142,8 +142,9 @@ class TaskRegistry(Mapping[str, Task[Any]]):
         Parameters: ``sink``, one of `gw_sqla.forwarding` or yours; tasks may share one. ``payload``: their type.
         ``message``: a function of a job's payload, checked against that type, and its message; it returns the one that
         is sent; what it raises fails the job. ``batch``: how many are claimed and sent at once at most, 1 to 10,000.
-        ``timeout``: how long the sink may take. ``source``: stands before a job's id in its message's id; for several
-        databases and one broker. ``keep``: for how long jobs that were sent are kept (`gw_sqla.admin.Admin`, replay).
+        ``timeout``: how long the sink may take to confirm; to be opened it has ten seconds at least. ``source``: stands
+        before a job's id in its message's id; for several databases and one broker. ``keep``: for how long jobs that
+        were sent are kept (`gw_sqla.admin.Admin`, replay).
         The others are as in `task`. Raises TaskDefinitionError.
         """
         task = forwarded_task(

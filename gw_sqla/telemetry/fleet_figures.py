@@ -44,8 +44,9 @@ class FleetFigures(Collector):
     """Reads over a connection of its own, made as those of ``engine``; `close` closes it.
 
     Parameters: ``schema``, the worker schema's name; ``interval``, for how long an answer is kept; ``most_tasks`` (1 to
-    1000), of how many tasks with ready jobs there are figures, the oldest first; ``alone``, for the one that reads
-    whoever else does, as the exporter; ``transaction_pooler`` as in `gw_sqla.RunnerSettings`.
+    1000), of how many tasks with ready jobs, and of how many forwarded ones, there are figures, the oldest first;
+    ``alone``, for the one that reads whoever else does, as the exporter; ``transaction_pooler`` as in
+    `gw_sqla.RunnerSettings`.
     """
 
     def __init__(
@@ -148,9 +149,17 @@ class FleetFigures(Collector):
             oldest.add_metric([task.identifier], task.oldest_seconds)
             ready.add_metric([task.identifier], task.ready.number)
             workers.add_metric([task.identifier], task.workers)
+        lag = gauge(
+            "gw_sqla_forward_lag_seconds",
+            "For how long the oldest ready job of a task that is forwarded has been ready; 0 where there is none.",
+            labels=["task"],
+        )
+        for forwarded in fleet.forwarded:
+            lag.add_metric([forwarded.identifier], forwarded.oldest_seconds)
         yield oldest
         yield ready
         yield workers
+        yield lag
         yield from map(
             lambda name, text, value: gauge(f"gw_sqla_{name}", text, value),
             ("workers_alive", "workers_dead", "workers_slots", "foreign_lock_owners"),

@@ -6,6 +6,7 @@ closed when it is answered. A beat must not wait for a claim that a broken netwo
 
 Outcomes have a connection of their own while there are any (`OwnFirst`); it is closed after a while without. Where
 PostgreSQL has none left (SQLSTATE 53300), they go between claims: what has run is written whoever took the connections.
+So do the sweeps that free the locks of the dead.
 """
 
 from __future__ import annotations

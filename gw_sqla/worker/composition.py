@@ -108,7 +108,7 @@ def compose(
     outcome_connection = OwnFirst(claims, engine, OUTCOME_SETTINGS, pooled=settings.transaction_pooler)
     outcome_store = OutcomeStore(outcome_connection, settings.schema, pool_id, claim_store, outcome_log=outcome_log)
     rust = RustWorkers(settings.schema)
-    sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler)
+    sweeps = Sweeps(engine, settings.schema, rust, pooled=settings.transaction_pooler, claims=claims)
     repository = JobRepository(settings.schema, max_payload_size=settings.max_payload_size, interceptors=interceptors)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     workplace, processes = Workplace(sessions, repository, pool_id, stop.requested), ProcessPool()

@@ -3,7 +3,8 @@
 A lost connection is replaced with backoff; every new one wakes the claimer and calls ``look`` once, for what was
 missed before it listened. Polling goes on meanwhile, so the listener only ever makes things faster. A
 notification is a hint: any payload of ``jobs:insert`` but a count of zero or less wakes the claimer
-(contract, section 3); so is the news of a breaking migration, which calls ``look``, too.
+(contract, section 3); so is the news of a breaking migration, which calls ``look``, too. A look that finds no
+connection left (SQLSTATE 53300) is made later: giving up this one would leave the worker deaf, and try without end.
 
 The listener proves itself. A connection can look alive and hear nothing: the network dropped it
 silently, or a pooler in transaction mode gave the LISTEN to somebody else. So at first and then every
@@ -13,6 +14,7 @@ half minute, the listener notifies itself, on a channel of its own; unheard, the
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -21,7 +23,7 @@ import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gw_sqla.database.event_loops import call_asyncio, driver_callback
-from gw_sqla.database.outage import DATABASE_FAULTS, Outage
+from gw_sqla.database.outage import DATABASE_FAULTS, Outage, has_no_connection_left
 from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.error_texts.error_text import error_text
 from gw_sqla.hooks.events import ListenerLost, ListenerUp
@@ -29,6 +31,11 @@ from gw_sqla.hooks.observers import NOBODY, Observers
 from gw_sqla.statements.pauses import PAUSES_CHANNEL
 
 __all__ = ["Listener", "breaks_us", "job_count"]
+
+log = logging.getLogger(__name__)
+
+_LOOK_AGAIN_SECONDS = 5.0
+"""How long after a look that found no connection left the next is made."""
 
 
 def job_count(payload: str) -> int:
@@ -106,15 +113,25 @@ class Listener:
             while not lost.is_set():
                 self._woken = anyio.Event()
                 if self._is_to_look:
-                    self._is_to_look = False
-                    await self._look()
-                with anyio.move_on_after(self._probe_interval) as interval:
+                    await self._try_to_look()
+                seconds = min(self._probe_interval, _LOOK_AGAIN_SECONDS) if self._is_to_look else self._probe_interval
+                with anyio.move_on_after(seconds) as interval:
                     await self._woken.wait()
                 if interval.cancelled_caught:
                     await self._prove()
         finally:
             await self._connection.close()
         raise ConnectionResetError("the connection was closed by the server or the network")
+
+    async def _try_to_look(self) -> None:
+        self._is_to_look = False
+        try:
+            await self._look()
+        except DATABASE_FAULTS as fault:
+            if not has_no_connection_left(fault):
+                raise
+            log.debug("looking at the schema: %s", error_text(fault))
+            self._is_to_look = True
 
     async def _open(self, on_lost: Callable[[], object], on_notified: Callable[[str, str], object]) -> None:
         driver = await self._connection.driver()

@@ -4,6 +4,10 @@ Of the connection's kind: `UNREACHABLE`. The same befalls a message that makes t
 that it never confirms. It is told apart where messages are sent alone: when that has failed three times in a row, each
 time after the sink was opened without a fault, the last is to blame. Where the sink says itself that it is unavailable,
 none is.
+
+The task's timeout bounds how long a confirmation is waited for. Opening has ten seconds at least: it resolves names,
+shakes hands, logs in, and a client may read its own description of a service first (botocore: half a second and more on
+a busy machine). With the timeout alone a sink whose confirmations are quick might never be opened.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ log = logging.getLogger(__name__)
 UNREACHABLE = (SinkUnavailableError, OSError)
 """What says that the other side is out of reach; a TimeoutError is an OSError."""
 
+_OPEN_SECONDS = 10
 _CLOSE_SECONDS = 5
 _BLAMED_AFTER = 3
 
@@ -46,10 +51,11 @@ class SinkCalls:
 
     async def open(self) -> None:
         """Open the sink; raises what it raises, and a TimeoutError when it takes too long."""
-        with anyio.move_on_after(self._timeout) as patience:
+        seconds = max(self._timeout, _OPEN_SECONDS)
+        with anyio.move_on_after(seconds) as patience:
             await self._sink.open()
         if patience.cancelled_caught:
-            raise TimeoutError(f"it could not be opened within {self._timeout:g} s")
+            raise TimeoutError(f"it could not be opened within {seconds:g} s")
 
     async def close(self) -> None:
         """Close the sink; shielded, and not longer than some seconds. A fault in it is logged."""

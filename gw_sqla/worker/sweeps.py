@@ -6,6 +6,9 @@ user's), each pool is recovered by itself, and of the pool with that row each jo
 Where Graphile Worker RS keeps its table of workers (`gw_sqla.worker.rust_tables`), a sweep takes the dead out of it in
 the statement that frees their locks: between two statements a worker could die, and leave a row that nobody takes out.
 Where that is refused, the statement is run again without it.
+
+A worker's sweeps go between its claims where no connection is left (`gw_sqla.worker.between_claims`): the dead may be
+those that a lack of connections has ended.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from gw_sqla.database.worker_connection import WorkerConnection
 from gw_sqla.jobs.argument_checks import check_text
 from gw_sqla.statements import snoozes, stale_locks, workers
 from gw_sqla.statements.audit import write as write_line
+from gw_sqla.worker.between_claims import ClaimConnection, OwnFirst
 from gw_sqla.worker.row_refusals import unlock_around_refusals
 from gw_sqla.worker.rust_tables import RustRefusal, RustWorkers
 
@@ -58,8 +62,21 @@ class Sweeps:
     All methods raise `gw_sqla.database.outage.DATABASE_FAULTS`; a cancellation cancels the statement.
     """
 
-    def __init__(self, engine: AsyncEngine, schema: str, rust: RustWorkers, *, pooled: bool = False) -> None:
-        self._connection = WorkerConnection(engine, settings=_SETTINGS, pooled=pooled)
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        schema: str,
+        rust: RustWorkers,
+        *,
+        pooled: bool = False,
+        claims: ClaimConnection | None = None,
+    ) -> None:
+        """``claims``: the connection of a worker's claims; without it, a lack of connections is a fault."""
+        self._connection = (
+            WorkerConnection(engine, settings=_SETTINGS, pooled=pooled)
+            if claims is None
+            else OwnFirst(claims, engine, settings=_SETTINGS, pooled=pooled)
+        )
         self._schema = schema
         self._rust = rust
 

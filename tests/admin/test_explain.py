@@ -45,9 +45,15 @@ async def add(look: Look, **columns: Any) -> int:
 
 
 async def worker(
-    look: Look, pool_id: str = "pool-1", *, silent: str = "0", tasks: Any = ("a",), **settings: Any
+    look: Look,
+    pool_id: str = "pool-1",
+    *,
+    silent: str = "0",
+    tasks: Any = ("a",),
+    forwarded: Any = (),
+    **settings: Any,
 ) -> None:
-    facts = json.loads(worker_facts(RunnerSettings(**settings), list(tasks)))
+    facts = json.loads(worker_facts(RunnerSettings(**settings), list(tasks), forwarded))
     facts |= {"host": "there", "pid": 7}
     await look.execute(
         "insert into {s}._private_sqla_workers (pool_id, last_heartbeat_at, heartbeat_threshold, metadata) "

@@ -62,6 +62,25 @@ async def test_states_and_workers(door: Door, look: Look) -> None:
     assert (seen.workers, seen.dead_workers, seen.foreign_owners) == (1, 1, 1)
 
 
+async def test_forwarded_tasks_are_there_without_jobs_too(door: Door, look: Look) -> None:
+    """Those of the dead, too; the furthest behind first, however many other tasks are further behind."""
+    await worker(look, tasks=["a", "b", "c"], forwarded=["b", "c"])
+    await worker(look, "pool-dead", silent="1 hour", tasks=["d"], forwarded=["d"])
+    for task, seconds in (("a", 300), ("b", 100), ("d", 200)):
+        await add(look, task=task, run_at=f"now() - interval '{seconds} seconds'")
+    await look.execute("update {s}._private_jobs set created_at = run_at")
+    await look.lock(await add(look, task="c"))
+    seen = await door.ask("read_fleet")
+    assert [task.identifier for task in seen.forwarded] == ["d", "b", "c"]
+    d, b, c = (task.oldest_seconds for task in seen.forwarded)
+    assert 200 <= d < 290
+    assert 100 <= b < 190
+    assert c == 0, "it is being sent"
+    few = await door.ask("read_fleet", most_tasks=1)
+    assert [task.identifier for task in few.forwarded] == ["d"]
+    assert [task.identifier for task in few.tasks] == ["a"]
+
+
 async def test_the_oldest_ready_job_of_each_task(door: Door, look: Look) -> None:
     """Whatever its priority; a job that was added late for a time in the past is ready since then only."""
     await worker(look, tasks=["a", "urgent"])

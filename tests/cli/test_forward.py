@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.cli.command import error_line, run, run_here, started
+from tests.cli.command import error_line, fetch, run, run_here, started
 from tests.forwarding.servers import Broker, redis_command, running
 from tests.support.server import execute
 
@@ -57,6 +57,42 @@ def test_once(clean_database: str, client: Redis, redis_server: Broker, config: 
     assert (done.returncode, done.stdout) == (0, "completed 1, failed 1 (order_paid: 1)\n"), done.stderr
     assert client.xlen("orders.de") == 1
     assert "payload: has no country, which a template asks for" in done.stderr
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_once_gives_up_what_is_out_of_reach(
+    clean_database: str, client: Redis, redis_server: Broker, config: str, backend: str
+) -> None:
+    """What other sinks take is sent before."""
+    other = '[sinks.other]\ntype = "redis"\nurl = "redis://:hidden@127.0.0.1:1"\n[tasks.far]\nsink = "other"\n'
+    Path(config).write_text(CONFIG + other)
+    add(clean_database, '{"country": "de"}')
+    asyncio.run(execute(clean_database, "select graphile_worker.add_job('far')"))
+    env = {"DATABASE_URL": clean_database, "SHOP_REDIS": f"redis://127.0.0.1:{redis_server.port}"}
+    options = ["--config", config, "--once", "--give-up-after", "5", "--backend", backend]
+    done = run("forward", *options, "--log-level", "error", env=env)
+    assert done.stdout == "completed 1, failed 0\n"
+    line = error_line(done, 1)
+    assert line.startswith("Error: forwarding to RedisStreamSink (far) was not possible for 5 s: ConnectionError")
+    assert line.endswith("; what was not confirmed waits in the queue")
+    assert "hidden" not in line
+    [job] = fetch(clean_database, "select task_identifier, attempts, locked_by from graphile_worker.jobs")
+    assert job == {"task_identifier": "far", "attempts": 0, "locked_by": None}
+
+
+def test_once_waits_for_what_comes_back(clean_database: str, client: Redis, redis_server: Broker, config: str) -> None:
+    add(clean_database, '{"country": "de"}')
+    env = {"DATABASE_URL": clean_database, "SHOP_REDIS": f"redis://127.0.0.1:{redis_server.port}"}
+    client.config_set("maxmemory", "1mb")
+    try:
+        with started("forward", "--config", config, "--once", env=env) as program:
+            program.wait_for("forwarding to RedisStreamSink (order_paid) failed")
+            client.config_set("maxmemory", 0)
+            code, rest = program.end()
+    finally:
+        client.config_set("maxmemory", 0)
+    assert code == 0, rest
+    assert client.xlen("orders.de") == 1
 
 
 def test_until_a_signal(clean_database: str, client: Redis, redis_server: Broker, config: str) -> None:

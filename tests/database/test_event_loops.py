@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -91,102 +90,6 @@ async def test_anyio_knows_where_it_is(anyio_backend: str) -> None:
 
     async with database_loop():
         assert await call_asyncio(nap)
-
-
-class Patient:
-    """A function that waits until it is cancelled, then cleans up for a few turns."""
-
-    def __init__(self, ends_with: BaseException | None = None) -> None:
-        self.steps: list[str] = []
-        self.ends_with = ends_with
-
-    async def run(self, entered: Callable[[], object]) -> str:
-        entered()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError as cancelled:
-            self.steps.append("cancelled")
-            for _ in range(3):
-                await asyncio.sleep(0)
-            self.steps.append("cleaned up")
-            if self.ends_with is not None:
-                raise self.ends_with from cancelled
-            raise
-        raise AssertionError("nothing sets this event")
-
-
-async def cancel_after(entered: anyio.Event, scope: anyio.CancelScope) -> None:
-    await entered.wait()
-    scope.cancel()
-
-
-async def test_cancellation(anyio_backend: str) -> None:
-    """The function sees asyncio's, once, and cleans up before the caller goes on."""
-    patient = Patient()
-    entered = anyio.Event()
-    async with database_loop(), anyio.create_task_group() as group:
-        group.start_soon(call_asyncio, partial(patient.run, driver_callback(entered.set)))
-        await entered.wait()
-        group.cancel_scope.cancel()
-    assert patient.steps == ["cancelled", "cleaned up"]
-
-
-async def test_an_error_of_the_clean_up_passes(anyio_backend: str) -> None:
-    error = ValueError("cannot clean up")
-    patient = Patient(error)
-    entered = anyio.Event()
-
-    async with database_loop(), anyio.create_task_group() as group:
-        with anyio.CancelScope() as scope:
-            group.start_soon(cancel_after, entered, scope)
-            with pytest.raises(ValueError, match="cannot clean up") as caught:
-                await call_asyncio(patient.run, driver_callback(entered.set))
-            assert caught.value is error
-    assert isinstance(error.__cause__, asyncio.CancelledError)
-
-
-async def test_a_call_that_ends_all_the_same_is_cancelled(anyio_backend: str) -> None:
-    """A cancellation that comes too late for the function is not lost: its result is."""
-    entered = anyio.Event()
-
-    async def stubborn(tell: Callable[[], object]) -> str:
-        tell()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            return "result"
-        raise AssertionError("nothing sets this event")
-
-    async with database_loop(), anyio.create_task_group() as group:
-        with anyio.CancelScope() as scope:
-            group.start_soon(cancel_after, entered, scope)
-            await call_asyncio(stubborn, driver_callback(entered.set))
-            pytest.fail("went on")
-        assert scope.cancelled_caught
-
-
-async def test_the_functions_own_bound_holds_for_its_clean_up(anyio_backend: str) -> None:
-    entered = anyio.Event()
-    steps: list[str] = []
-
-    async def hang() -> None:
-        in_loop()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            try:
-                async with asyncio.timeout(0.05):
-                    await asyncio.Event().wait()
-            except TimeoutError:
-                steps.append("given up")
-
-    with anyio.fail_after(10):
-        async with database_loop(), anyio.create_task_group() as group:
-            in_loop = driver_callback(entered.set)
-            group.start_soon(call_asyncio, hang)
-            await entered.wait()
-            group.cancel_scope.cancel()
-    assert steps == ["given up"]
 
 
 async def test_calls_side_by_side(anyio_backend: str) -> None:

@@ -43,7 +43,7 @@ class KeptSink:
         results: Sequence[Exception | None] = await self.answer(messages)
         return results
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Wait until the condition holds; it is tested after each call."""
         with anyio.fail_after(seconds):
             while not condition():

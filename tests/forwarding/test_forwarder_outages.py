@@ -213,17 +213,36 @@ async def test_stop_in_an_outage_is_prompt(
     assert await locks(sessions) == (0, 0)
 
 
-async def test_opening_that_takes_for_ever(engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, log: Log) -> None:
+async def test_opening_that_takes_for_ever(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gw_sqla.worker.sink_calls._OPEN_SECONDS", 0.03)
+
     class Silent(KeptSink):
         async def open(self) -> None:
             await super().open()
             if self.opened < 3:
                 await anyio.sleep_forever()
 
-    tasks.forward("out", Silent(), timeout=timedelta(milliseconds=30))
+    tasks.forward("out", Silent(), timeout=timedelta(milliseconds=20))
     await add_job("out")
     assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=0)
     assert "it could not be opened within 0.03 s" in log.lines[0]
+
+
+async def test_opening_may_take_longer_than_a_confirmation(
+    engine: AsyncEngine, tasks: TaskRegistry, add_job: AddJob
+) -> None:
+    class Slow(KeptSink):
+        async def open(self) -> None:
+            await super().open()
+            await anyio.sleep(0.1)
+
+    sink = Slow()
+    tasks.forward("out", sink, timeout=timedelta(milliseconds=30))
+    await add_job("out")
+    assert await Runner(engine, tasks).run_once() == RunCounts(completed=1, failed=0)
+    assert sink.opened == 1
 
 
 async def test_queue_is_in_order_through_an_outage(

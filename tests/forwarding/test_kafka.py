@@ -131,7 +131,7 @@ async def test_killed_broker_loses_nothing(
     log: Log,
 ) -> None:
     sink = KafkaSink(topic.servers, topic.name)
-    task = tasks.forward("out", sink, batch=50, timeout=timedelta(seconds=2))
+    task = tasks.forward("out", sink, batch=50, timeout=timedelta(seconds=5))
     await add_many(sessions, task, 2000)
     async with Runner(engine, tasks, observers=[recorder]):
         await recorder.until(lambda: len(recorder.completed) > 200)
@@ -155,7 +155,7 @@ async def test_broker_that_does_not_answer_is_sent_nothing_late(
     topic: Topic,
 ) -> None:
     """What was given up is not sent by a producer that lives on: a queue's order holds, with repeats."""
-    task = tasks.forward("out", KafkaSink(topic.servers, topic.name), timeout=timedelta(milliseconds=500))
+    task = tasks.forward("out", KafkaSink(topic.servers, topic.name), timeout=timedelta(seconds=2))
     async with Runner(engine, tasks, observers=[recorder]):
         kafka.pause()
         try:

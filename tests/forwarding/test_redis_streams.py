@@ -122,7 +122,7 @@ async def test_server_that_does_not_answer(
     url: str,
     redis_server: Broker,
 ) -> None:
-    tasks.forward("out", RedisStreamSink(url), timeout=timedelta(milliseconds=200))
+    tasks.forward("out", RedisStreamSink(url), timeout=timedelta(seconds=2))
     async with Runner(engine, tasks, observers=[recorder]):
         redis_server.pause()
         try:

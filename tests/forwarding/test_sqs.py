@@ -229,7 +229,7 @@ async def test_service_that_does_not_answer(
     amazon: Broker,
     queues: Queues,
 ) -> None:
-    tasks.forward("out", SqsSink("orders", **access), timeout=timedelta(milliseconds=500))
+    tasks.forward("out", SqsSink("orders", **access), timeout=timedelta(seconds=2))
     async with Runner(engine, tasks, observers=[recorder]):
         amazon.pause()
         try:

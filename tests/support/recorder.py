@@ -45,7 +45,7 @@ class Recorder(Observer):
         self.lost.append(event.outcome)
         self._changed.set()
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Wait until the condition holds; it is tested after each event."""
         with anyio.fail_after(seconds):
             while not condition():

@@ -31,6 +31,7 @@ from gw_sqla.jobs.claimed_job import ClaimedJob
 from gw_sqla.jobs.outcomes import Completed
 from gw_sqla.telemetry import FleetFigures, PrometheusMetrics, prometheus_metrics, serve_http
 from gw_sqla.telemetry.task_labels import OTHER
+from tests.admin.test_explain import worker as register
 from tests.repository.look import Look, open_look
 from tests.telemetry.asking import ask
 
@@ -171,6 +172,7 @@ async def test_the_figures_of_the_queue(engine: AsyncEngine, sessions: Sessions,
     await look.execute(
         "update {s}._private_jobs set created_at = now() - interval '1 hour', run_at = now() - interval '1 hour'"
     )
+    await register(look, tasks=["a", "sent"], forwarded=["sent"])
     fleet = FleetFigures(engine)
     try:
         said = samples((await PrometheusMetrics(registry=CollectorRegistry(), fleet=fleet).text()).decode())
@@ -182,8 +184,9 @@ async def test_the_figures_of_the_queue(engine: AsyncEngine, sessions: Sessions,
     assert 3600 <= value(said, "gw_sqla_queue_oldest_ready_seconds") < 3700
     assert 3600 <= value(said, "gw_sqla_task_oldest_ready_seconds", task="a") < 3700
     assert value(said, "gw_sqla_task_ready_jobs", task="a") == 3
-    assert value(said, "gw_sqla_task_workers", task="a") == 0
-    for name in ("workers_alive", "workers_dead", "workers_slots", "foreign_lock_owners"):
+    assert value(said, "gw_sqla_task_workers", task="a") == value(said, "gw_sqla_workers_alive") == 1
+    assert value(said, "gw_sqla_forward_lag_seconds", task="sent") == 0
+    for name in ("workers_dead", "foreign_lock_owners"):
         assert value(said, f"gw_sqla_{name}") == 0
 
 

@@ -16,7 +16,7 @@ import yaml
 from prometheus_client import CollectorRegistry, Metric
 
 from gw_sqla.admin import Count, Fleet
-from gw_sqla.admin.fleet import ReadyTask
+from gw_sqla.admin.fleet import ForwardedTask, ReadyTask
 from gw_sqla.cli.worker import command
 from gw_sqla.telemetry import PrometheusMetrics
 from gw_sqla.telemetry.fleet_figures import FleetFigures
@@ -35,7 +35,8 @@ def families() -> Iterator[Metric]:
     yield from metrics.registry.collect()
     figures = FleetFigures.__new__(FleetFigures)
     figures.is_up, figures._seconds = True, 0.1
-    figures._fleet = Fleet(dict.fromkeys(JobState, Count(1)), 1.0, (ReadyTask("a", Count(1), 1.0, 1),), 1, 1, 0, 0)
+    ready, forwarded = (ReadyTask("a", Count(1), 1.0, 1),), (ForwardedTask("b", 1.0),)
+    figures._fleet = Fleet(dict.fromkeys(JobState, Count(1)), 1.0, ready, 1, 1, 0, 0, forwarded)
     yield from figures.collect()
 
 
@@ -92,6 +93,7 @@ def test_the_dashboard() -> None:
         "gw_sqla_claim_jobs",
         "gw_sqla_database_outages_total",
         "gw_sqla_foreign_lock_owners",
+        "gw_sqla_forward_lag_seconds",
         "gw_sqla_outcome_batch_jobs",
         "gw_sqla_outcome_batch_jobs_bucket",
         "gw_sqla_processes",

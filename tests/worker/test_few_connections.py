@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import AsyncSession, Runner, RunnerSettings, TaskRegistry, async_sessionmaker, call_asyncio
 from tests.support.log import Log
+from tests.support.pools import register, take_all
 from tests.support.recorder import Recorder
 from tests.support.server import Server, execute
 from tests.worker.conftest import AddJob
@@ -24,7 +25,10 @@ Sessions = async_sessionmaker[AsyncSession]
 
 ROLE = "gw_sqla_few"
 BEATING = RunnerSettings(
-    concurrency=2, heartbeat_interval=timedelta(milliseconds=20), sweep_interval=timedelta(hours=1)
+    concurrency=2,
+    heartbeat_interval=timedelta(milliseconds=20),
+    sweep_interval=timedelta(hours=1),
+    recovery_delay=timedelta(0),
 )
 HELD = f"select query from pg_stat_activity where usename = '{ROLE}'"
 BEAT = "select max(last_heartbeat_at) from graphile_worker._private_sqla_workers"
@@ -117,6 +121,45 @@ async def test_where_no_more_can_be_had_it_goes_on_with_two(
         await recorder.until(lambda: len(recorder.completed) == 100 and recorder.failed)
         await until_it_has_beaten(sessions)
     assert [line for line in log.lines if "heartbeat" in line or "writing" in line or "claiming" in line] == []
+
+
+async def test_a_worker_that_starts_with_two_listens_and_recovers(
+    worker_engine: AsyncEngine,
+    clean_database: str,
+    sessions: Sessions,
+    tasks: TaskRegistry,
+    recorder: Recorder,
+    add_job: AddJob,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A look at the schema, and the sweeps, find no third connection: the listener stays, the dead are recovered."""
+    monkeypatch.setattr("gw_sqla.worker.finisher._IDLE_SECONDS", 0.05)
+
+    @tasks.task("note")
+    async def note() -> None: ...
+
+    await add_job(note)
+    await register(sessions, "pool-dead", silent_for=timedelta(hours=1))
+    await take_all(sessions, "pool-dead")
+    await call_asyncio(execute, clean_database, f"alter role {ROLE} connection limit 2")
+    async with Runner(worker_engine, tasks, BEATING, observers=[recorder]):
+        await recorder.until(lambda: len(recorder.completed) == 1)
+        listener = await the_listener(sessions)
+        await until_it_has_beaten(sessions, times=50)
+        assert await the_listener(sessions) == listener
+    assert [line for line in log.lines if "recovery of" in line] == []
+
+
+async def the_listener(sessions: Sessions) -> Any:
+    """Which backend listens, as soon as one does."""
+    listening = f"select pid from pg_stat_activity where usename = '{ROLE}' and query like 'LISTEN%'"
+    async with sessions() as session:
+        with anyio.fail_after(30):
+            while (pid := await session.scalar(text(listening))) is None:
+                await session.rollback()
+                await anyio.sleep(0.01)
+    return pid
 
 
 async def test_a_beat_does_not_wait_for_a_claim_that_takes_long(
