@@ -135,7 +135,7 @@ SQLALCHEMY_SUITES = [  # what SQLAlchemy's series can matter to
     "tests/worker",
 ]
 
-BUILD = ["build[uv]", "pytest", "pytest-timeout"]
+BUILD = ["build[uv]", "pytest", "pytest-timeout", "twine"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 for version in NEWER_PYTHONS:  # pyenv's folders first: its shims find no version that it is not told to use
@@ -421,6 +421,7 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(dist, ignore_errors=True)
     session.install(*pinned(session), *BUILD)
     session.run("python", "-m", "build", "--installer", "uv", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
     session.run("pytest", "tests/packaging", "--noconftest", *session.posargs, env={"GW_SQLA_DIST": str(dist)})
 
 

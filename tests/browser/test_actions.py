@@ -92,6 +92,38 @@ def test_retrying_a_group_of_failures(window: Visit, housekeeper: Housekeeper) -
     expect(page.get_by_role("row").nth(1)).to_contain_text("retry")
 
 
+def test_all_that_can_be_done_to_a_job(window: Visit, housekeeper: Housekeeper) -> None:
+    [job] = only(housekeeper, "select id from graphile_worker.add_job('send_receipt', '{\"order_id\": 1}')")
+    page = window.page
+
+    def do(action: str, button: str, said: str, **fields: str) -> None:
+        window.goto(f"/jobs/{job}")
+        deed = page.locator("details.deed").filter(has=page.get_by_text(action, exact=True))
+        if deed.get_attribute("open") is None:
+            deed.locator("summary").click()
+        for label, value in fields.items():
+            deed.get_by_label(label).fill(value)
+        deed.get_by_role("button", name=button).click()
+        expect(page.locator("p.said")).to_contain_text(said)
+
+    do("Reschedule", f"Reschedule job {job}", "was rescheduled", When="10m", Priority="3")
+    do("Fail", f"Fail job {job}", "was failed", Error="no <use>")
+    expect(page.locator("#error")).to_have_text("no <use>")
+    do("Retry", f"Retry job {job}", "was retried")
+    assert only(housekeeper, f"select priority, attempts, last_error from {JOBS}") == (3, 0, "no <use>")
+    window.goto(f"/jobs/{job}/edit")
+    page.get_by_label("JSON").fill('{"order_id": 2}')
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("p.said")).to_contain_text("was edited")
+    do("Run a copy of it", "Run a copy of it", "This is the copy.")
+    assert only(housekeeper, f"select count(*), count(distinct payload::text) from {JOBS}") == (2, 1)
+    window.expected_statuses.add(404)  # of a page that refreshes itself while its job goes
+    do("Complete", f"Complete job {job}", "was completed")
+    [job] = only(housekeeper, f"select id from {JOBS}")
+    do("Remove", f"Remove job {job}", "was removed")
+    assert only(housekeeper, f"select count(*) from {JOBS}") == (0,)
+
+
 def test_running_a_cron_item_now(window: Visit, housekeeper: Housekeeper) -> None:
     window.goto("/crontab")
     window.page.get_by_role("row", name="morning_report").get_by_role("button", name="Run now").click()

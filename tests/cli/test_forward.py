@@ -83,7 +83,7 @@ def test_once_gives_up_what_is_out_of_reach(
 def test_once_waits_for_what_comes_back(clean_database: str, client: Redis, redis_server: Broker, config: str) -> None:
     add(clean_database, '{"country": "de"}')
     env = {"DATABASE_URL": clean_database, "SHOP_REDIS": f"redis://127.0.0.1:{redis_server.port}"}
-    client.config_set("maxmemory", "1mb")
+    client.config_set("maxmemory", 1)
     try:
         with started("forward", "--config", config, "--once", env=env) as program:
             program.wait_for("forwarding to RedisStreamSink (order_paid) failed")

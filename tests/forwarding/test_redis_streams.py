@@ -140,7 +140,7 @@ async def test_full_server_is_an_outage(
 ) -> None:
     tasks.forward("out", RedisStreamSink(url))
     async with Runner(engine, tasks, observers=[recorder]):
-        client.config_set("maxmemory", "1mb")
+        client.config_set("maxmemory", 1)
         await add_job("out", 1)
         await log.until(lambda: log.with_text("OOM"))
         client.config_set("maxmemory", 0)

@@ -104,8 +104,31 @@ def test_sdist_holds_what_a_packager_tests_with(distributions: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"LICENSE", "README.md", "noxfile.py", "pyproject.toml", "alembic/env.py", "tests/conftest.py"}
+    wanted |= {"docs/conf.py", "docsite/reference.py", "gw_sqla/py.typed", "SECURITY.md", "CHANGELOG.md"}
     assert wanted <= names
     assert not {name for name in names if "__pycache__" in name or name.startswith((".nox", ".venv"))}
+
+
+def test_the_licences_are_in_both(wheel: Path, distributions: Path) -> None:
+    licences = {
+        "LICENSE",
+        *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("gw_sqla/web/static/vendor/*.LICENSE")),
+    }
+    assert len(licences) > 1
+    assert set(metadata(wheel).get_all("License-File", [])) == licences
+    with zipfile.ZipFile(wheel) as archive:
+        told = {name.partition(".dist-info/licenses/")[2] for name in archive.namelist()}
+    assert licences <= told
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert licences <= {name.partition("/")[2] for name in archive.getnames()}
+
+
+def test_classifiers_name_the_pythons_that_are_tested(wheel: Path) -> None:
+    told = metadata(wheel).get_all("Classifier", [])
+    versions = {found.rpartition(" ")[2] for found in told if found.startswith("Programming Language :: Python :: 3.")}
+    assert versions == {"3.11", "3.12", "3.13", "3.14"}
+    assert "Typing :: Typed" in told
 
 
 def test_wheel_migrates_and_runs_jobs_in_a_bare_environment(wheel: Path, tmp_path: Path) -> None:

@@ -340,7 +340,7 @@ async def test_huge_input(browser: httpx.AsyncClient, open_dashboard: Open, look
     assert len(await look.jobs()) == 1
 
 
-@pytest.mark.parametrize("prefix", ["", "/admin", "/a/b/c"])
+@pytest.mark.parametrize("prefix", ["", "/admin", "/a/b/c", "/a b/é+&"])
 async def test_under_a_prefix(open_dashboard: Open, sessions: Any, look: Look, prefix: str) -> None:
     job = await add(look)
     dashboard = Dashboard(sessions, access=lambda _: Viewer(ALL_RIGHTS, "tester"))
