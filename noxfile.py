@@ -271,9 +271,12 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, default=False)
 def pictures(session: nox.Session) -> None:
-    """Take the pictures of docs/dashboard.md anew, of the demo, by the tests' browser."""
+    """Take the pictures in docs/ anew by the tests' browser: of the demo, and of Grafana's dashboard fed by a run."""
     install(session, "test", "browser")
-    session.run("pytest", "tests/browser/test_screens.py", "-k", "pictures", env={"GW_SQLA_REWRITE_PICTURES": "1"})
+    uplot = npm_install(session, "uplot@1.6.32") / "node_modules/uplot"
+    environment = {"GW_SQLA_REWRITE_PICTURES": "1", "GW_SQLA_UPLOT": str(uplot)}
+    session.run("pytest", "tests/browser/test_screens.py", "-k", "pictures", env=environment)
+    session.run("pytest", "tests/browser/test_grafana_dashboard.py", env=environment)
 
 
 @nox.session(python=NEWER_PYTHONS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,9 @@ FORMATS = ("text", "json", "logfmt")
 
 _OF_EVERY_RECORD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:+@,")
+
+_NOT_PRINTABLE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+"""Of what JSON leaves as it is: controls, ends of lines, what changes the direction of a text, halves of characters."""
 
 
 def formatter(name: str, *, with_process: bool) -> logging.Formatter:
@@ -40,8 +44,8 @@ class _TextFormatter(logging.Formatter):
         super().__init__(f"%(asctime)s %(levelname)-7s {origin}: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a line, and those of what was raised."""
-        return printable_lines(super().format(record))
+        """Return a line, and those of what was raised, set in: none of them can pass for another record's."""
+        return printable_lines(super().format(record)).replace("\n", "\n    ")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Add the job to the text of a record."""
@@ -82,9 +86,9 @@ class _JsonFormatter(_FieldsFormatter):
         """Return one JSON object."""
         fields = self.fields(record)
         try:
-            return json.dumps(fields, ensure_ascii=False, allow_nan=False, default=_text)
+            return _json(fields)
         except (TypeError, ValueError):  # keys that are no text, circles
-            return json.dumps({name: _text(value) for name, value in fields.items()}, ensure_ascii=False)
+            return _json({name: _text(value) for name, value in fields.items()})
 
 
 class _LogfmtFormatter(_FieldsFormatter):
@@ -105,4 +109,13 @@ def _name(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text if text and _BARE.issuperset(text) else json.dumps(text, ensure_ascii=False)
+    return text if text and _BARE.issuperset(text) else _json(text)
+
+
+def _json(value: object) -> str:
+    """Return it in one line, whatever is taken for the end of one, and without what would act on a terminal."""
+    return _NOT_PRINTABLE.sub(_escape, json.dumps(value, ensure_ascii=False, allow_nan=False, default=_text))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]

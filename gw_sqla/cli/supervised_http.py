@@ -32,6 +32,9 @@ SOCKET_VARIABLE = "GW_SQLA_HTTP_SOCKET"
 _ANSWER_SECONDS = 4.0
 """For which one process may let the others wait; probes give up soon."""
 
+_OF_THEIRS = "exported_process"
+"""For a label ``process`` of the application's own metrics; so Prometheus calls what is in its way."""
+
 
 def inherited_socket() -> str | None:
     """Return where this process is to serve. To be called once, at the start: its own children must not inherit it."""
@@ -144,7 +147,8 @@ def _merged(texts: dict[int, str]) -> list[Metric]:
             if merged is None:
                 merged = families[family.name] = Metric(family.name, family.documentation, family.type)
             for sample in family.samples:
-                merged.add_sample(sample.name, {**sample.labels, "process": str(number)}, sample.value)
+                labels = {_OF_THEIRS if name == "process" else name: value for name, value in sample.labels.items()}
+                merged.add_sample(sample.name, {**labels, "process": str(number)}, sample.value)
     return [*families.values(), _running(len(texts))]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,20 +65,20 @@ class Executor:
             for identifier, task in tasks.items()
         }
         self._observers = observers
-        self._tells_starts = observers.hear_of(JobStarted)
         self._log = outcome_log or OutcomeLog()
         self._completions = workplace.completions
-        self.execute = self._run_observed if observers.hear_of_jobs else self.run
-        """How to run a run: as `run`, and where anybody hears of jobs they are told."""
+        self._times_all = observers.hear_of_jobs
+        self.execute = self._run_told if observers.hear_of(JobStarted) else self.run
+        """How to run a run: as `run`, and where anybody hears of starts they are told."""
 
-    async def _run_observed(self, run: Run) -> Outcome:
+    def _run_told(self, run: Run) -> Awaitable[Outcome]:
         job = run.job
-        if self._tells_starts and job.payload_text and job.task_identifier in self._calls:
+        if job.payload_text and job.task_identifier in self._calls:
             self._observers.tell(JobStarted(job=job, wait_seconds=run.wait_seconds))
-        return run.timed(await self.run(run))
+        return self.run(run)
 
     async def run(self, run: Run) -> Outcome:
-        """Run the handler of the run's job and return what became of it.
+        """Run the handler of the run's job and return what became of it, with its times where anybody hears of jobs.
 
         A cancellation cancels the handler and leaves as the event loop's own exception, unless the handler's
         transaction had completed the job by then; a thread is left to itself, a process is killed.
@@ -87,7 +87,7 @@ class Executor:
         found = self._calls.get(job.task_identifier)
         if found is None or not job.payload_text:
             message = OVERSIZED if found else f"no task {job.task_identifier!r} is declared in this worker"
-            not_run = Failed(job=job, message=message)
+            not_run = run.timed(Failed(job=job, message=message))
             self._log.failed(not_run)
             return not_run
         task, call = found
@@ -95,12 +95,12 @@ class Executor:
         try:
             result = await call(run)
             if result is None and run.state is RUNNING:
-                return Completed(job)
+                return run.completed() if self._times_all else Completed(job)
             outcome = self._of_result(task, job, result)
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -float("inf"):
                 if run.is_completed_by_handler and await self._completions.decide_soon(run):
-                    return CompletedByHandler(job)
+                    return run.timed(CompletedByHandler(job))
                 raise
             message = f"{type(error).__name__}: raised by the handler, nothing cancelled it"
             outcome = failed_with(task, job, message, error)

@@ -77,7 +77,10 @@ class WorkerStopped(_Happened):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsClaimed(_Happened):
-    """A claim was answered: ``wanted`` jobs were asked for, ``count`` were there, after ``seconds``."""
+    """A claim was answered: ``wanted`` jobs were asked for, ``count`` were there, after ``seconds``.
+
+    Told too, with 0 of both, where nothing was asked for since all of the worker's tasks are paused.
+    """
 
     count: int
     wanted: int

@@ -11,7 +11,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeAlias
 
 import anyio
 
@@ -25,6 +26,9 @@ from gw_sqla.jobs.outcomes import Completed, Failed, Outcome, Returned, Snoozed
 __all__ = ["NOBODY", "Observers", "check_observers"]
 
 log = logging.getLogger(__name__)
+
+_Tell: TypeAlias = Callable[[Sequence[Any]], object]
+"""Tells one observer of events of one type."""
 
 
 def check_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
@@ -41,7 +45,7 @@ class Observers:
     """Those of one run of a worker, told inside ``async with observers.delivering():``."""
 
     def __init__(self, observers: Sequence[Observer], *, at_once: Sequence[Observer] = ()) -> None:
-        self._tells: dict[type, list[Callable[[Any], object]]] = {}
+        self._tells: dict[type, list[_Tell]] = {}
         self._threads: list[ThreadChannel] = []
         self._loops: list[LoopChannel] = []
         for observer in (*at_once, *observers):
@@ -58,13 +62,16 @@ class Observers:
     def tell(self, event: Event) -> None:
         """Tell those who hear of it; raises nothing, and waits for nobody."""
         for tell in self._tells.get(type(event), ()):
-            tell(event)
+            tell((event,))
 
     def written(self, outcomes: Iterable[Outcome]) -> None:
-        """Tell of outcomes after their commit."""
+        """Tell of outcomes after their commit; of those of one type that follow each other at once."""
         if self.hear_of_jobs or Returned in self._tells:
-            for outcome in outcomes:
-                self.tell(outcome)
+            for kind, of_kind in groupby(outcomes, type):
+                if tells := self._tells.get(kind):
+                    events = tuple(of_kind)
+                    for tell in tells:
+                        tell(events)
 
     def lost(self, outcomes: Iterable[Outcome]) -> None:
         """Tell of outcomes that were not written."""
@@ -110,16 +117,16 @@ class Observers:
         if left is not None:
             raise left
 
-    def _add(self, observer: Observer, told_by: Callable[[Callable[..., Any]], Callable[[Any], object]]) -> None:
+    def _add(self, observer: Observer, told_by: Callable[[Callable[..., Any]], _Tell]) -> None:
         for event, name in METHODS.items():
             if getattr(type(observer), name) is not getattr(Observer, name) or name in vars(observer):
                 self._tells.setdefault(event, []).append(told_by(getattr(observer, name)))
 
-    def _by_channel(self, observer: Observer) -> Callable[[Callable[..., Any]], Callable[[Any], object]]:
+    def _by_channel(self, observer: Observer) -> Callable[[Callable[..., Any]], _Tell]:
         name = type(observer).__name__
         channels: dict[bool, ThreadChannel | LoopChannel] = {}
 
-        def told_by(method: Callable[..., Any]) -> Callable[[Any], object]:
+        def told_by(method: Callable[..., Any]) -> _Tell:
             is_async = inspect.iscoroutinefunction(method)
             if is_async not in channels:
                 if is_async:
@@ -137,8 +144,9 @@ NOBODY = Observers(())
 """For parts that nobody observes."""
 
 
-def _call(method: Callable[[Any], object], event: Any) -> None:
-    try:
-        method(event)
-    except Exception as error:  # one of ours is broken: no reason for a job to be
-        log.error("an observer failed:\n%s", traceback_text(error))
+def _call(method: Callable[[Any], object], events: Sequence[Any]) -> None:
+    for event in events:
+        try:
+            method(event)
+        except Exception as error:  # one of ours is broken: no reason for a job to be
+            log.error("an observer failed:\n%s", traceback_text(error))

@@ -40,6 +40,11 @@ class ClaimedJob(NamedTuple):
         return _EPOCH + timedelta(microseconds=self.locked_us)
 
     @property
+    def wait_seconds(self) -> float:
+        """How long it had been due when it was claimed, by the database's clock."""
+        return max(0.0, self.locked_us / 1e6 - self.run_at.timestamp())
+
+    @property
     def payload(self) -> Any:
         """The payload as plain JSON, parsed anew at each access."""
         return json.loads(self.payload_text)

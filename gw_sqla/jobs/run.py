@@ -152,8 +152,14 @@ class Run:
     @property
     def wait_seconds(self) -> float:
         """How long its job had waited when it began: until the claim by the database's clock, then by ours."""
-        job = self.job
-        return max(0.0, job.locked_us / 1e6 - job.run_at.timestamp()) + self._began - self._claimed
+        return self.job.wait_seconds + self._began - self._claimed
+
+    def completed(self) -> Completed:
+        """Return that the handler returned, with its times."""
+        completed = Completed(self.job)
+        completed.seconds = monotonic() - self._began
+        completed.waited_here = self._began - self._claimed
+        return completed
 
     def timed(self, outcome: T) -> T:
         """Return the outcome, of a run that has begun, with its times."""
@@ -162,7 +168,7 @@ class Run:
         seconds, wait_seconds = monotonic() - self._began, self.wait_seconds
         changed: Any
         if isinstance(outcome, Completed):
-            outcome.seconds, outcome.wait_seconds = seconds, wait_seconds
+            outcome.seconds, outcome.waited_here = seconds, self._began - self._claimed
             return outcome
         if isinstance(outcome, Snoozed):
             otherwise = replace(outcome.otherwise, seconds=seconds, wait_seconds=wait_seconds)

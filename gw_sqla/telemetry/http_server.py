@@ -2,7 +2,8 @@
 
 It runs in the event loop of the worker, asyncio's or trio's, so that an answer proves that this turns. Whatever clients
 do costs little: a request's head, and the time of a connection, are bounded, and so is the number of connections: one
-more ends the oldest of those that have asked nothing yet: a thousand idle or slow ones do not keep a probe out.
+more ends the oldest of those that have asked nothing yet or, where all have, that of those that are slow to take their
+answer. So a thousand idle or slow ones do not keep a probe out.
 
 Of h11 and anyio. Rejected: Hypercorn, which runs on both loops too, but bounds neither the number of connections nor
 the time for a request's head, brings five packages, and puts an ASGI application between; ``prometheus_client``'s own
@@ -33,6 +34,7 @@ _LONGEST_HEAD = 16 * 1024
 _SECONDS = 10.0
 """For which a connection may last, whatever it does."""
 _CHUNK = 16 * 1024
+_PIECE = 64 * 1024
 _RETRY_SECONDS = 5.0
 _SAY_AGAIN_SECONDS = 60.0
 _ACCEPT_PAUSE = 0.1
@@ -96,6 +98,7 @@ class _Server:
     def __init__(self, routes: Mapping[str, Route]) -> None:
         self._routes = routes
         self._waiting: dict[anyio.CancelScope, None] = {}  # that have asked nothing yet, the oldest first
+        self._taking: dict[anyio.CancelScope, None] = {}  # that take their answers
         self._connections = 0
         self._silent_until: dict[str, float] = {}
 
@@ -115,13 +118,13 @@ class _Server:
                 connections.start_soon(self._serve, stream, name="gw_sqla HTTP connection")
 
     def _end_oldest(self) -> bool:
-        """End the oldest connection that has asked nothing yet; tell whether there is one."""
-        oldest = next(iter(self._waiting), None)
-        if oldest is None:
-            return False
-        del self._waiting[oldest]
-        oldest.cancel()
-        return True
+        """End the oldest connection that has asked nothing yet, or takes its answer; tell whether there is one."""
+        for slow in (self._waiting, self._taking):
+            for oldest in slow:
+                del slow[oldest]
+                oldest.cancel()
+                return True
+        return False
 
     async def _serve(self, stream: SocketStream) -> None:
         scope = anyio.CancelScope(deadline=anyio.current_time() + _SECONDS)
@@ -134,6 +137,7 @@ class _Server:
             pass
         finally:
             self._waiting.pop(scope, None)
+            self._taking.pop(scope, None)
             self._connections -= 1
 
     async def _converse(self, stream: SocketStream, scope: anyio.CancelScope) -> None:
@@ -147,7 +151,9 @@ class _Server:
         if request is None:
             return
         self._waiting.pop(scope, None)
-        await _send(connection, stream, await self._answer(request), request.method)
+        answer = await self._answer(request)
+        self._taking[scope] = None
+        await _send(connection, stream, answer, request.method)
 
     async def _answer(self, request: h11.Request) -> Answer:
         path = request.target.partition(b"?")[0].decode("ascii", "replace")
@@ -192,9 +198,8 @@ async def _send(connection: h11.Connection, stream: SocketStream, answer: Answer
         ("cache-control", "no-store"),
         ("connection", "close"),
     ]
-    data = connection.send(h11.Response(status_code=answer.status, headers=headers)) or b""
-    if method != b"HEAD":
-        data += connection.send(h11.Data(data=answer.body)) or b""
-    data += connection.send(h11.EndOfMessage()) or b""
-    await stream.send(data)
+    await stream.send(connection.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
+    if method != b"HEAD":  # in pieces, so that what slow clients have not taken yet is one text, and not one of each
+        for start in range(0, len(answer.body), _PIECE):
+            await stream.send(answer.body[start : start + _PIECE])
     await stream.send_eof()

@@ -197,6 +197,7 @@ class Claimer:
             self._open_tasks = self._pauses.open_tasks(self._all_tasks)
             self._cursor.forget()
         if not self._open_tasks:
+            self._tell(0, wanted, 0.0)  # who watches must not take a worker that is paused for one that hangs
             return []
         with anyio.CancelScope(shield=True):
             self._answered = anyio.Event()
@@ -211,11 +212,14 @@ class Claimer:
                 raise
             finally:
                 self._answered.set()
-            if self._tells:
-                self._observers.tell(JobsClaimed(count=len(runs), wanted=wanted, seconds=monotonic() - began))
+            self._tell(len(runs), wanted, monotonic() - began)
             self._taker.give(runs)
             return runs
         raise AssertionError("nothing cancels this scope")
+
+    def _tell(self, count: int, wanted: int, seconds: float) -> None:
+        if self._tells:
+            self._observers.tell(JobsClaimed(count=count, wanted=wanted, seconds=seconds))
 
 
 def _has_large(runs: Sequence[Run], large: int) -> bool:

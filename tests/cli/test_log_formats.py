@@ -45,6 +45,21 @@ def test_logfmt_is_quoted() -> None:
     assert "whose text cannot be made: ValueError" in fields["d"]
 
 
+@pytest.mark.parametrize("name", ["text", "json", "logfmt"])
+def test_what_others_have_put_into_a_line_forges_none(name: str) -> None:
+    """Nor does it act on a terminal, or cannot be written."""
+    evil = "failed\n2026-01-01 INFO gw_sqla: forged \x1b[2J\x9b2J\u2028a\x85b\u202e\ud800"
+    line = formatter(name, with_process=False).format(record(evil, task_identifier=evil))
+    first, *others = line.splitlines()
+    assert first
+    assert all(other.startswith("    ") for other in others), line
+    assert name == "text" or not others
+    assert all(character.isprintable() or character == "\n" for character in line), ascii(line)
+    assert line.encode()
+    if name == "json":
+        assert json.loads(line)["message"] == evil
+
+
 @pytest.mark.parametrize("name", ["json", "logfmt"])
 def test_what_was_raised_is_a_field(name: str) -> None:
     one = record()

@@ -14,7 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 
+from gw_sqla.cli import supervised_http
+from gw_sqla.telemetry import fleet_figures
 from tests.cli.command import APP, Started, error_line, fetch, run, run_here, started
 from tests.telemetry.test_prometheus_metrics import Samples, samples, value
 
@@ -171,3 +174,23 @@ def test_the_exporter(clean_database: str, backend: str) -> None:
         code, log = running.end()
     assert code == 0, log
     assert log.count("reading the figures of the queue failed") == 1, log
+
+
+def test_a_label_of_the_applications_own_is_kept() -> None:
+    """Metrics that have a label ``process`` already do not become one series."""
+    registry = CollectorRegistry()
+    mine = Counter("mine", "Of the application's.", ["process"], registry=registry)
+    mine.labels("parse").inc(1)
+    mine.labels("send").inc(2)
+    text = generate_latest(registry).decode()
+    [found] = [family for family in supervised_http._merged({0: text, 1: text}) if family.name == "mine"]
+    assert [(one.labels, one.value) for one in found.samples if one.name == "mine_total"] == [
+        ({"exported_process": kind, "process": number}, value)
+        for number in "01"
+        for kind, value in (("parse", 1.0), ("send", 2.0))
+    ]
+
+
+def test_a_process_answers_before_its_supervisor_gives_up() -> None:
+    """However long the database takes for the figures of the queue."""
+    assert fleet_figures._ANSWER_SECONDS + 0.5 < supervised_http._ANSWER_SECONDS

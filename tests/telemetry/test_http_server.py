@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -32,7 +33,14 @@ async def broken() -> Answer:
     raise ValueError("a collector is broken")
 
 
-ROUTES = {"/hello": hello, "/broken": broken}
+LONG = b"x" * 20_000_000
+
+
+async def long() -> Answer:
+    return Answer(200, LONG)
+
+
+ROUTES = {"/hello": hello, "/broken": broken, "/long": long}
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ async def test_it_answers(port: int) -> None:
 
 async def test_what_is_not_there(port: int) -> None:
     said = await ask(port, "/")
-    assert (said.status, said.body) == (404, "nothing is here; there are:\n/hello\n/broken\n")
+    assert (said.status, said.body) == (404, "nothing is here; there are:\n/hello\n/broken\n/long\n")
     assert (await ask(port, "/hello", "POST")).status == 405
 
 
@@ -103,6 +111,26 @@ async def test_a_thousand_slow_connections_do_not_keep_a_probe_out(port: int) ->
             assert (await ask(port, "/hello")).status == 200
         with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
             await streams[0].receive()
+
+
+async def test_slow_readers_do_not_keep_a_probe_out_nor_fill_memory(port: int) -> None:
+    """A hundred connections that have asked, and do not take the answer: the kernel's buffers are full, no more."""
+    tracemalloc.start()
+    try:
+        async with AsyncExitStack() as stack:
+            for _ in range(120):
+                stream = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+                await stream.send(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert b"200" in await stream.receive()
+            for _ in range(3):
+                assert (await ask(port, "/hello")).status == 200
+            assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_long_answer_arrives_whole(port: int) -> None:
+    assert (await ask(port, "/long")).body == LONG.decode()
 
 
 async def test_a_slow_connection_is_ended(port: int, monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> None:

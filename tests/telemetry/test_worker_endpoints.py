@@ -23,6 +23,7 @@ from gw_sqla import (
     TaskRegistry,
     async_sessionmaker,
 )
+from gw_sqla.admin import Admin
 from gw_sqla.hooks.events import (
     DatabaseFault,
     DatabaseFaultOver,
@@ -94,6 +95,27 @@ async def test_it_is_not_ready_while_it_stops(engine: AsyncEngine, sessions: asy
                 await anyio.lowlevel.checkpoint()
         assert (await ask(port, "/healthz")).status == 200
         end.set()
+
+
+async def test_a_paused_worker_is_alive(
+    engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It claims nothing, since it may not; it looks all the same."""
+    monkeypatch.setattr(worker_health, "_CLAIM_SECONDS", 0.3)
+    settings = RunnerSettings(poll_interval=timedelta(milliseconds=100))
+    health = WorkerHealth(settings)
+    async with sessions.begin() as session:
+        await Admin().pause(session, everything=True)
+    async with Runner(engine, tasks_with(), settings, observers=[health]):
+        with anyio.fail_after(20):
+            last = health._claimed_at
+            for _ in range(10):  # claims, or what is done in their place, go on
+                while health._claimed_at == last:
+                    await anyio.lowlevel.checkpoint()
+                last = health._claimed_at
+        assert list(health.not_alive()) == []
+    async with sessions.begin() as session:
+        await Admin().resume(session, everything=True)
 
 
 async def test_what_the_block_raises_stays_as_it_is(anyio_backend: str) -> None:
