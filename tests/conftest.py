@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import hypothesis  # noqa: F401 - its plugin warns where it is imported late, behind a gc.freeze
@@ -13,6 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gw_sqla import async_sessionmaker
+from gw_sqla.admin import ScanLimits, admin, sync_admin
 from gw_sqla.database.event_loops import call_asyncio, database_loop
 from gw_sqla.database.session import AsyncSession
 from gw_sqla.schema.migrations import migrate
@@ -26,6 +29,16 @@ gc.set_threshold(20_000, 20, 100)  # it looked through all that is imported agai
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Each async test runs on both event loops."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_admin() -> Iterator[None]:
+    """The database of a busy machine may take longer than the default limit of a reading, 120 ms."""
+    patient = partial(ScanLimits, timeout=timedelta(seconds=30))
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (admin, sync_admin):
+            patch.setattr(module, "ScanLimits", patient)
+        yield
 
 
 @pytest.fixture(scope="session")

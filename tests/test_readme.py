@@ -9,13 +9,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gw_sqla.admin import ScanLimits
 from tests.support.doc_pages import Page, blocks
 from tests.support.server import Server
 
@@ -57,9 +54,6 @@ def as_reader(empty_database: str, desk: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.syspath_prepend(str(desk))
-    patient = partial(ScanLimits, timeout=timedelta(seconds=30))  # a busy machine's database answers later
-    for module in ("admin", "sync_admin"):
-        monkeypatch.setattr(f"gw_sqla.admin.{module}.ScanLimits", patient)
     return empty_database
 
 
