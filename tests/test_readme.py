@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -64,6 +65,7 @@ def test_page_does_what_it_says(path: Path, as_reader: str, desk: Path) -> None:
             page.run(block)
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 @pytest.mark.timeout(1800)  # some thirty programs are started, one after another
 def test_tutorial_does_what_it_says(as_reader: str, desk: Path) -> None:
     """From an empty folder, on the server that its first step starts."""
