@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,6 +37,11 @@ from gw_sqla.worker.worker_pool import RunCounts
 __all__ = ["command"]
 
 log = logging.getLogger(__name__)
+
+_YOUNG = 10_000
+"""After so many new objects the garbage collector looks. It finds no garbage of ours, and after 700, Python's default,
+it looked at claimed jobs that wait, again and again: up to a tenth of a worker's time with 500 of them.
+"""
 
 Migration: TypeAlias = Callable[[AsyncEngine], Awaitable[None]]
 
@@ -95,6 +101,7 @@ def command(
             set_up()
             _supervise(invocation.arguments, processes, database_url, schema, once=once, migration=migration, http=http)
             return
+        gc.set_threshold(_YOUNG)  # an application that sets another one, when it is imported, has it
         application = load_application(apps, folder, only=only_tasks, without=not_tasks)
         set_up()
         if application.settings is not None:
