@@ -34,8 +34,10 @@ SOON = replace(HOLDING, lease_after=timedelta(milliseconds=50))
 DIED = "the worker died while it had this job: the connection of {} ended"
 END_OF_HOLDS = """select pg_terminate_backend(a.pid)
 from pg_stat_activity a
-join pg_locks l on l.pid = a.pid and l.locktype = 'advisory'
+join pg_locks l on l.pid = a.pid and l.locktype = 'advisory' and l.granted
+join graphile_worker._private_sqla_holds h on h.id = (cast(l.classid as bigint) << 32) + cast(l.objid as bigint)
 where a.datname = current_database()"""
+"""Of those that have jobs: another one may be about to claim."""
 
 
 async def sweep(engine: AsyncEngine, delay: timedelta = timedelta(0)) -> list[Recovered]:
