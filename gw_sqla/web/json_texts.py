@@ -42,7 +42,10 @@ def read_written(text: str) -> Any:
 
 
 def reindented(text: str) -> str:
-    """Return a JSON text, indented, where that says exactly what it says; else as it is."""
+    """Return a JSON text, indented, where that says exactly what it says; else as it is.
+
+    So is what is nested so deeply that it would be next to nothing but spaces: 6 kB of brackets have 18 MB of them.
+    """
     try:
         value = json.loads(
             text,
@@ -51,9 +54,10 @@ def reindented(text: str) -> str:
             parse_constant=_no_constant,
             object_pairs_hook=_distinct,
         )
-        return json_text(value, indent=2)
+        indented = json_text(value, indent=2)
     except (ValueError, RecursionError):
         return text
+    return indented if len(indented) <= 20 * len(text) + 1000 else text
 
 
 def _kept(text: str) -> float:

@@ -62,9 +62,10 @@ def ask(port: int, expression: str) -> list[Any] | None:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=10) as answer:
             said = json.load(answer)
     except urllib.error.HTTPError as error:
-        if error.code == 503:
-            return None
-        raise AssertionError(error.read()) from error
+        with error:
+            if error.code == 503:
+                return None
+            raise AssertionError(error.read()) from error
     except urllib.error.URLError:
         return None
     assert said["status"] == "success", said
