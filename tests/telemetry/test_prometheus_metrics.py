@@ -108,7 +108,7 @@ async def test_ten_thousand_jobs(
                 assert said.headers["content-type"].startswith("text/plain; version=")
                 found = samples(said.body)
                 seen.append(sum(number for (name, _), number in found.items() if name == "gw_sqla_jobs_total"))
-                await anyio.sleep(0.05)
+                await anyio.sleep(0.005)
 
         async with anyio.create_task_group() as scraping:
             await scraping.start(scrape)
