@@ -130,6 +130,17 @@ order by h.id""",
     ).columns(id=BigInteger, job_ids=TEXT)
 
 
+_SETTLED = """select
+  pool_id as what,
+  cast(pg_catalog.array_agg(id order by id) as pg_catalog.text) as job_ids,
+  cast(coalesce(
+    pg_catalog.array_agg(id order by id) filter (where is_final), cast(array[] as bigint[])
+  ) as pg_catalog.text) as final_ids
+from jobs
+group by pool_id
+order by pool_id"""
+
+
 @lru_cache
 def settle_dead_holds(schema: str) -> TextualSelect:
     """Spend an attempt of each job for each of ``hold_ids`` that had it; a row for each pool of which there was one.
@@ -139,7 +150,7 @@ def settle_dead_holds(schema: str) -> TextualSelect:
     happened, and wait for ``delay``.
     """
     return statement(
-        """with dead as materialized (
+        f"""with dead as materialized (
   select h.id, h.pool_id, h.held_at, h.job_ids
   from __schema__._private_sqla_holds h
   where h.id = any (:hold_ids) and pg_catalog.pg_try_advisory_xact_lock(h.id)
@@ -151,16 +162,19 @@ named as (
   cross join lateral pg_catalog.unnest(d.job_ids) as n(id)
 ),
 free_jobs as (
-  select j.id, j.updated_at
-  from __schema__._private_jobs j
-  where j.id = any (array(select n.id from named n where :job_ids is null or n.id = any (:job_ids)))
-    and j.locked_at is null
-  for no key update skip locked
+  select j.id, n.pool_id, n.held_at >= j.updated_at as is_as_held
+  from named n
+  cross join lateral (
+    select j.id, j.updated_at
+    from __schema__._private_jobs j
+    where j.id = n.id and j.locked_at is null and (:job_ids is null or j.id = any (:job_ids))
+    for no key update skip locked
+  ) j
 ),
 deaths as (
-  select f.id, pg_catalog.count(*) as deaths, pg_catalog.min(n.pool_id) as pool_id
+  select f.id, pg_catalog.count(*) as deaths, pg_catalog.min(f.pool_id) as pool_id
   from free_jobs f
-  join named n on n.id = f.id and n.held_at >= f.updated_at
+  where f.is_as_held
   group by f.id
 ),
 jobs as (
@@ -190,15 +204,7 @@ unnamed as (
   using dead d
   where h.id = d.id and d.id not in (select u.hold_id from unsettled u)
 )
-select
-  pool_id as what,
-  cast(pg_catalog.array_agg(id order by id) as pg_catalog.text) as job_ids,
-  cast(coalesce(
-    pg_catalog.array_agg(id order by id) filter (where is_final), cast(array[] as bigint[])
-  ) as pg_catalog.text) as final_ids
-from jobs
-group by pool_id
-order by pool_id""",
+{_SETTLED}""",
         schema,
         hold_ids=BIGINTS,
         job_ids=BIGINTS,

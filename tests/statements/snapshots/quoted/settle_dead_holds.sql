@@ -13,16 +13,19 @@ named as (
   cross join lateral pg_catalog.unnest(d.job_ids) as n(id)
 ),
 free_jobs as (
-  select j.id, j.updated_at
-  from "we""ird: 50% Schema"._private_jobs j
-  where j.id = any (array(select n.id from named n where $2::BIGINT[] is null or n.id = any ($2::BIGINT[])))
-    and j.locked_at is null
-  for no key update skip locked
+  select j.id, n.pool_id, n.held_at >= j.updated_at as is_as_held
+  from named n
+  cross join lateral (
+    select j.id, j.updated_at
+    from "we""ird: 50% Schema"._private_jobs j
+    where j.id = n.id and j.locked_at is null and ($2::BIGINT[] is null or j.id = any ($2::BIGINT[]))
+    for no key update skip locked
+  ) j
 ),
 deaths as (
-  select f.id, pg_catalog.count(*) as deaths, pg_catalog.min(n.pool_id) as pool_id
+  select f.id, pg_catalog.count(*) as deaths, pg_catalog.min(f.pool_id) as pool_id
   from free_jobs f
-  join named n on n.id = f.id and n.held_at >= f.updated_at
+  where f.is_as_held
   group by f.id
 ),
 jobs as (
