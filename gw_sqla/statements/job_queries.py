@@ -11,7 +11,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 
 from gw_sqla.models import Job, JobQueue, Task
 from gw_sqla.statements.job_details import details
-from gw_sqla.statements.job_states import is_in_state, state_of
+from gw_sqla.statements.job_states import STATE_OF_J, is_in_state, state_of
 from gw_sqla.statements.quoting import JOB_COLUMNS, JOB_SELECTED, TEXT, TEXTS, as_text, statement
 from gw_sqla.types import JobState
 
@@ -59,13 +59,7 @@ def jobs_of_transaction(schema: str) -> TextualSelect:
         f"""select
   {selected},
   (select q.queue_name from __schema__._private_job_queues q where q.id = j.job_queue_id) as queue_name,
-  case
-    when j.locked_at is not null then '{JobState.LOCKED}'
-    when j.attempts >= j.max_attempts then '{JobState.FAILED}'
-    when j.run_at <= pg_catalog.now() then '{JobState.READY}'
-    when j.attempts > 0 then '{JobState.RETRYING}'
-    else '{JobState.SCHEDULED}'
-  end as state,
+  {STATE_OF_J} as state,
   exists (select from __schema__._private_sqla_pauses) as are_some_paused
 from __schema__._private_jobs j
 where pg_catalog.now() in (j.created_at, j.updated_at)

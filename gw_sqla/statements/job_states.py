@@ -20,7 +20,7 @@ from gw_sqla.models import Job, JobQueue
 from gw_sqla.statements.quoting import TIMESTAMP
 from gw_sqla.types import JobState
 
-__all__ = ["NOW", "WAITING", "has_free_queue", "is_in_state", "state_of"]
+__all__ = ["NOW", "STATE_OF_J", "WAITING", "has_free_queue", "is_in_state", "state_of"]
 
 _ZERO: ColumnElement[int] = literal_column("0")
 NOW = func.pg_catalog.now(type_=TIMESTAMP)
@@ -38,6 +38,16 @@ def state_of() -> ColumnElement[str]:
         (Job.attempts > _ZERO, literal_column(f"'{JobState.RETRYING}'")),
         else_=literal_column(f"'{JobState.SCHEDULED}'"),
     )
+
+
+STATE_OF_J = f"""case
+    when j.locked_at is not null then '{JobState.LOCKED}'
+    when j.attempts >= j.max_attempts then '{JobState.FAILED}'
+    when j.run_at <= pg_catalog.now() then '{JobState.READY}'
+    when j.attempts > 0 then '{JobState.RETRYING}'
+    else '{JobState.SCHEDULED}'
+  end"""
+"""The same in a statement that is text, of a job ``j``; a test compares them."""
 
 
 def is_in_state(state: JobState) -> ColumnElement[bool]:
