@@ -16,6 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.browser.browsing import Visit
+
 _IS_MISSING = find_spec("playwright") is None or find_spec("axe_playwright_python") is None
 
 
@@ -44,4 +46,21 @@ def browser(database: str) -> Iterator[Browser]:
     from tests.browser.browsing import open_browser
 
     with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(params=[True, False], ids=["scripts", "no scripts"])
+def scripts(request: pytest.FixtureRequest) -> bool:
+    """Whether the browser runs JavaScript: all that can be done can be done without."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def window(browser: Browser, clean_database: str, backend: str, scripts: bool) -> Iterator[Visit]:
+    """The dashboard of an empty queue, served on each event loop, with and without scripts."""
+    from tests.browser.browsing import visit
+    from tests.browser.shop import dashboard
+    from tests.support.serving import serve
+
+    with serve(dashboard, clean_database, backend) as base, visit(browser, base, scripts=scripts) as opened:
         yield opened

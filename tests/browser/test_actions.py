@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser.browsing import Visit, visit
-from tests.browser.shop import dashboard
+from tests.browser.browsing import Visit
 from tests.support.housekeeper import Housekeeper
-from tests.support.serving import serve
 
 JOBS = "graphile_worker._private_jobs"
-
-
-@pytest.fixture(params=[True, False], ids=["scripts", "no scripts"])
-def scripts(request: pytest.FixtureRequest) -> bool:
-    """Whether the browser runs JavaScript: all that can be done can be done without."""
-    return bool(request.param)
-
-
-@pytest.fixture
-def window(browser: Browser, clean_database: str, backend: str, scripts: bool) -> Iterator[Visit]:
-    with serve(dashboard, clean_database, backend) as base, visit(browser, base, scripts=scripts) as opened:
-        yield opened
 
 
 def only(housekeeper: Housekeeper, sql: str) -> tuple[object, ...]:

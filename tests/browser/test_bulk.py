@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser.browsing import Visit, visit
-from tests.browser.shop import dashboard
+from tests.browser.browsing import Visit
 from tests.support.housekeeper import Housekeeper
-from tests.support.serving import serve
 
 JOBS = "graphile_worker._private_jobs"
 
@@ -22,15 +18,6 @@ ACTIONS = {
     "Remove": ("was removed", None, {}),
 }
 """What is said of one job, what is true of it then (None: it is gone), and what is filled in."""
-
-
-@pytest.fixture(params=[True, False], ids=["scripts", "no scripts"])
-def window(browser: Browser, clean_database: str, backend: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    with (
-        serve(dashboard, clean_database, backend) as base,
-        visit(browser, base, scripts=bool(request.param)) as opened,
-    ):
-        yield opened
 
 
 @pytest.mark.parametrize("action", ACTIONS)
